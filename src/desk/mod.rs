@@ -1,0 +1,88 @@
+//! Desks: threads that own a cache of what an upstream said and decide who may ask it again.
+//!
+//! A desk never does I/O. It is asked through its inbox, answers each [`Ask`] through the reply sender
+//! that came with it, hands [`Job`]s to its fetchers (which do the I/O, under a deadline) and hears
+//! from them through the same inbox. All its decisions are the pure [`cache`] core: single flight per
+//! key, freshness, stale answers in place of errors, retries with backoff, a [`breaker`], a [`budget`].
+
+mod failure;
+
+use std::fmt;
+use std::hash::Hash;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::Sender;
+
+pub use failure::Failure;
+
+/// One client's request, numbered by the gate, so that it can be cancelled when the client leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AskId(pub u64);
+
+/// What a desk caches by. Its `Display` is shown in errors and activities: "candles ELPW 1m".
+pub trait Key: Clone + Eq + Hash + Ord + fmt::Display + fmt::Debug + Send + Sync + 'static {
+    /// Which of the desk's lanes (kinds of work, each with its own fetchers and limits) it is of.
+    fn lane(&self) -> usize;
+}
+
+/// A value, and how old it is.
+#[derive(Clone, Debug)]
+pub struct Served<V> {
+    /// The value.
+    pub value: V,
+    /// How long ago the upstream said it.
+    pub age: Duration,
+    /// Why there is nothing fresher, if the value is served in place of an error.
+    pub stale_because: Option<Failure>,
+}
+
+/// What an asker gets.
+pub type Reply<V> = Result<Served<V>, Failure>;
+
+/// A request to a desk.
+#[derive(Debug)]
+pub struct Ask<K, V> {
+    /// Whose.
+    pub id: AskId,
+    /// For what.
+    pub key: K,
+    /// The desk answers before this, with an error if it must.
+    pub deadline: Instant,
+    /// Where the answer goes: a one-shot channel. A reply to nobody is dropped.
+    pub reply: Sender<Reply<V>>,
+}
+
+/// Everything that reaches a desk.
+#[derive(Debug)]
+pub enum ToDesk<K, V> {
+    /// Somebody asks.
+    Ask(Ask<K, V>),
+    /// The client of this request left; its place is free.
+    Cancel(AskId),
+    /// A fetcher is done with a job.
+    Fetched(Fetched<K, V>),
+}
+
+/// One call of an upstream, to be made by one fetcher.
+#[derive(Clone, Debug)]
+pub struct Job<K> {
+    /// What to fetch.
+    pub key: K,
+    /// Which flight this is; an answer to a flight that was given up is discarded.
+    pub flight: u64,
+    /// 1 for the first try.
+    pub attempt: u32,
+    /// By when the fetcher must have answered, from name resolution to the last byte.
+    pub deadline: Instant,
+}
+
+/// What a fetcher says.
+#[derive(Debug)]
+pub struct Fetched<K, V> {
+    /// As in the job.
+    pub key: K,
+    /// As in the job.
+    pub flight: u64,
+    /// What the upstream said, or why it did not.
+    pub result: Result<V, Failure>,
+}

@@ -1,0 +1,101 @@
+//! What passes between the quote reader, the hub and the clients' sessions.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crossbeam::channel::Sender;
+use serde_json::{Map, Value};
+
+use crate::market::{Quote, Symbol};
+
+/// A WebSocket frame as it goes over the wire, encoded once however many clients get it.
+pub type Frame = Arc<[u8]>;
+
+/// The whole set of symbols that somebody wants: state, not a change, so that it can be told again.
+pub type Wanted = Arc<BTreeSet<Symbol>>;
+
+/// Identifies one client's session; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// A volume spike as the trader app tells it; `fields` as they came, `symbol` included.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spike {
+    /// Whose.
+    pub symbol: Symbol,
+    /// The whole event.
+    pub fields: Map<String, Value>,
+}
+
+/// Everything that reaches the hub.
+#[derive(Debug)]
+pub enum ToHub {
+    /// From the reader: the source is connected, or no longer and why.
+    Source {
+        /// Whether quotes flow.
+        connected: bool,
+        /// Words for the log and for `/api/streaming/status`.
+        why: String,
+    },
+    /// From the reader: a merged quote, newer than any before of its symbol.
+    Quote(Quote),
+    /// From the reader: a volume spike.
+    Spike(Spike),
+    /// A session begins. It gets a status frame at once, and is ready for one batch.
+    Join {
+        /// Whose.
+        id: SessionId,
+        /// Where its batches go: a private channel with room for two messages.
+        out: Sender<ToSession>,
+    },
+    /// A session's whole wish, replacing the one before.
+    Want {
+        /// Whose.
+        id: SessionId,
+        /// Every symbol it wants.
+        symbols: Wanted,
+    },
+    /// A session has written its batch and takes another.
+    Ready {
+        /// Whose.
+        id: SessionId,
+    },
+    /// A session has ended.
+    Leave {
+        /// Whose.
+        id: SessionId,
+    },
+}
+
+/// What a session gets from the hub. At most one `Batch` is in flight.
+#[derive(Debug)]
+pub enum ToSession {
+    /// Frames to be written in this order, in as few writes as possible.
+    Batch(Vec<Frame>),
+    /// The session must end with this close code and reason.
+    Close {
+        /// A WebSocket close code.
+        code: u16,
+        /// At most 123 bytes.
+        reason: &'static str,
+    },
+}
+
+/// What the hub publishes for `/api/streaming/status` and `/api/volume-spikes/active`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StreamStatus {
+    /// Whether the source is connected.
+    pub connected: bool,
+    /// The last words about it.
+    pub why: String,
+    /// Every symbol that some client wants.
+    pub symbols: Wanted,
+    /// Quotes taken from the source since the start.
+    pub quotes_relayed: u64,
+    /// Sessions connected now.
+    pub clients: usize,
+    /// Quotes that were replaced by a newer one before a slow client took them.
+    pub conflated: u64,
+    /// Spikes with the wall time (ms) at which they came, newest of each symbol.
+    pub spikes: Vec<(i64, Arc<Spike>)>,
+}

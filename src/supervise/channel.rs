@@ -1,0 +1,150 @@
+//! The one place that makes queues: every one has a name, a bound and a policy for when it is full.
+
+use std::fmt;
+use std::time::Instant;
+
+use crossbeam::channel::{Receiver, SendTimeoutError, Sender, TrySendError, bounded};
+
+use super::counter::Counter;
+use super::spawn::{Notice, Supervisor};
+
+/// What happens to a message that finds its queue full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// The asker is answered 503 at once.
+    Shed,
+    /// The sender keeps the latest of each key and offers it again.
+    Conflate,
+    /// The message is lost and counted.
+    DropAndCount,
+    /// The sender waits, with a deadline: its own work is what must slow down.
+    WaitWithDeadline,
+    /// It cannot be full; the words say why.
+    Never(&'static str),
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shed => f.write_str("shed"),
+            Self::Conflate => f.write_str("conflate"),
+            Self::DropAndCount => f.write_str("drop and count"),
+            Self::WaitWithDeadline => f.write_str("wait with deadline"),
+            Self::Never(why) => write!(f, "never full: {why}"),
+        }
+    }
+}
+
+/// How the watchdog looks at a queue.
+pub struct Gauge {
+    /// The queue's name, as `/api/threads` shows it.
+    pub name: String,
+    /// How many messages fit.
+    pub capacity: usize,
+    /// What happens when it is full.
+    pub full: Full,
+    /// How many messages wait now.
+    pub depth: Box<dyn Fn() -> usize + Send>,
+    /// How many messages were refused so far.
+    pub drops: Counter,
+}
+
+impl fmt::Debug for Gauge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Gauge({} {}/{})",
+            self.name,
+            (self.depth)(),
+            self.capacity
+        )
+    }
+}
+
+/// The sending side of a named queue.
+#[derive(Debug)]
+pub struct Tx<T> {
+    tx: Sender<T>,
+    drops: Counter,
+}
+
+impl<T> Clone for Tx<T> {
+    fn clone(&self) -> Self {
+        Self {
+            tx: self.tx.clone(),
+            drops: self.drops.clone(),
+        }
+    }
+}
+
+impl<T> Tx<T> {
+    /// Sends if there is room, else counts a drop and hands the message back. Never waits.
+    ///
+    /// # Errors
+    /// The message, when the queue is full or its reader is gone.
+    pub fn offer(&self, message: T) -> Result<(), T> {
+        self.tx.try_send(message).map_err(|e| {
+            self.drops.add(1);
+            match e {
+                TrySendError::Full(m) | TrySendError::Disconnected(m) => m,
+            }
+        })
+    }
+
+    /// Sends, waiting for room until `deadline`; then counts a drop and hands the message back.
+    ///
+    /// # Errors
+    /// The message, when the deadline passed or the reader is gone.
+    pub fn send_by(&self, message: T, deadline: Instant) -> Result<(), T> {
+        self.tx.send_deadline(message, deadline).map_err(|e| {
+            self.drops.add(1);
+            match e {
+                SendTimeoutError::Timeout(m) | SendTimeoutError::Disconnected(m) => m,
+            }
+        })
+    }
+
+    /// How many messages were refused so far.
+    #[must_use]
+    pub fn drops(&self) -> u64 {
+        self.drops.get()
+    }
+}
+
+impl Supervisor {
+    /// A bounded queue. Its reader is handed to one thread, or to several that share the work.
+    #[must_use]
+    pub fn channel<T: Send + 'static>(
+        &self,
+        name: impl Into<String>,
+        capacity: usize,
+        full: Full,
+    ) -> (Tx<T>, Receiver<T>) {
+        let (tx, rx) = bounded(capacity);
+        let drops = Counter::default();
+        let seen = rx.clone();
+        self.notify(Notice::Channel(Gauge {
+            name: name.into(),
+            capacity,
+            full,
+            depth: Box::new(move || seen.len()),
+            drops: drops.clone(),
+        }));
+        (Tx { tx, drops }, rx)
+    }
+
+    /// A bounded queue that lives and dies with one connection, so that its own gauge would only
+    /// bury the others. The reader sees a disconnect when every sender is gone, and the reverse.
+    #[must_use]
+    pub fn private_channel<T>(&self, capacity: usize) -> (Tx<T>, Receiver<T>) {
+        let (tx, rx) = bounded(capacity);
+        let drops = Counter::default();
+        (Tx { tx, drops }, rx)
+    }
+}
+
+/// A channel for exactly one reply. The replier never waits: there is room for its one message.
+#[must_use]
+pub fn one_shot<T>() -> (Sender<T>, Receiver<T>) {
+    bounded(1)
+}

@@ -1,0 +1,24 @@
+//! Threads and channels are born here, and nowhere else.
+//!
+//! [`Supervisor::spawn`] is the only place that starts a thread: it names it, registers it with the
+//! watchdog under its [`Class`], catches a panic and restarts the thread where its class allows.
+//! [`Supervisor::channel`] is the only place that makes a queue: it has a name, a bound and a
+//! [`Full`] policy, and its depth and drops can be seen. What a thread is doing it tells through its
+//! [`Pulse`], a conflating cell that the watchdog reads when it looks.
+
+mod channel;
+mod counter;
+mod latest;
+mod pulse;
+mod spawn;
+mod stop;
+
+pub use channel::{Full, Gauge, Tx, one_shot};
+pub use counter::Counter;
+pub use latest::{LatestRx, LatestTx, latest};
+pub use pulse::{Beat, Doing, Pulse};
+pub use spawn::{
+    Birth, Class, Death, Notice, OnPanic, OnStall, Supervisor, SupervisorEnds,
+    THREAD_NAME_CHARS_MAX, ThreadId,
+};
+pub use stop::{Stop, Stopper, stop};

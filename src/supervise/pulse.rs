@@ -1,0 +1,75 @@
+//! What a thread says of itself.
+
+use std::borrow::Cow;
+use std::time::Instant;
+
+use super::latest::LatestTx;
+
+/// What a thread is doing, in its own words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// Nothing to do: it waits for work. Never overdue unless its class says that it must tick.
+    Idle,
+    /// Working on this since the beat: overdue once its class's limit has passed.
+    Busy(Cow<'static, str>),
+    /// Waiting for another thread or the world, by design no longer than `until`: overdue once that
+    /// has passed and the watchdog's grace with it, whatever the class's limit.
+    Waiting {
+        /// For what.
+        what: Cow<'static, str>,
+        /// The deadline of the wait.
+        until: Instant,
+    },
+}
+
+/// One beat: when, and what the thread was about to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beat {
+    /// When it was told.
+    pub at: Instant,
+    /// What was told.
+    pub doing: Doing,
+}
+
+/// A thread's own side of its beat. Telling never waits and costs one conflating send.
+#[derive(Clone, Debug)]
+pub struct Pulse {
+    cell: LatestTx<Beat>,
+}
+
+impl Pulse {
+    pub(super) fn new(cell: LatestTx<Beat>) -> Self {
+        Self { cell }
+    }
+
+    /// A pulse that nobody watches: for tests and for code run outside a supervised thread.
+    #[must_use]
+    pub fn unwatched() -> Self {
+        Self::new(super::latest::latest().0)
+    }
+
+    /// Begins a piece of work: "merging 41 quotes".
+    pub fn begin(&self, what: impl Into<Cow<'static, str>>) {
+        self.tell(Doing::Busy(what.into()));
+    }
+
+    /// Begins a wait that has a deadline: "GET /api/candles/ELPW, waiting for candle-desk".
+    pub fn wait(&self, what: impl Into<Cow<'static, str>>, until: Instant) {
+        self.tell(Doing::Waiting {
+            what: what.into(),
+            until,
+        });
+    }
+
+    /// Waits for work from here on. A thread that ticks calls this at every tick.
+    pub fn idle(&self) {
+        self.tell(Doing::Idle);
+    }
+
+    fn tell(&self, doing: Doing) {
+        self.cell.publish(Beat {
+            at: Instant::now(),
+            doing,
+        });
+    }
+}

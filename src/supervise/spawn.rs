@@ -1,0 +1,360 @@
+//! The one place that starts threads.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+use super::channel::Gauge;
+use super::counter::Counter;
+use super::latest::{LatestRx, latest};
+use super::pulse::{Beat, Pulse};
+use super::stop::Stop;
+
+/// The kernel keeps 15 bytes of a thread's name; more would not show in `ps` or a dump.
+pub const THREAD_NAME_CHARS_MAX: usize = 15;
+
+/// How many births, deaths and gauges can wait for the watchdog and for `main`. Both only drain.
+const NOTICES_MAX: usize = 8_192;
+
+/// A restarted thread waits this long first, doubling each time …
+const RESTART_BACKOFF_MIN: Duration = Duration::from_millis(100);
+/// … up to this.
+const RESTART_BACKOFF_MAX: Duration = Duration::from_secs(10);
+
+/// What the watchdog does about a stalled thread of a class, besides reporting it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnStall {
+    /// Nothing more: it serves one client, or others do the same work.
+    Report,
+    /// `/api/health` answers 503 while it lasts.
+    Unhealthy,
+}
+
+/// What happens when a thread panics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnPanic {
+    /// It ends: it served one connection.
+    End,
+    /// It starts anew with backoff, as often as this in its life; then it ends, and the process is
+    /// unhealthy.
+    Restart {
+        /// Restarts in a life.
+        times_max: u32,
+    },
+}
+
+/// What is expected of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Class {
+    /// "http", "desk", "fetcher" …
+    pub name: &'static str,
+    /// How long it may be busy with one thing.
+    pub busy_max: Duration,
+    /// For a thread that ticks: how long it may be idle without a beat.
+    pub idle_max: Option<Duration>,
+    /// What the watchdog does about a stall.
+    pub on_stall: OnStall,
+    /// What happens after a panic.
+    pub on_panic: OnPanic,
+}
+
+/// Identifies one life of one thread; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ThreadId(pub u64);
+
+/// What the watchdog is told.
+#[derive(Debug)]
+pub enum Notice {
+    /// A thread was started.
+    Born {
+        /// Its id.
+        id: ThreadId,
+        /// Its name, as the kernel shows it.
+        name: String,
+        /// What is expected of it.
+        class: Class,
+        /// Where its beats are read.
+        beats: LatestRx<Beat>,
+    },
+    /// The kernel's number of a thread that has begun to run; 0 where the system has none.
+    Tid {
+        /// Whose.
+        id: ThreadId,
+        /// The number.
+        tid: u32,
+    },
+    /// A thread panicked; it starts anew if `restarts`.
+    Panicked {
+        /// Which.
+        id: ThreadId,
+        /// What the panic said.
+        message: String,
+        /// Whether it starts anew.
+        restarts: bool,
+    },
+    /// A thread ended.
+    Ended {
+        /// Which.
+        id: ThreadId,
+    },
+    /// A queue was made.
+    Channel(Gauge),
+}
+
+/// What `main` is told when a thread starts: it owns the handle.
+#[derive(Debug)]
+pub struct Birth {
+    /// Its id.
+    pub id: ThreadId,
+    /// Its name.
+    pub name: String,
+    /// What is expected of it.
+    pub class: Class,
+    /// To be joined once its [`Death`] was told.
+    pub join: JoinHandle<()>,
+}
+
+/// What `main` is told when a thread has ended.
+#[derive(Debug)]
+pub struct Death {
+    /// Which.
+    pub id: ThreadId,
+    /// Whether a panic ended it for good.
+    pub panicked: bool,
+}
+
+/// Starts threads and makes channels. A plain handle: every thread that needs one has a clone.
+#[derive(Clone, Debug)]
+pub struct Supervisor {
+    notices: Sender<Notice>,
+    births: Sender<Birth>,
+    deaths: Sender<Death>,
+    lost: Counter,
+    ids: Counter,
+    stop: Stop,
+}
+
+/// The ends that the watchdog and `main` read.
+#[derive(Debug)]
+pub struct SupervisorEnds {
+    /// For the watchdog.
+    pub notices: Receiver<Notice>,
+    /// For `main`.
+    pub births: Receiver<Birth>,
+    /// For `main`.
+    pub deaths: Receiver<Death>,
+    /// Notices that found their queue full.
+    pub lost: Counter,
+}
+
+impl Supervisor {
+    /// The one supervisor of a process, and what its two readers read.
+    #[must_use]
+    pub fn new(stop: Stop) -> (Self, SupervisorEnds) {
+        let (notices, notices_rx) = bounded(NOTICES_MAX);
+        let (births, births_rx) = bounded(NOTICES_MAX);
+        let (deaths, deaths_rx) = bounded(NOTICES_MAX);
+        let lost = Counter::default();
+        let supervisor = Self {
+            notices,
+            births,
+            deaths,
+            lost: lost.clone(),
+            ids: Counter::default(),
+            stop,
+        };
+        let ends = SupervisorEnds {
+            notices: notices_rx,
+            births: births_rx,
+            deaths: deaths_rx,
+            lost,
+        };
+        (supervisor, ends)
+    }
+
+    /// The end of everything, as every thread hears it.
+    #[must_use]
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// Starts a thread that runs `body` until it returns. A panic is reported through the log and
+    /// the watchdog; where the class allows, `body` is called anew after a backoff.
+    ///
+    /// # Errors
+    /// When the system refuses another thread.
+    pub fn spawn(
+        &self,
+        name: impl Into<String>,
+        class: Class,
+        body: impl Fn(&Pulse) + Send + 'static,
+    ) -> io::Result<ThreadId> {
+        let name = name.into();
+        debug_assert!(
+            name.len() <= THREAD_NAME_CHARS_MAX,
+            "the kernel cuts the thread name {name:?}"
+        );
+        let id = ThreadId(self.ids.next());
+        let (cell, beats) = latest();
+        let pulse = Pulse::new(cell);
+        pulse.begin("starting");
+        self.notify(Notice::Born {
+            id,
+            name: name.clone(),
+            class,
+            beats,
+        });
+        let me = self.clone();
+        let spawned = thread::Builder::new()
+            .name(name.clone())
+            .spawn(move || me.live(id, class, &pulse, body));
+        let join = match spawned {
+            Ok(join) => join,
+            Err(e) => {
+                self.notify(Notice::Ended { id });
+                return Err(e);
+            }
+        };
+        let birth = Birth {
+            id,
+            name,
+            class,
+            join,
+        };
+        if self.births.try_send(birth).is_err() {
+            self.lost.add(1);
+        }
+        Ok(id)
+    }
+
+    /// Tells the watchdog. Never waits; a notice that finds no room is counted as lost.
+    pub(super) fn notify(&self, notice: Notice) {
+        if self.notices.try_send(notice).is_err() {
+            self.lost.add(1);
+        }
+    }
+
+    /// A thread's whole life.
+    fn live(&self, id: ThreadId, class: Class, pulse: &Pulse, body: impl Fn(&Pulse)) {
+        self.notify(Notice::Tid {
+            id,
+            tid: kernel_tid(),
+        });
+        let mut restarts_left = match class.on_panic {
+            OnPanic::End => 0,
+            OnPanic::Restart { times_max } => times_max,
+        };
+        let mut backoff = RESTART_BACKOFF_MIN;
+        let mut panicked = false;
+        // The body owns what it touches and is called from the start again, so a broken invariant
+        // cannot be seen from here.
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(pulse))) {
+            let restarts = restarts_left > 0 && !self.stop.is_set();
+            self.notify(Notice::Panicked {
+                id,
+                message: panic_words(panic.as_ref()).into_owned(),
+                restarts,
+            });
+            if !restarts {
+                panicked = true;
+                break;
+            }
+            restarts_left -= 1;
+            pulse.idle();
+            if self.stop.sleep(backoff) {
+                break;
+            }
+            backoff = (backoff * 2).min(RESTART_BACKOFF_MAX);
+        }
+        self.notify(Notice::Ended { id });
+        if self.deaths.try_send(Death { id, panicked }).is_err() {
+            self.lost.add(1);
+        }
+    }
+}
+
+fn panic_words(panic: &(dyn Any + Send)) -> Cow<'static, str> {
+    if let Some(words) = panic.downcast_ref::<&'static str>() {
+        Cow::Borrowed(words)
+    } else if let Some(words) = panic.downcast_ref::<String>() {
+        Cow::Owned(words.clone())
+    } else {
+        Cow::Borrowed("a panic without words")
+    }
+}
+
+/// The kernel's number of the calling thread.
+#[cfg(target_os = "linux")]
+fn kernel_tid() -> u32 {
+    rustix::thread::gettid()
+        .as_raw_nonzero()
+        .get()
+        .unsigned_abs()
+}
+
+/// Other systems number threads in other ways; the name must do.
+#[cfg(not(target_os = "linux"))]
+fn kernel_tid() -> u32 {
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stop::stop;
+    use super::*;
+    use crate::supervise::one_shot;
+
+    const CLASS: Class = Class {
+        name: "test",
+        busy_max: Duration::from_secs(1),
+        idle_max: None,
+        on_stall: OnStall::Report,
+        on_panic: OnPanic::Restart { times_max: 2 },
+    };
+
+    #[test]
+    fn a_panicking_thread_is_restarted_as_often_as_its_class_allows_and_then_ends() {
+        let (_stopper, stop) = stop();
+        let (supervisor, ends) = Supervisor::new(stop);
+        supervisor
+            .spawn("panicker", CLASS, |_| panic!("on purpose"))
+            .unwrap();
+        let birth = ends.births.recv_timeout(Duration::from_secs(10)).unwrap();
+        let death = ends.deaths.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert_eq!(death.id, birth.id);
+        assert!(death.panicked);
+        birth.join.join().unwrap();
+        let panics: Vec<bool> = ends
+            .notices
+            .try_iter()
+            .filter_map(|n| match n {
+                Notice::Panicked { restarts, .. } => Some(restarts),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(panics, [true, true, false]);
+    }
+
+    #[test]
+    fn a_thread_is_registered_before_it_runs_and_ends_when_its_body_returns() {
+        let (_stopper, stop) = stop();
+        let (supervisor, ends) = Supervisor::new(stop);
+        let (tx, rx) = one_shot();
+        supervisor
+            .spawn("worker", CLASS, move |pulse| {
+                pulse.begin("telling");
+                tx.send(()).unwrap();
+            })
+            .unwrap();
+        rx.recv_timeout(Duration::from_secs(10)).unwrap();
+        let death = ends.deaths.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(!death.panicked);
+        let first = ends.notices.try_recv().unwrap();
+        assert!(matches!(first, Notice::Born { name, .. } if name == "worker"));
+    }
+}

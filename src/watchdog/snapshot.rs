@@ -1,0 +1,72 @@
+//! What the watchdog publishes of all threads and channels, for `/api/health`, `/api/threads` and
+//! `/metrics`. Plain data, made anew at every tick and shared unchanged.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+/// How a thread stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ThreadState {
+    /// Waits for work.
+    Idle,
+    /// Works, or waits within a deadline.
+    Busy,
+    /// Its beat is overdue.
+    Stalled,
+    /// A panic ended it for good.
+    Dead,
+}
+
+/// One thread.
+#[derive(Clone, Debug, Serialize)]
+pub struct ThreadView {
+    /// As the kernel shows it.
+    pub name: String,
+    /// The kernel's number; 0 before it ran or where the system has none.
+    pub tid: u32,
+    /// "http", "desk" …
+    pub class: &'static str,
+    /// How it stands.
+    pub state: ThreadState,
+    /// What it said it was doing.
+    pub activity: String,
+    /// Age of its last beat.
+    pub beat_age_ms: u64,
+    /// How long its beat is overdue; absent while it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overdue_ms: Option<u64>,
+    /// Panics that it was restarted after.
+    pub restarts: u32,
+}
+
+/// One channel.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChannelView {
+    /// Its name.
+    pub name: String,
+    /// Messages waiting.
+    pub depth: usize,
+    /// Messages that fit.
+    pub capacity: usize,
+    /// Messages refused since the start.
+    pub drops: u64,
+    /// What happens when it is full.
+    pub when_full: String,
+}
+
+/// Everything at one tick.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When it was made: a reader that finds it old knows that the watchdog is silent.
+    pub at: Instant,
+    /// Sorted by name.
+    pub threads: Vec<ThreadView>,
+    /// Sorted by name.
+    pub channels: Vec<ChannelView>,
+    /// Sentences, one for each reason why the process is unhealthy; empty while it is healthy.
+    pub ailments: Vec<String>,
+    /// Stalls seen since the start, ended ones included.
+    pub stalls_total: u64,
+}

@@ -1,0 +1,5 @@
+//! Clients' WebSocket sessions.
+
+mod frame;
+
+pub use frame::text_frame;
