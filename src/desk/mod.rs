@@ -2,10 +2,19 @@
 //!
 //! A desk never does I/O. It is asked through its inbox, answers each [`Ask`] through the reply sender
 //! that came with it, hands [`Job`]s to its fetchers (which do the I/O, under a deadline) and hears
-//! from them through the same inbox. All its decisions are the pure [`cache`] core: single flight per
-//! key, freshness, stale answers in place of errors, retries with backoff, a [`breaker`], a [`budget`].
+//! from them through the same inbox. All its decisions are the pure [`Cache`] core: single flight per
+//! key, freshness, stale answers in place of errors, retries with backoff, a [`Breaker`], a [`Budget`].
 
+mod backoff;
+mod breaker;
+mod budget;
+mod cache;
+mod entry;
 mod failure;
+mod limits;
+#[cfg(test)]
+mod tests;
+mod thread;
 
 use std::fmt;
 use std::hash::Hash;
@@ -13,7 +22,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::Sender;
 
+pub use backoff::{Backoff, Jitter};
+pub use breaker::{Breaker, BreakerConfig, Permit};
+pub use budget::Budget;
+pub use cache::{Action, Cache, LOST_GRACE};
 pub use failure::Failure;
+pub use limits::{CacheConfig, LaneConfig};
+pub use thread::{DeskThreads, FetcherMessage, start_desk};
 
 /// One client's request, numbered by the gate, so that it can be cancelled when the client leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,0 +1,76 @@
+//! What is expected of each kind of thread.
+
+use std::time::Duration;
+
+use crate::config::Settings;
+use crate::supervise::{Class, OnPanic, OnStall};
+
+/// A thread that panics more often than this in one life has a fault that restarts do not mend.
+const RESTARTS_MAX: u32 = 100;
+
+/// How long a thread that only forwards may be busy.
+const FORWARD_BUSY_MAX: Duration = Duration::from_secs(2);
+
+/// How long a thread that reads or writes the outside world may be busy outside its declared waits.
+const WORLD_BUSY_MAX: Duration = Duration::from_secs(10);
+
+/// The classes of all threads.
+#[derive(Clone, Copy, Debug)]
+pub struct Classes {
+    /// The acceptor and the keeper of its lanes.
+    pub gate: Class,
+    /// One connection each.
+    pub conn: Class,
+    /// tiny_http's workers.
+    pub http: Class,
+    /// The three desks.
+    pub desk: Class,
+    /// Their fetchers.
+    pub fetcher: Class,
+    /// The file reader.
+    pub files: Class,
+    /// The quote reader.
+    pub reader: Class,
+    /// The quote hub.
+    pub hub: Class,
+    /// The two log writers.
+    pub writer: Class,
+    /// The watchdog and its probe.
+    pub watchdog: Class,
+    /// The embedded market.
+    pub sim: Class,
+    /// The one that hears signals.
+    pub signals: Class,
+}
+
+impl Classes {
+    /// As the settings say.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        let w = &settings.watchdog;
+        let restart = OnPanic::Restart {
+            times_max: RESTARTS_MAX,
+        };
+        let class = |name, busy_max, on_stall, on_panic| Class {
+            name,
+            busy_max,
+            idle_max: None,
+            on_stall,
+            on_panic,
+        };
+        Self {
+            gate: class("gate", FORWARD_BUSY_MAX, OnStall::Unhealthy, restart),
+            conn: class("conn", w.busy_conn, OnStall::Report, OnPanic::End),
+            http: class("http", w.busy_http, OnStall::Report, restart),
+            desk: class("desk", w.busy_desk, OnStall::Unhealthy, restart),
+            fetcher: class("fetcher", WORLD_BUSY_MAX, OnStall::Report, restart),
+            files: class("files", WORLD_BUSY_MAX, OnStall::Report, restart),
+            reader: class("reader", WORLD_BUSY_MAX, OnStall::Report, restart),
+            hub: class("hub", w.busy_desk, OnStall::Unhealthy, restart),
+            writer: class("writer", w.busy_writer, OnStall::Report, restart),
+            watchdog: class("watchdog", FORWARD_BUSY_MAX, OnStall::Report, restart),
+            sim: class("sim", WORLD_BUSY_MAX, OnStall::Report, restart),
+            signals: class("signals", FORWARD_BUSY_MAX, OnStall::Report, restart),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! `main`'s own loop: owns the join handles, hears signals and commands, watches the watchdog, and
+//! ends everything in time.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, tick};
+use crossbeam::select;
+
+use crate::http::Command;
+use crate::supervise::{Birth, Death, LatestRx, OnStall, SupervisorEnds, ThreadId};
+
+/// How often `main` looks at the watchdog.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A watchdog silent for this long is said to be so.
+const WATCHDOG_SILENT: Duration = Duration::from_secs(10);
+
+/// A watchdog silent for this long ends the process: nobody would see a freeze any more.
+const WATCHDOG_LOST: Duration = Duration::from_secs(60);
+
+/// The exit code of a process that a stall ended, for the service manager.
+pub const EXIT_STALLED: u8 = 70;
+
+/// A look that comes this late means that the whole process was stopped or suspended.
+const SUSPENDED: Duration = Duration::from_secs(4);
+
+/// What `main` listens to.
+#[derive(Debug)]
+pub struct Ears {
+    /// Births and deaths of threads.
+    pub births: Receiver<Birth>,
+    /// As above.
+    pub deaths: Receiver<Death>,
+    /// From clients.
+    pub commands: Receiver<Command>,
+    /// From the system.
+    pub signals: Receiver<&'static str>,
+    /// The watchdog's own beat.
+    pub watchdog: LatestRx<Instant>,
+}
+
+impl Ears {
+    /// The ends of a process.
+    #[must_use]
+    pub fn new(
+        ends: &SupervisorEnds,
+        commands: Receiver<Command>,
+        signals: Receiver<&'static str>,
+        watchdog: LatestRx<Instant>,
+    ) -> Self {
+        Self {
+            births: ends.births.clone(),
+            deaths: ends.deaths.clone(),
+            commands,
+            signals,
+            watchdog,
+        }
+    }
+}
+
+/// Why the process ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Somebody asked for it.
+    Asked(&'static str),
+    /// The watchdog is gone.
+    WatchdogLost,
+}
+
+/// The threads that live, by their ids.
+#[derive(Debug, Default)]
+pub struct Household {
+    living: HashMap<ThreadId, Birth>,
+    /// Deaths that were told before their births.
+    early: Vec<ThreadId>,
+}
+
+impl Household {
+    /// Lives until somebody asks for the end.
+    pub fn live(&mut self, ears: &Ears) -> End {
+        let looks = tick(LOOK_EVERY);
+        let mut last_look = Instant::now();
+        let mut last_beat = Instant::now();
+        let mut said = false;
+        loop {
+            select! {
+                recv(ears.births) -> birth => self.born(birth.ok()),
+                recv(ears.deaths) -> death => self.died(death.ok()),
+                recv(ears.commands) -> command => if command == Ok(Command::Shutdown) {
+                    return End::Asked("POST /api/shutdown");
+                },
+                recv(ears.signals) -> signal => if let Ok(signal) = signal {
+                    return End::Asked(signal);
+                },
+                recv(looks) -> _ => {
+                    let now = Instant::now();
+                    if now.duration_since(last_look) > SUSPENDED {
+                        last_beat = now;
+                    }
+                    last_look = now;
+                    if let Some(beat) = ears.watchdog.take() {
+                        last_beat = last_beat.max(beat);
+                    }
+                    let silent = now.saturating_duration_since(last_beat);
+                    if silent > WATCHDOG_LOST {
+                        return End::WatchdogLost;
+                    }
+                    if silent > WATCHDOG_SILENT && !said {
+                        log::error!(
+                            target: "MAIN",
+                            "the watchdog has been silent for {} s; the process ends at {} s so that its service manager restarts it",
+                            silent.as_secs(), WATCHDOG_LOST.as_secs()
+                        );
+                    }
+                    said = silent > WATCHDOG_SILENT;
+                }
+            }
+        }
+    }
+
+    /// Waits until every thread has ended, or the deadline. Returns the names of those that have not.
+    pub fn wind_down(&mut self, ears: &Ears, deadline: Instant) -> Vec<String> {
+        loop {
+            while let Ok(birth) = ears.births.try_recv() {
+                self.born(Some(birth));
+            }
+            if self.living.is_empty() {
+                return Vec::new();
+            }
+            match ears.deaths.recv_deadline(deadline) {
+                Ok(death) => self.died(Some(death)),
+                Err(_) => break,
+            }
+        }
+        let mut left: Vec<String> = self.living.values().map(|b| b.name.clone()).collect();
+        left.sort();
+        left
+    }
+
+    fn born(&mut self, birth: Option<Birth>) {
+        let Some(birth) = birth else { return };
+        if let Some(i) = self.early.iter().position(|id| *id == birth.id) {
+            self.early.swap_remove(i);
+            join(birth);
+        } else {
+            self.living.insert(birth.id, birth);
+        }
+    }
+
+    fn died(&mut self, death: Option<Death>) {
+        let Some(death) = death else { return };
+        match self.living.remove(&death.id) {
+            Some(birth) => {
+                if death.panicked && birth.class.on_stall == OnStall::Unhealthy {
+                    log::error!(
+                        target: "MAIN",
+                        "{} panicked too often and has ended for good; restart the server, see the [PANIC] lines above",
+                        birth.name
+                    );
+                }
+                join(birth);
+            }
+            None => self.early.push(death.id),
+        }
+    }
+}
+
+/// The thread has told its own death as its last act: this does not wait.
+fn join(birth: Birth) {
+    let _panic_was_told = birth.join.join();
+}

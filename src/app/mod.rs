@@ -1,0 +1,61 @@
+//! The whole server, put together: this is the only file that knows every part.
+//!
+//! [`run`] makes the channels, starts the threads in the order in which they need each other, and
+//! then lives in [`lifecycle`] until somebody asks for the end.
+
+mod classes;
+mod lifecycle;
+mod signals;
+mod start;
+
+use std::time::{Duration, Instant};
+
+use crate::config::Settings;
+use crate::supervise::{Supervisor, stop};
+
+pub use lifecycle::EXIT_STALLED;
+pub use start::StartError;
+
+/// How long the log writers may take for the last lines.
+const LOG_DRAIN: Duration = Duration::from_millis(500);
+
+/// Runs the server until it is asked to end. Returns the exit code: 0 after an orderly end, also when
+/// a thread hung and was left behind; [`EXIT_STALLED`] when the watchdog was lost.
+///
+/// # Errors
+/// When it cannot start; the sentence says what to do.
+pub fn run(settings: &Settings) -> Result<u8, StartError> {
+    let started = Instant::now();
+    let (stopper, stop) = stop();
+    let (supervisor, ends) = Supervisor::new(stop);
+    let running = start::start(settings, started, &supervisor, &ends)?;
+    let mut household = lifecycle::Household::default();
+    let end = household.live(&running.ears);
+    let asked = Instant::now();
+    let code = match &end {
+        lifecycle::End::Asked(by) => {
+            log::info!(target: "MAIN", "ending: asked by {by}");
+            0
+        }
+        lifecycle::End::WatchdogLost => {
+            log::error!(target: "MAIN", "ending with exit code {EXIT_STALLED}: the watchdog is lost");
+            EXIT_STALLED
+        }
+    };
+    drop(stopper);
+    running.wake_everybody();
+    let left = household.wind_down(&running.ears, asked + settings.shutdown.deadline);
+    if left.is_empty() {
+        log::info!(target: "MAIN", "ended in {} ms", asked.elapsed().as_millis());
+    } else {
+        log::warn!(
+            target: "MAIN",
+            "ended after {} ms; left behind, still stuck: {}",
+            asked.elapsed().as_millis(),
+            left.join(", ")
+        );
+    }
+    running.tidy_up();
+    running.log.drain(Instant::now() + LOG_DRAIN);
+    Ok(code)
+}

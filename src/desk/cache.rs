@@ -1,0 +1,629 @@
+//! The decisions of a desk. Pure: events and the time in, [`Action`]s out.
+//!
+//! - A fresh value is answered at once.
+//! - There is one flight for each key; everybody who asks meanwhile waits for it.
+//! - A value past its freshness is refreshed, but its askers wait only `stale_patience` for that; then,
+//!   or when the flight fails, they get the old value with the reason.
+//! - After a failure, the same answer is given for `failure_hold` without another call.
+//! - Flights beyond a lane's fetchers wait, the newest-asked first; beyond `pending_max` the oldest is
+//!   shed. A waiting flight that nobody wants any more is dropped; a running one is let finish.
+//! - A retryable failure is tried again after a jittered backoff (or what the upstream asked for) while
+//!   attempts and the flight's deadline allow; waiting for that holds no fetcher.
+//! - A fetcher that has not answered [`LOST_GRACE`] after its flight's deadline is lost: it is replaced,
+//!   at most once for each fetcher of the lane, and what it says later is discarded.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use super::backoff::Jitter;
+use super::breaker::{Breaker, Permit};
+use super::budget::Budget;
+use super::entry::{Entry, Flight, Stage, Waiter, ms, retry_at};
+use super::limits::{CacheConfig, LaneConfig};
+use super::{AskId, Failure, Job, Key, Reply, Served};
+
+/// How much longer than its deadline a fetcher may take before it is given up.
+pub const LOST_GRACE: Duration = Duration::from_secs(2);
+
+/// A flight waits this long for room in the budget; beyond, its askers are told at once.
+const BUDGET_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the desk's thread is to do.
+#[derive(Debug)]
+pub enum Action<K, V, R> {
+    /// Answer this asker.
+    Reply {
+        /// Where.
+        to: R,
+        /// What.
+        reply: Reply<V>,
+    },
+    /// Have this fetched.
+    Fetch {
+        /// By a fetcher of this lane.
+        lane: usize,
+        /// The job.
+        job: Job<K>,
+    },
+    /// A fetcher of this lane is lost: start another.
+    Replace {
+        /// Which lane.
+        lane: usize,
+    },
+    /// A lost fetcher of this lane came back: let one end.
+    Retire {
+        /// Which lane.
+        lane: usize,
+    },
+    /// Words for the log, about something that a reader can act on.
+    Say(String),
+}
+
+#[derive(Debug)]
+struct Lane<K> {
+    config: LaneConfig,
+    running: usize,
+    capacity: usize,
+    replaced: usize,
+    /// The newest-asked last.
+    pending: Vec<K>,
+}
+
+/// The state of a desk. `R` is where a reply goes.
+#[derive(Debug)]
+pub struct Cache<K: Key, V: Clone, R> {
+    config: CacheConfig,
+    lanes: Vec<Lane<K>>,
+    entries: HashMap<K, Entry<V, R>>,
+    /// Keys with a flight or waiters: what a tick looks at.
+    busy: BTreeSet<K>,
+    /// Flights given up whose fetchers still run, and whether each was replaced.
+    lost: HashMap<u64, (usize, bool)>,
+    waiters: usize,
+    flights: u64,
+    breaker: Option<Breaker>,
+    last_failure: String,
+    budget: Option<Budget>,
+    jitter: Jitter,
+}
+
+impl<K: Key, V: Clone, R> Cache<K, V, R> {
+    /// An empty cache.
+    #[must_use]
+    pub fn new(config: CacheConfig) -> Self {
+        Self {
+            lanes: config
+                .lanes
+                .iter()
+                .map(|lane| Lane {
+                    running: 0,
+                    capacity: lane.fetchers,
+                    replaced: 0,
+                    pending: Vec::new(),
+                    config: lane.clone(),
+                })
+                .collect(),
+            entries: HashMap::new(),
+            busy: BTreeSet::new(),
+            lost: HashMap::new(),
+            waiters: 0,
+            flights: 0,
+            breaker: config.breaker.map(Breaker::new),
+            last_failure: String::new(),
+            budget: config.per_minute.map(Budget::new),
+            jitter: Jitter::new(config.seed),
+            config,
+        }
+    }
+
+    /// Somebody asks.
+    pub fn ask(
+        &mut self,
+        now: Instant,
+        id: AskId,
+        key: &K,
+        deadline: Instant,
+        to: R,
+        out: &mut Vec<Action<K, V, R>>,
+    ) {
+        let lane = key.lane();
+        if !self.entries.contains_key(key) {
+            self.make_room();
+        }
+        let entry = self
+            .entries
+            .entry(key.clone())
+            .or_insert_with(|| Entry::new(now));
+        entry.asked = now;
+        let limits = &self.lanes[lane].config;
+        if let Some(reply) = entry.settled(limits, now) {
+            out.push(Action::Reply { to, reply });
+            return;
+        }
+        if entry.flight.is_none()
+            && let Some(failure) = self.refused(now)
+        {
+            let reply = self.entries[key].instead(&failure, now);
+            out.push(Action::Reply { to, reply });
+            return;
+        }
+        if self.waiters >= self.config.waiters_max {
+            self.shed_oldest_waiter(now, out);
+        }
+        let flights = &mut self.flights;
+        let lane = &mut self.lanes[lane];
+        let entry = self
+            .entries
+            .entry(key.clone())
+            .or_insert_with(|| Entry::new(now));
+        entry.waiters.push(Waiter {
+            id,
+            to,
+            asked: now,
+            deadline,
+        });
+        self.waiters += 1;
+        self.busy.insert(key.clone());
+        match &entry.flight {
+            None => {
+                *flights += 1;
+                entry.flight = Some(Flight {
+                    id: *flights,
+                    attempt: 1,
+                    deadline: now + lane.config.deadline,
+                    stage: Stage::Pending,
+                });
+                lane.pending.push(key.clone());
+            }
+            Some(flight) if flight.stage == Stage::Pending => {
+                lane.pending.retain(|k| k != key);
+                lane.pending.push(key.clone());
+            }
+            Some(_) => {}
+        }
+        self.dispatch(now, out);
+    }
+
+    /// The client of this request left.
+    pub fn cancel(&mut self, now: Instant, id: AskId, out: &mut Vec<Action<K, V, R>>) {
+        let busy: Vec<K> = self.busy.iter().cloned().collect();
+        for key in busy {
+            let Some(entry) = self.entries.get_mut(&key) else {
+                continue;
+            };
+            while let Some(i) = entry.waiters.iter().position(|w| w.id == id) {
+                let waiter = entry.waiters.swap_remove(i);
+                self.waiters -= 1;
+                out.push(Action::Reply {
+                    to: waiter.to,
+                    reply: Err(Failure::Cancelled),
+                });
+            }
+            self.drop_unwanted(&key);
+        }
+        self.dispatch(now, out);
+    }
+
+    /// A fetcher is done.
+    pub fn fetched(
+        &mut self,
+        now: Instant,
+        key: &K,
+        flight: u64,
+        result: Result<V, Failure>,
+        out: &mut Vec<Action<K, V, R>>,
+    ) {
+        if let Some((lane, was_replaced)) = self.lost.remove(&flight) {
+            self.found(lane, was_replaced, out);
+            self.dispatch(now, out);
+            return;
+        }
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        let Some(mine) = entry.flight.as_mut().filter(|f| f.id == flight) else {
+            return;
+        };
+        if !matches!(mine.stage, Stage::Running { .. }) {
+            return;
+        }
+        let lane = &mut self.lanes[key.lane()];
+        lane.running -= 1;
+        match result {
+            Ok(value) => {
+                entry.value = Some((value, now));
+                entry.failed = None;
+                self.upstream_works(out);
+                self.land(now, key, out);
+            }
+            Err(failure @ Failure::NoData { .. }) => {
+                entry.value = None;
+                entry.failed = Some((failure, now));
+                self.upstream_works(out);
+                self.land(now, key, out);
+            }
+            Err(failure) => {
+                let retry = retry_at(now, mine, &failure, &lane.config, &mut self.jitter);
+                if let Some(at) = retry {
+                    mine.attempt += 1;
+                    mine.stage = Stage::Retry { at };
+                }
+                if let (
+                    Failure::Status {
+                        code: 429,
+                        retry_after: Some(wait),
+                        ..
+                    },
+                    Some(budget),
+                ) = (&failure, self.budget.as_mut())
+                {
+                    budget.pause_until(now + *wait);
+                }
+                if failure.counts_for_breaker() {
+                    self.upstream_failed(now, &failure, out);
+                } else if let Some(breaker) = &mut self.breaker {
+                    breaker.abandon();
+                }
+                if retry.is_none() {
+                    self.fail(now, key, failure, out);
+                }
+            }
+        }
+        self.dispatch(now, out);
+    }
+
+    /// The time has come that [`Self::next_timeout`] named.
+    pub fn tick(&mut self, now: Instant, out: &mut Vec<Action<K, V, R>>) {
+        let busy: Vec<K> = self.busy.iter().cloned().collect();
+        for key in &busy {
+            self.tick_flight(now, key, out);
+            self.tick_waiters(now, key, out);
+            self.drop_unwanted(key);
+        }
+        let idle_max = self.config.idle_max;
+        self.entries.retain(|_, e| {
+            e.flight.is_some() || !e.waiters.is_empty() || now.duration_since(e.asked) < idle_max
+        });
+        self.dispatch(now, out);
+    }
+
+    /// When [`Self::tick`] is to be called next; none while nothing waits for the time.
+    #[must_use]
+    pub fn next_timeout(&self, now: Instant) -> Option<Instant> {
+        let mut next: Option<Instant> = None;
+        let mut sooner = |at: Instant| next = Some(next.map_or(at, |n| n.min(at)));
+        for key in &self.busy {
+            let Some(entry) = self.entries.get(key) else {
+                continue;
+            };
+            let limits = &self.lanes[key.lane()].config;
+            if let Some(flight) = &entry.flight {
+                sooner(match flight.stage {
+                    Stage::Pending => flight.deadline,
+                    Stage::Retry { at } => at,
+                    Stage::Running { .. } => flight.deadline + LOST_GRACE,
+                });
+            }
+            for waiter in &entry.waiters {
+                sooner(entry.gives_up(waiter, limits));
+            }
+        }
+        if let Some(budget) = &self.budget
+            && self
+                .lanes
+                .iter()
+                .any(|l| !l.pending.is_empty() && l.running < l.capacity)
+        {
+            sooner(budget.room_at(now));
+        }
+        next
+    }
+
+    /// Requests that wait.
+    #[must_use]
+    pub fn waiters(&self) -> usize {
+        self.waiters
+    }
+
+    /// Why no new flight may start now.
+    fn refused(&self, now: Instant) -> Option<Failure> {
+        if let Some(breaker) = &self.breaker
+            && let Permit::Open { retry_in } = breaker.look(now)
+        {
+            return Some(Failure::BreakerOpen {
+                upstream: self.config.upstream,
+                failures: breaker.failures(),
+                last: self.last_failure.clone(),
+                retry_in,
+            });
+        }
+        let budget = self.budget.as_ref()?;
+        let retry_in = budget.room_at(now).saturating_duration_since(now);
+        (retry_in > BUDGET_PATIENCE).then(|| Failure::Budget {
+            upstream: self.config.upstream,
+            per_minute: budget.per_minute(),
+            retry_in,
+        })
+    }
+
+    /// Starts what may start, the newest-asked first, and sheds what is too much.
+    fn dispatch(&mut self, now: Instant, out: &mut Vec<Action<K, V, R>>) {
+        for lane in 0..self.lanes.len() {
+            while let Some(key) = self.next_pending(lane) {
+                if let Some(failure) = self.refused(now) {
+                    self.fail(now, &key, failure, out);
+                    continue;
+                }
+                if self.budget.as_mut().is_some_and(|b| !b.take(now)) {
+                    break;
+                }
+                let probe = self
+                    .breaker
+                    .as_mut()
+                    .is_some_and(|b| b.enter(now) == Permit::Probe);
+                self.lanes[lane].pending.pop();
+                self.lanes[lane].running += 1;
+                if let Some(flight) = self.entries.get_mut(&key).and_then(|e| e.flight.as_mut()) {
+                    flight.stage = Stage::Running { probe };
+                    out.push(Action::Fetch {
+                        lane,
+                        job: Job {
+                            key,
+                            flight: flight.id,
+                            attempt: flight.attempt,
+                            deadline: flight.deadline,
+                        },
+                    });
+                }
+            }
+            while self.lanes[lane].pending.len() > self.lanes[lane].config.pending_max {
+                let key = self.lanes[lane].pending[0].clone();
+                let failure = Failure::Busy {
+                    what: self.lanes[lane].config.name.to_owned(),
+                    retry_in: Duration::from_secs(1),
+                };
+                self.fail(now, &key, failure, out);
+            }
+        }
+    }
+
+    /// The newest-asked waiting flight of a lane, if a fetcher is free for it.
+    fn next_pending(&self, lane: usize) -> Option<K> {
+        let lane = &self.lanes[lane];
+        (lane.running < lane.capacity)
+            .then(|| lane.pending.last().cloned())
+            .flatten()
+    }
+
+    fn tick_flight(&mut self, now: Instant, key: &K, out: &mut Vec<Action<K, V, R>>) {
+        let lane = key.lane();
+        let Some(flight) = self.entries.get_mut(key).and_then(|e| e.flight.as_mut()) else {
+            return;
+        };
+        let timeout = Failure::Timeout {
+            upstream: self.config.upstream,
+            after_ms: ms(self.lanes[lane].config.deadline),
+        };
+        match flight.stage {
+            Stage::Retry { at } if at <= now => {
+                flight.stage = Stage::Pending;
+                self.lanes[lane].pending.push(key.clone());
+            }
+            Stage::Pending if flight.deadline <= now => self.fail(now, key, timeout, out),
+            Stage::Running { .. } if flight.deadline + LOST_GRACE <= now => {
+                let id = flight.id;
+                self.give_up_fetcher(lane, id, key, out);
+                self.upstream_failed(now, &timeout, out);
+                self.fail(now, key, timeout, out);
+            }
+            Stage::Retry { .. } | Stage::Pending | Stage::Running { .. } => {}
+        }
+    }
+
+    fn tick_waiters(&mut self, now: Instant, key: &K, out: &mut Vec<Action<K, V, R>>) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        let limits = &self.lanes[key.lane()].config;
+        let mut i = 0;
+        while i < entry.waiters.len() {
+            if entry.gives_up(&entry.waiters[i], limits) > now {
+                i += 1;
+                continue;
+            }
+            let waiter = entry.waiters.remove(i);
+            self.waiters -= 1;
+            let timeout = Failure::Timeout {
+                upstream: self.config.upstream,
+                after_ms: ms(now.saturating_duration_since(waiter.asked)),
+            };
+            let reply = entry.instead(&timeout, now);
+            out.push(Action::Reply {
+                to: waiter.to,
+                reply,
+            });
+        }
+    }
+
+    /// Forgets a flight that has not started and that nobody waits for, and a key that is not busy.
+    fn drop_unwanted(&mut self, key: &K) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            self.busy.remove(key);
+            return;
+        };
+        if entry.waiters.is_empty()
+            && entry
+                .flight
+                .as_ref()
+                .is_some_and(|f| !matches!(f.stage, Stage::Running { .. }))
+        {
+            entry.flight = None;
+            self.lanes[key.lane()].pending.retain(|k| k != key);
+        }
+        if entry.flight.is_none() && entry.waiters.is_empty() {
+            self.busy.remove(key);
+        }
+    }
+
+    /// The flight ended with a value or with "there is nothing": everybody is answered.
+    fn land(&mut self, now: Instant, key: &K, out: &mut Vec<Action<K, V, R>>) {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        entry.flight = None;
+        let waiters = std::mem::take(&mut entry.waiters);
+        self.waiters -= waiters.len();
+        for waiter in waiters {
+            let reply = match (&entry.value, &entry.failed) {
+                (Some((value, at)), _) => Ok(Served {
+                    value: value.clone(),
+                    age: now.saturating_duration_since(*at),
+                    stale_because: None,
+                }),
+                (None, Some((failure, _))) => Err(failure.clone()),
+                (None, None) => Err(Failure::Cancelled),
+            };
+            out.push(Action::Reply {
+                to: waiter.to,
+                reply,
+            });
+        }
+        self.busy.remove(key);
+    }
+
+    /// The flight ended with a failure: everybody gets the old value, or the failure.
+    fn fail(&mut self, now: Instant, key: &K, failure: Failure, out: &mut Vec<Action<K, V, R>>) {
+        self.lanes[key.lane()].pending.retain(|k| k != key);
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        entry.flight = None;
+        let waiters = std::mem::take(&mut entry.waiters);
+        self.waiters -= waiters.len();
+        for waiter in waiters {
+            let reply = entry.instead(&failure, now);
+            out.push(Action::Reply {
+                to: waiter.to,
+                reply,
+            });
+        }
+        // Being shed or refused says nothing about the key: the next asker may try.
+        if !matches!(
+            failure,
+            Failure::Busy { .. } | Failure::BreakerOpen { .. } | Failure::Budget { .. }
+        ) {
+            entry.failed = Some((failure, now));
+        }
+        self.busy.remove(key);
+    }
+
+    fn give_up_fetcher(
+        &mut self,
+        lane: usize,
+        flight: u64,
+        key: &K,
+        out: &mut Vec<Action<K, V, R>>,
+    ) {
+        let state = &mut self.lanes[lane];
+        state.running -= 1;
+        let replace = state.replaced < state.config.fetchers;
+        if replace {
+            state.replaced += 1;
+            out.push(Action::Replace { lane });
+        } else {
+            state.capacity -= 1;
+        }
+        self.lost.insert(flight, (lane, replace));
+        out.push(Action::Say(format!(
+            "a fetcher has not come back from {key} {} s after its deadline; {}; it is stuck outside every timeout, see its stack in the next report",
+            LOST_GRACE.as_secs(),
+            if replace { "another takes its place" } else { "there are no more replacements" }
+        )));
+    }
+
+    fn found(&mut self, lane: usize, was_replaced: bool, out: &mut Vec<Action<K, V, R>>) {
+        let state = &mut self.lanes[lane];
+        if was_replaced {
+            state.replaced -= 1;
+            out.push(Action::Retire { lane });
+        } else {
+            state.capacity += 1;
+        }
+        out.push(Action::Say(format!(
+            "a lost fetcher of {} came back; its answer is discarded",
+            state.config.name
+        )));
+    }
+
+    fn upstream_works(&mut self, out: &mut Vec<Action<K, V, R>>) {
+        if self.breaker.as_mut().is_some_and(Breaker::success) {
+            out.push(Action::Say(format!(
+                "{} works again: the breaker is closed",
+                self.config.upstream
+            )));
+        }
+    }
+
+    fn upstream_failed(&mut self, now: Instant, failure: &Failure, out: &mut Vec<Action<K, V, R>>) {
+        self.last_failure = failure.to_string();
+        let Some(breaker) = &mut self.breaker else {
+            return;
+        };
+        if breaker.failure(now)
+            && let Permit::Open { retry_in } = breaker.look(now)
+        {
+            out.push(Action::Say(format!(
+                "{} is left alone for {} s after {} failures in a row; the last: {failure}",
+                self.config.upstream,
+                retry_in.as_secs(),
+                breaker.failures(),
+            )));
+        }
+    }
+
+    /// The longest-waiting request gives its place to a newer one.
+    fn shed_oldest_waiter(&mut self, now: Instant, out: &mut Vec<Action<K, V, R>>) {
+        let oldest = self
+            .busy
+            .iter()
+            .filter_map(|k| {
+                let first = self.entries.get(k)?.waiters.iter().map(|w| w.asked).min()?;
+                Some((first, k.clone()))
+            })
+            .min();
+        let Some((asked, key)) = oldest else { return };
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return;
+        };
+        if let Some(i) = entry.waiters.iter().position(|w| w.asked == asked) {
+            let waiter = entry.waiters.remove(i);
+            self.waiters -= 1;
+            let busy = Failure::Busy {
+                what: self.lanes[key.lane()].config.name.to_owned(),
+                retry_in: Duration::from_secs(1),
+            };
+            let reply = entry.instead(&busy, now);
+            out.push(Action::Reply {
+                to: waiter.to,
+                reply,
+            });
+        }
+        self.drop_unwanted(&key);
+    }
+
+    /// Drops the key that was asked for longest ago and is not busy, while there are too many.
+    fn make_room(&mut self) {
+        while self.entries.len() >= self.config.entries_max {
+            let oldest = self
+                .entries
+                .iter()
+                .filter(|(_, e)| e.flight.is_none() && e.waiters.is_empty())
+                .min_by_key(|(_, e)| e.asked)
+                .map(|(k, _)| k.clone());
+            match oldest {
+                Some(key) => self.entries.remove(&key),
+                None => return,
+            };
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The cache core by its rules, and by thousands of random histories.

@@ -1,0 +1,121 @@
+//! What a worker can answer without asking anybody: the latest word of the watchdog, the quote hub
+//! and the file reader, published to each worker's own conflating cells.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::files::FilesRead;
+use crate::quotes::StreamStatus;
+use crate::supervise::{LatestRx, LatestTx, latest};
+use crate::watchdog::{Snapshot, ThreadState};
+
+/// A watchdog that has not published for this long is itself an ailment.
+const WATCHDOG_SILENT: Duration = Duration::from_secs(5);
+
+/// One worker's boards.
+#[derive(Clone, Debug)]
+pub struct Boards {
+    snapshots: LatestRx<Arc<Snapshot>>,
+    streams: LatestRx<Arc<StreamStatus>>,
+    reads: LatestRx<Arc<FilesRead>>,
+    snapshot: Option<Arc<Snapshot>>,
+    stream: Arc<StreamStatus>,
+    files: Option<Arc<FilesRead>>,
+}
+
+/// The publishing ends of all workers' boards.
+#[derive(Debug, Default)]
+pub struct BoardPublishers {
+    /// For the watchdog.
+    pub snapshots: Vec<LatestTx<Arc<Snapshot>>>,
+    /// For the quote hub.
+    pub streams: Vec<LatestTx<Arc<StreamStatus>>>,
+    /// For the file reader.
+    pub reads: Vec<LatestTx<Arc<FilesRead>>>,
+}
+
+/// Boards for `workers` workers.
+#[must_use]
+pub fn boards(workers: usize) -> (BoardPublishers, Vec<Boards>) {
+    let mut publishers = BoardPublishers::default();
+    let boards = (0..workers)
+        .map(|_| {
+            let (snapshots, snapshots_rx) = latest();
+            let (streams, streams_rx) = latest();
+            let (reads, reads_rx) = latest();
+            publishers.snapshots.push(snapshots);
+            publishers.streams.push(streams);
+            publishers.reads.push(reads);
+            Boards {
+                snapshots: snapshots_rx,
+                streams: streams_rx,
+                reads: reads_rx,
+                snapshot: None,
+                stream: Arc::default(),
+                files: None,
+            }
+        })
+        .collect();
+    (publishers, boards)
+}
+
+impl Boards {
+    /// Takes what was published since the last look.
+    pub fn look(&mut self) {
+        if let Some(new) = self.snapshots.take() {
+            self.snapshot = Some(new);
+        }
+        if let Some(new) = self.streams.take() {
+            self.stream = new;
+        }
+        if let Some(new) = self.reads.take() {
+            self.files = Some(new);
+        }
+    }
+
+    /// The watchdog's last snapshot; none in the first moments.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_deref()
+    }
+
+    /// The hub's last status.
+    #[must_use]
+    pub fn stream(&self) -> &StreamStatus {
+        &self.stream
+    }
+
+    /// The files as last read; none before the first read.
+    #[must_use]
+    pub fn files(&self) -> Option<&FilesRead> {
+        self.files.as_deref()
+    }
+
+    /// Whether the watchdog says that this thread is stalled or dead: asking it would only cost the
+    /// client its patience.
+    #[must_use]
+    pub fn is_down(&self, thread: &str) -> bool {
+        self.snapshot.as_ref().is_some_and(|s| {
+            s.threads.iter().any(|t| {
+                t.name == thread && matches!(t.state, ThreadState::Stalled | ThreadState::Dead)
+            })
+        })
+    }
+
+    /// Every reason why the process is unhealthy, in sentences.
+    #[must_use]
+    pub fn ailments(&self, now: Instant) -> Vec<String> {
+        let Some(snapshot) = &self.snapshot else {
+            return Vec::new();
+        };
+        let mut ailments = snapshot.ailments.clone();
+        let silent = now.saturating_duration_since(snapshot.at);
+        if silent > WATCHDOG_SILENT {
+            ailments.push(format!(
+                "the watchdog itself has not reported for {} s",
+                silent.as_secs()
+            ));
+        }
+        ailments
+    }
+}

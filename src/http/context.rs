@@ -1,0 +1,185 @@
+//! What a worker needs to answer: whom it may ask, and the limits.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::candles::{MarketData, MarketKey};
+use crate::clock::Clock;
+use crate::desk::{Ask, AskId, Failure, Key, Reply, ToDesk};
+use crate::model::ModelKey;
+use crate::supervise::{Pulse, Tx, one_shot};
+use crate::trader::TraderKey;
+
+use super::boards::Boards;
+use super::cors::Cors;
+
+/// A kind of work, with its own connections through the gate, so that none can take another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Waits for nobody.
+    Instant,
+    /// May wait for the candle desk.
+    Market,
+    /// May wait for the trader desk.
+    Trader,
+    /// May wait for the model desk.
+    Model,
+}
+
+/// All lanes, in the order of their numbers.
+pub const LANES: [Lane; 4] = [Lane::Instant, Lane::Market, Lane::Trader, Lane::Model];
+
+impl Lane {
+    /// As errors and `/api/threads` name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Instant => "instant",
+            Self::Market => "market",
+            Self::Trader => "trader",
+            Self::Model => "model",
+        }
+    }
+
+    /// Its place in [`LANES`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// The inboxes of the desks.
+#[derive(Clone, Debug)]
+pub struct Desks {
+    /// Candles and quotes.
+    pub market: Tx<ToDesk<MarketKey, MarketData>>,
+    /// What the trader app says.
+    pub trader: Tx<ToDesk<TraderKey, Arc<[u8]>>>,
+    /// Validations.
+    pub model: Tx<ToDesk<ModelKey, Arc<[u8]>>>,
+}
+
+impl Desks {
+    /// The client of this request left: its desk may forget it. Lost when the desk's inbox is full;
+    /// then the request's own deadline ends it.
+    pub fn cancel(&self, lane: Lane, id: AskId) {
+        let _full = match lane {
+            Lane::Instant => true,
+            Lane::Market => self.market.offer(ToDesk::Cancel(id)).is_err(),
+            Lane::Trader => self.trader.offer(ToDesk::Cancel(id)).is_err(),
+            Lane::Model => self.model.offer(ToDesk::Cancel(id)).is_err(),
+        };
+    }
+}
+
+/// What a client may tell `main`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// End in an orderly way.
+    Shutdown,
+}
+
+/// Settings of the routes.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// An answer, even an error, is there before this has passed.
+    pub answer_deadline: Duration,
+    /// `cache_ttl_seconds` of `/api/validate/status`.
+    pub validate_ttl: Duration,
+    /// How long spikes are active.
+    pub spike_window: Duration,
+    /// Template of the model's prompt.
+    pub prompt: Arc<str>,
+    /// For `/api/streaming/status`.
+    pub trader_url: String,
+    /// Who may read our answers.
+    pub cors: Cors,
+    /// The session clock.
+    pub clock: Clock,
+    /// When the process started.
+    pub started: Instant,
+}
+
+/// One request's surroundings.
+pub struct Context<'a> {
+    /// The worker's pulse.
+    pub pulse: &'a Pulse,
+    /// Whom it may ask.
+    pub desks: &'a Desks,
+    /// What it may look at.
+    pub boards: &'a Boards,
+    /// The limits.
+    pub config: &'a HttpConfig,
+    /// `main`'s inbox.
+    pub commands: &'a Tx<Command>,
+    /// The request's number, by which it can be cancelled.
+    pub id: AskId,
+    /// "GET /api/candles/ELPW"
+    pub what: &'a str,
+    /// The client's address, as the gate saw it.
+    pub peer: &'a str,
+    /// By when a desk must have answered.
+    pub deadline: Instant,
+}
+
+/// The names of the desks' threads, as `/api/threads` and errors show them.
+pub mod desk_names {
+    /// Candles and quotes.
+    pub const MARKET: &str = "candle-desk";
+    /// What the trader app says.
+    pub const TRADER: &str = "trader-desk";
+    /// Validations.
+    pub const MODEL: &str = "model-desk";
+}
+
+/// A desk answers by the deadline; this much later it is taken to be silent.
+const DESK_GRACE: Duration = Duration::from_millis(400);
+
+impl Context<'_> {
+    /// Asks the candle desk.
+    pub fn ask_market(&self, key: MarketKey, deadline: Instant) -> Reply<MarketData> {
+        self.ask(desk_names::MARKET, &self.desks.market, key, deadline)
+    }
+
+    /// Asks the trader desk.
+    pub fn ask_trader(&self, key: TraderKey, deadline: Instant) -> Reply<Arc<[u8]>> {
+        self.ask(desk_names::TRADER, &self.desks.trader, key, deadline)
+    }
+
+    /// Asks the model desk.
+    pub fn ask_model(&self, key: ModelKey, deadline: Instant) -> Reply<Arc<[u8]>> {
+        self.ask(desk_names::MODEL, &self.desks.model, key, deadline)
+    }
+
+    fn ask<K: Key, V>(
+        &self,
+        desk: &'static str,
+        inbox: &Tx<ToDesk<K, V>>,
+        key: K,
+        deadline: Instant,
+    ) -> Reply<V> {
+        if self.boards.is_down(desk) {
+            return Err(Failure::DeskSilent { desk });
+        }
+        let (reply, answer) = one_shot();
+        let ask = Ask {
+            id: self.id,
+            key,
+            deadline,
+            reply,
+        };
+        if inbox.offer(ToDesk::Ask(ask)).is_err() {
+            return Err(Failure::Busy {
+                what: format!("the {desk}"),
+                retry_in: Duration::from_secs(1),
+            });
+        }
+        self.pulse
+            .wait(format!("{}, waiting for {desk}", self.what), deadline);
+        let reply = answer
+            .recv_deadline(deadline + DESK_GRACE)
+            .unwrap_or(Err(Failure::DeskSilent { desk }));
+        self.pulse.begin(format!("{}, answering", self.what));
+        reply
+    }
+}

@@ -1,0 +1,21 @@
+//! The routes: what each request of [`crate::gate`] is answered with, and by whom.
+//!
+//! The `http-N` threads live here. Each takes one request at a time from tiny_http (which only ever
+//! faces the gate, never a client), finds its [`Route`], asks a desk or looks at its own boards, and
+//! writes the answer in one piece. They do no I/O but that, and every wait has the request's deadline.
+
+mod answer;
+mod boards;
+mod context;
+mod cors;
+mod path;
+mod router;
+mod routes;
+mod worker;
+
+pub use answer::Answer;
+pub use boards::{BoardPublishers, Boards, boards};
+pub use context::{Command, Desks, HttpConfig, LANES, Lane};
+pub use cors::Cors;
+pub use router::{Route, RouteError, lane_of, route};
+pub use worker::{start_workers, unblock_workers};

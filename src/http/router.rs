@@ -1,0 +1,260 @@
+//! Which route a request means. Pure.
+
+use crate::market::{BadSymbol, Symbol, Timeframe, UnknownTimeframe};
+
+use super::context::Lane;
+use super::path::{query_value, segments};
+
+/// Every route, with what its path and query say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `GET /api/health`
+    Health,
+    /// `GET /api/threads`
+    Threads,
+    /// `GET /metrics`
+    Metrics,
+    /// `GET /api/candles/{symbol}?timeframe=1m`
+    Candles(Symbol, Timeframe),
+    /// `GET /api/quote/{symbol}`
+    Quote(Symbol),
+    /// `GET /api/watchlist`
+    Watchlist,
+    /// `GET /api/runners`
+    Runners,
+    /// `GET /api/trade-history`
+    TradeHistory,
+    /// `GET /api/vwap/{symbol}`
+    Vwap(Symbol),
+    /// `GET /api/vwap`
+    VwapAll,
+    /// `GET /api/streaming/status`
+    StreamStatus,
+    /// `GET /api/streaming/health`
+    StreamHealth,
+    /// `GET /api/streaming/rotation`
+    Rotation,
+    /// `GET /api/signals`
+    Signals,
+    /// `GET /api/positions`
+    Positions,
+    /// `GET /api/volume-spikes/active`
+    VolumeSpikes,
+    /// `POST /api/validate/{symbol}`
+    Validate(Symbol),
+    /// `GET /api/validate/status`
+    ValidateStatus,
+    /// `POST /api/shutdown`
+    Shutdown,
+    /// `GET` of the path that the gate tries its own connections with.
+    LanePing,
+    /// `OPTIONS` of any of these: a browser asks before it asks.
+    Preflight {
+        /// The methods that the route takes.
+        allow: &'static str,
+    },
+}
+
+/// Why a request means none of them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// 404
+    #[error("There is no route {path}; the routes are listed in the README, /api/health is one")]
+    Unknown {
+        /// What was asked for, cut.
+        path: String,
+    },
+    /// 405
+    #[error("{method} is not a method of {path}; use {allow}")]
+    Method {
+        /// What was used.
+        method: String,
+        /// On which path, cut.
+        path: String,
+        /// What the route takes.
+        allow: &'static str,
+    },
+    /// 400
+    #[error(transparent)]
+    Symbol(#[from] BadSymbol),
+    /// 400
+    #[error(transparent)]
+    Timeframe(#[from] UnknownTimeframe),
+    /// 400
+    #[error("The path has a broken %-escape; write a slash in a symbol as %2F")]
+    Escape,
+}
+
+const GET: &str = "GET, HEAD, OPTIONS";
+const POST: &str = "POST, OPTIONS";
+
+/// How much of a path is repeated in an error.
+const ECHO_CHARS_MAX: usize = 80;
+
+/// Finds the route of a request.
+///
+/// # Errors
+/// The status and sentence that the client gets.
+pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError> {
+    let segments = segments(path).ok_or(RouteError::Escape)?;
+    let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+    let allow = match segments.as_slice() {
+        ["metrics" | "__lane"] => GET,
+        ["api", "validate", "status"] => GET,
+        ["api", "validate", _] | ["api", "shutdown"] => POST,
+        [
+            "api",
+            "health" | "threads" | "watchlist" | "runners" | "trade-history" | "vwap" | "signals"
+            | "positions",
+        ]
+        | ["api", "candles" | "quote" | "vwap", _]
+        | ["api", "streaming", "status" | "health" | "rotation"]
+        | ["api", "volume-spikes", "active"] => GET,
+        _ => {
+            return Err(RouteError::Unknown {
+                path: echo(path),
+            });
+        }
+    };
+    match method {
+        "OPTIONS" => return Ok(Route::Preflight { allow }),
+        "GET" | "HEAD" if allow == GET => {}
+        "POST" if allow == POST => {}
+        _ => {
+            return Err(RouteError::Method {
+                method: method.chars().take(16).collect(),
+                path: echo(path),
+                allow,
+            });
+        }
+    }
+    Ok(match segments.as_slice() {
+        ["metrics"] => Route::Metrics,
+        ["__lane"] => Route::LanePing,
+        ["api", "health"] => Route::Health,
+        ["api", "threads"] => Route::Threads,
+        ["api", "candles", symbol] => {
+            let symbol = symbol.parse()?;
+            let timeframe = query_value(query, "timeframe")
+                .map_or(Ok(Timeframe::default()), |t| t.parse())?;
+            Route::Candles(symbol, timeframe)
+        }
+        ["api", "quote", symbol] => Route::Quote(symbol.parse()?),
+        ["api", "watchlist"] => Route::Watchlist,
+        ["api", "runners"] => Route::Runners,
+        ["api", "trade-history"] => Route::TradeHistory,
+        ["api", "vwap", symbol] => Route::Vwap(symbol.parse()?),
+        ["api", "vwap"] => Route::VwapAll,
+        ["api", "streaming", "status"] => Route::StreamStatus,
+        ["api", "streaming", "health"] => Route::StreamHealth,
+        ["api", "streaming", "rotation"] => Route::Rotation,
+        ["api", "signals"] => Route::Signals,
+        ["api", "positions"] => Route::Positions,
+        ["api", "volume-spikes", "active"] => Route::VolumeSpikes,
+        ["api", "validate", "status"] => Route::ValidateStatus,
+        ["api", "validate", symbol] => Route::Validate(symbol.parse()?),
+        ["api", "shutdown"] => Route::Shutdown,
+        _ => {
+            return Err(RouteError::Unknown {
+                path: echo(path),
+            });
+        }
+    })
+}
+
+/// Which lane a request takes through the gate: the kind of work that it may have to wait for. A
+/// request that is refused anyway waits for nothing.
+#[must_use]
+pub fn lane_of(method: &str, path: &str) -> Lane {
+    let Some(rest) = path.strip_prefix("/api/") else {
+        return Lane::Instant;
+    };
+    if method == "OPTIONS" {
+        return Lane::Instant;
+    }
+    let (family, more) = rest.split_once('/').unwrap_or((rest, ""));
+    match family {
+        "candles" | "quote" => Lane::Market,
+        "watchlist" | "vwap" | "signals" | "positions" => Lane::Trader,
+        "streaming" if more.trim_end_matches('/') != "status" => Lane::Trader,
+        "validate" => Lane::Model,
+        _ => Lane::Instant,
+    }
+}
+
+fn echo(path: &str) -> String {
+    path.chars().take(ECHO_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn symbol(s: &str) -> Symbol {
+        s.parse().unwrap()
+    }
+
+    #[test]
+    fn every_route_of_the_contract_is_found() {
+        let cases = [
+            ("GET", "/api/health", Route::Health),
+            ("HEAD", "/api/health", Route::Health),
+            ("GET", "/api/threads", Route::Threads),
+            ("GET", "/metrics", Route::Metrics),
+            ("GET", "/api/candles/toyo", Route::Candles(symbol("TOYO"), Timeframe::M1)),
+            ("GET", "/api/quote/BRK%2fB", Route::Quote(symbol("BRK/B"))),
+            ("GET", "/api/watchlist", Route::Watchlist),
+            ("GET", "/api/runners", Route::Runners),
+            ("GET", "/api/trade-history", Route::TradeHistory),
+            ("GET", "/api/vwap/elpw", Route::Vwap(symbol("ELPW"))),
+            ("GET", "/api/vwap", Route::VwapAll),
+            ("GET", "/api/streaming/status", Route::StreamStatus),
+            ("GET", "/api/streaming/health", Route::StreamHealth),
+            ("GET", "/api/streaming/rotation", Route::Rotation),
+            ("GET", "/api/signals", Route::Signals),
+            ("GET", "/api/positions", Route::Positions),
+            ("GET", "/api/volume-spikes/active", Route::VolumeSpikes),
+            ("POST", "/api/validate/TOYO", Route::Validate(symbol("TOYO"))),
+            ("GET", "/api/validate/status", Route::ValidateStatus),
+            ("POST", "/api/shutdown", Route::Shutdown),
+        ];
+        for (method, path, want) in cases {
+            assert_eq!(route(method, path, "").unwrap(), want, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_timeframe_is_read_from_the_query_and_checked() {
+        let got = route("GET", "/api/candles/A", "x=1&timeframe=15m").unwrap();
+        assert_eq!(got, Route::Candles(symbol("A"), Timeframe::M15));
+        let e = route("GET", "/api/candles/A", "timeframe=2m").unwrap_err();
+        assert!(e.to_string().contains("1m, 5m, 15m, D"), "{e}");
+    }
+
+    #[test]
+    fn a_wrong_method_is_told_the_right_ones() {
+        let e = route("DELETE", "/api/health", "").unwrap_err();
+        assert!(matches!(e, RouteError::Method { allow: GET, .. }));
+        let e = route("GET", "/api/shutdown", "").unwrap_err();
+        assert!(matches!(e, RouteError::Method { allow: POST, .. }));
+    }
+
+    #[test]
+    fn each_kind_of_work_has_its_own_lane() {
+        assert_eq!(lane_of("GET", "/api/health"), Lane::Instant);
+        assert_eq!(lane_of("GET", "/api/streaming/status"), Lane::Instant);
+        assert_eq!(lane_of("GET", "/api/streaming/health"), Lane::Trader);
+        assert_eq!(lane_of("GET", "/api/candles/X"), Lane::Market);
+        assert_eq!(lane_of("POST", "/api/validate/X"), Lane::Model);
+        assert_eq!(lane_of("OPTIONS", "/api/candles/X"), Lane::Instant);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(method in "[A-Z]{0,8}", path in "/?[ -~é]{0,60}", query in ".{0,40}") {
+            let _ = route(&method, &path, &query);
+            let _ = lane_of(&method, &path);
+        }
+    }
+}

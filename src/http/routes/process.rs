@@ -1,0 +1,104 @@
+//! The process itself: health, threads, metrics, shutdown, preflight.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use serde_json::{Map, Value, json};
+
+use crate::watchdog::{Snapshot, ThreadState, export};
+
+use super::super::answer::Answer;
+use super::super::context::{Command, Context};
+
+/// `GET /api/health`: `{"status":"ok","service":"charting-backend",…}`; 503 with `"status":"stalled"`
+/// and the reasons in `detail` while a stall lasts. Depends on nothing but this thread's own board.
+pub fn health(context: &Context<'_>) -> Answer {
+    let ailments = context.boards.ailments(Instant::now());
+    let mut body = json!({
+        "status": if ailments.is_empty() { "ok" } else { "stalled" },
+        "service": "charting-backend",
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": context.config.started.elapsed().as_secs(),
+    });
+    if !ailments.is_empty() {
+        body["detail"] = Value::from(ailments.join("; "));
+    }
+    if let Some(snapshot) = context.boards.snapshot() {
+        body["threads"] = thread_states(snapshot);
+    }
+    let status = if ailments.is_empty() { 200 } else { 503 };
+    Answer::with_status(status, body.to_string().into_bytes())
+}
+
+/// `{"total","busy","stalled":[names],"states":{name:state}}`; a thread that serves one client stands
+/// in the counts alone.
+fn thread_states(snapshot: &Snapshot) -> Value {
+    let named = |wanted: ThreadState| -> Vec<&str> {
+        snapshot
+            .threads
+            .iter()
+            .filter(|t| t.state == wanted)
+            .map(|t| t.name.as_str())
+            .collect()
+    };
+    let states: Map<String, Value> = snapshot
+        .threads
+        .iter()
+        .filter(|t| !t.name.starts_with("conn-") && !t.name.starts_with("ws-"))
+        .map(|t| (t.name.clone(), json!(t.state)))
+        .collect();
+    json!({
+        "total": snapshot.threads.len(),
+        "busy": named(ThreadState::Busy).len(),
+        "stalled": named(ThreadState::Stalled),
+        "dead": named(ThreadState::Dead),
+        "stalls_total": snapshot.stalls_total,
+        "states": states,
+    })
+}
+
+/// `GET /api/threads`: every thread's name, class, activity and age of its last beat; every channel's
+/// depth, capacity and drops.
+pub fn threads(context: &Context<'_>) -> Answer {
+    match context.boards.snapshot() {
+        Some(snapshot) => Answer::json(export::to_json(snapshot, Instant::now()).into_bytes()),
+        None => Answer::error(503, "The watchdog has not looked yet; try again in a second"),
+    }
+}
+
+/// `GET /metrics`: the same for Prometheus.
+pub fn metrics(context: &Context<'_>) -> Answer {
+    match context.boards.snapshot() {
+        Some(snapshot) => {
+            let mut answer = Answer::json(export::metrics_text(snapshot).into_bytes());
+            answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
+            answer
+        }
+        None => Answer::error(503, "The watchdog has not looked yet; try again in a second"),
+    }
+}
+
+/// `POST /api/shutdown`, from this machine only.
+pub fn shutdown(context: &Context<'_>) -> Answer {
+    let local = context
+        .peer
+        .parse::<IpAddr>()
+        .is_ok_and(|ip| ip.to_canonical().is_loopback());
+    if !local {
+        log::warn!(target: "HTTP", "refused POST /api/shutdown from {}: only this machine may", context.peer);
+        return Answer::error(403, "Only callers on the server's own machine may shut it down");
+    }
+    // A full inbox holds the same command already.
+    let _already_told = context.commands.offer(Command::Shutdown);
+    log::info!(target: "HTTP", "shutdown asked for by {} through POST /api/shutdown", context.peer);
+    Answer::value(&json!({ "status": "shutting_down" }))
+}
+
+/// `OPTIONS`: what a browser asks before it asks. The origin's headers are added where all are.
+pub fn preflight(allow: &str) -> Answer {
+    let mut answer = Answer::empty();
+    answer.set("Allow", allow.to_owned());
+    answer.set("Access-Control-Allow-Methods", allow.to_owned());
+    answer.set("Access-Control-Max-Age", "600".to_owned());
+    answer
+}

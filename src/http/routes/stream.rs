@@ -1,0 +1,42 @@
+//! The quote stream's state, from the hub's board.
+
+use serde_json::{Map, Value, json};
+
+use super::super::answer::Answer;
+use super::super::context::Context;
+
+/// `GET /api/streaming/status`:
+/// `{"connected","symbols":[],"quotes_relayed","trader_url","uptime_seconds",…}`.
+pub fn status(context: &Context<'_>) -> Answer {
+    let stream = context.boards.stream();
+    let symbols: Vec<&str> = stream.symbols.iter().map(|s| s.as_str()).collect();
+    Answer::value(&json!({
+        "connected": stream.connected,
+        "symbols": symbols,
+        "quotes_relayed": stream.quotes_relayed,
+        "trader_url": context.config.trader_url,
+        "uptime_seconds": context.config.started.elapsed().as_secs(),
+        "clients": stream.clients,
+        "quotes_conflated": stream.conflated,
+        "detail": stream.why,
+    }))
+}
+
+/// `GET /api/volume-spikes/active`: `{"spikes":{SYMBOL:{…event…,"received_at"}}}`; `received_at` in
+/// seconds since the Unix epoch, with milliseconds as its fraction.
+pub fn spikes(context: &Context<'_>) -> Answer {
+    let now_ms = context.config.clock.wall_ms();
+    let window_ms = i64::try_from(context.config.spike_window.as_millis()).unwrap_or(i64::MAX);
+    let mut spikes = Map::new();
+    for (at_ms, spike) in &context.boards.stream().spikes {
+        if now_ms - at_ms > window_ms {
+            continue;
+        }
+        let mut event = spike.fields.clone();
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of this century fit")]
+        let received_at = *at_ms as f64 / 1_000.0;
+        event.insert("received_at".into(), Value::from(received_at));
+        spikes.insert(spike.symbol.as_str().to_owned(), Value::Object(event));
+    }
+    Answer::value(&json!({ "spikes": spikes }))
+}

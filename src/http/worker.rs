@@ -1,0 +1,166 @@
+//! The `http-N` threads: one request at a time, from tiny_http to tiny_http.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tiny_http::{Request, Server};
+
+use crate::desk::AskId;
+use crate::supervise::{Class, Pulse, Supervisor, Tx};
+
+use super::answer::Answer;
+use super::boards::Boards;
+use super::context::{Command, Context, Desks, HttpConfig};
+use super::cors::Verdict;
+use super::router::{Route, RouteError, route};
+use super::routes;
+
+/// How many refused origins a worker remembers having told the log.
+const REFUSED_ORIGINS_MAX: usize = 16;
+
+/// Starts one worker for each of `boards`. They end when the server is unblocked after the stop.
+///
+/// # Errors
+/// When the system refuses a thread.
+pub fn start_workers(
+    supervisor: &Supervisor,
+    class: Class,
+    server: &Arc<Server>,
+    desks: &Desks,
+    boards: Vec<Boards>,
+    config: &HttpConfig,
+    commands: &Tx<Command>,
+) -> io::Result<()> {
+    for (n, boards) in boards.into_iter().enumerate() {
+        let worker = Worker {
+            server: Arc::clone(server),
+            desks: desks.clone(),
+            config: config.clone(),
+            commands: commands.clone(),
+            boards: RefCell::new(boards),
+            refused: RefCell::default(),
+        };
+        let stop = supervisor.stop().clone();
+        supervisor.spawn(format!("http-{}", n + 1), class, move |pulse| {
+            while !stop.is_set() {
+                pulse.idle();
+                match worker.server.recv() {
+                    Ok(request) => worker.serve(request, pulse),
+                    // Unblocked for the stop, or the private socket failed; the gate's own pool sees
+                    // and mends the latter.
+                    Err(_) if stop.is_set() => return,
+                    Err(e) => {
+                        log::error!(target: "HTTP", "taking a request from the gate failed: {e}");
+                        if stop.sleep(std::time::Duration::from_millis(100)) {
+                            return;
+                        }
+                    }
+                }
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Wakes every worker that waits for a request, so that it sees the stop.
+pub fn unblock_workers(server: &Server, workers: usize) {
+    for _ in 0..workers {
+        server.unblock();
+    }
+}
+
+struct Worker {
+    server: Arc<Server>,
+    desks: Desks,
+    config: HttpConfig,
+    commands: Tx<Command>,
+    boards: RefCell<Boards>,
+    refused: RefCell<Vec<String>>,
+}
+
+impl Worker {
+    fn serve(&self, request: Request, pulse: &Pulse) {
+        let deadline = Instant::now() + self.config.answer_deadline;
+        let method = request.method().as_str().to_owned();
+        let target = request.url().to_owned();
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let what = format!("{method} {path}");
+        pulse.begin(what.clone());
+        let origin = header(&request, "Origin");
+        let mut answer = match self.config.cors.verdict(origin) {
+            Verdict::Refused(origin) => self.refuse(origin),
+            Verdict::None | Verdict::Allowed(_) => match route(&method, path, query) {
+                Ok(route) => {
+                    let mut boards = self.boards.borrow_mut();
+                    boards.look();
+                    let context = Context {
+                        pulse,
+                        desks: &self.desks,
+                        boards: &boards,
+                        config: &self.config,
+                        commands: &self.commands,
+                        id: AskId(header(&request, "X-Ask").and_then(|v| v.parse().ok()).unwrap_or(0)),
+                        what: &what,
+                        peer: header(&request, "X-Peer").unwrap_or("an unknown address"),
+                        deadline,
+                    };
+                    let mut answer = routes::answer(&route, &context);
+                    if let (Route::Preflight { .. }, Some(asked)) =
+                        (&route, header(&request, "Access-Control-Request-Headers"))
+                    {
+                        answer.set("Access-Control-Allow-Headers", asked.to_owned());
+                    }
+                    answer
+                }
+                Err(e) => refusal(&e),
+            },
+        };
+        for (name, value) in self.config.cors.headers(origin) {
+            answer.set(name, value);
+        }
+        let bytes = answer.to_bytes(method == "HEAD");
+        pulse.begin(what + ", handing the answer to the gate");
+        let mut writer = request.into_writer();
+        // The gate closed its end when the client left: nobody is there to be told.
+        let _gone = writer.write_all(&bytes).and_then(|()| writer.flush());
+    }
+
+    fn refuse(&self, origin: &str) -> Answer {
+        let mut refused = self.refused.borrow_mut();
+        if refused.len() < REFUSED_ORIGINS_MAX && !refused.iter().any(|o| o == origin) {
+            refused.push(origin.to_owned());
+            log::warn!(
+                target: "HTTP",
+                "refused a page of origin {origin:?}: add it to http.origins{} if it is yours",
+                if origin == "null" { " by http.allow_null_origin = true" } else { "" }
+            );
+        }
+        Answer::error(
+            403,
+            "Pages of this origin may not read from this server; its owner can allow them with the setting http.origins",
+        )
+    }
+}
+
+fn refusal(error: &RouteError) -> Answer {
+    let status = match error {
+        RouteError::Unknown { .. } => 404,
+        RouteError::Method { .. } => 405,
+        RouteError::Symbol(_) | RouteError::Timeframe(_) | RouteError::Escape => 400,
+    };
+    let mut answer = Answer::error(status, &error.to_string());
+    if let RouteError::Method { allow, .. } = error {
+        answer.set("Allow", (*allow).to_owned());
+    }
+    answer
+}
+
+fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request
+        .headers()
+        .iter()
+        .find(|h| h.field.as_str().as_str().eq_ignore_ascii_case(name))
+        .map(|h| h.value.as_str())
+}

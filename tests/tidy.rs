@@ -1,0 +1,126 @@
+//! House rules that a compiler does not know: where threads, channels, clocks and locks may stand.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Longer files are asked whether they are two.
+const FILE_LINES_MAX: usize = 500;
+
+struct Source {
+    path: String,
+    text: String,
+}
+
+fn sources() -> Vec<Source> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    walk(&root.join("src"), &mut found);
+    found
+        .into_iter()
+        .map(|path| Source {
+            text: fs::read_to_string(&path).unwrap(),
+            path: path
+                .strip_prefix(root)
+                .unwrap()
+                .to_string_lossy()
+                .replace('\\', "/"),
+        })
+        .collect()
+}
+
+/// The lines of a file that run in the product: no comments, nothing from its first `mod tests` on.
+fn product_lines(source: &Source) -> impl Iterator<Item = (usize, &str)> {
+    source
+        .text
+        .lines()
+        .enumerate()
+        .take_while(|(_, line)| !line.starts_with("mod tests"))
+        .map(|(n, line)| (n + 1, line.split("//").next().unwrap_or("")))
+}
+
+/// Every use of one of `words` outside `allowed`, as `path:line: text`.
+fn offences(words: &[&str], allowed: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for source in sources() {
+        if allowed.iter().any(|a| source.path.starts_with(a)) || source.path.ends_with("tests.rs") {
+            continue;
+        }
+        for (n, line) in product_lines(&source) {
+            if words.iter().any(|w| line.contains(w)) {
+                found.push(format!("{}:{n}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_lock_is_shared_between_threads() {
+    let words = [
+        "Mutex",
+        "RwLock",
+        "Condvar",
+        "static mut",
+        "OnceLock",
+        "LazyLock",
+    ];
+    assert_eq!(offences(&words, &[]), Vec::<String>::new());
+}
+
+#[test]
+fn atomics_stand_in_the_one_file_that_explains_them() {
+    let words = ["std::sync::atomic", "AtomicU", "AtomicBool", "AtomicI"];
+    assert_eq!(
+        offences(&words, &["src/supervise/counter.rs"]),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn threads_start_in_one_place() {
+    let words = ["thread::spawn", "thread::Builder", "thread::scope"];
+    assert_eq!(
+        offences(&words, &["src/supervise/spawn.rs"]),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn channels_are_made_in_one_place_and_none_is_unbounded() {
+    assert_eq!(offences(&["unbounded("], &[]), Vec::<String>::new());
+    assert_eq!(
+        offences(&["bounded(", "bounded::<"], &["src/supervise/"]),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn nothing_but_the_command_line_and_the_log_writers_prints() {
+    let words = [
+        "println!", "print!(", "eprint", "dbg!", "stdout()", "stderr()",
+    ];
+    assert_eq!(
+        offences(&words, &["src/main.rs", "src/log/"]),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn files_have_one_job() {
+    let long: Vec<String> = sources()
+        .iter()
+        .filter(|s| s.text.lines().count() > FILE_LINES_MAX)
+        .map(|s| format!("{}: {} lines", s.path, s.text.lines().count()))
+        .collect();
+    assert_eq!(long, Vec::<String>::new());
+}
