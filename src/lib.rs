@@ -1,9 +1,11 @@
 //! tapewarden: a charting backend that cannot freeze.
 #![deny(unsafe_code)]
 
+pub mod candles;
 pub mod clock;
 pub mod desk;
 pub mod market;
+pub mod providers;
 pub mod quotes;
 pub mod supervise;
 pub mod watchdog;

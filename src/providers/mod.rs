@@ -1,0 +1,5 @@
+//! Whom we ask: Schwab, the trader app, and the embedded market that stands in for both.
+
+pub mod http;
+mod resolve;
+pub mod schwab;

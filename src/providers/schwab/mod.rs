@@ -1,0 +1,8 @@
+//! Schwab's market data: the token file, the calls, and what their answers mean.
+
+mod parse;
+mod rest;
+mod token;
+
+pub use rest::{SCHWAB, Schwab, SchwabConfig};
+pub use token::{Token, TokenError, TokenFile};

@@ -1,0 +1,227 @@
+//! What Schwab's answers mean. Pure.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::market::{Candle, Symbol};
+
+/// Prices above this are no prices.
+const PRICE_MAX: f64 = 1e12;
+
+#[derive(Deserialize)]
+struct History {
+    #[serde(default)]
+    candles: Vec<Option<RawCandle>>,
+}
+
+#[derive(Deserialize)]
+struct RawCandle {
+    open: Option<f64>,
+    high: Option<f64>,
+    low: Option<f64>,
+    close: Option<f64>,
+    volume: Option<f64>,
+    datetime: Option<i64>,
+}
+
+/// The candles of a price history, sorted, without placeholders, broken ones and duplicates (the last
+/// of a moment counts), from `from_ms` (inclusive) on.
+///
+/// # Errors
+/// What is wrong with the answer.
+pub fn candles(body: &[u8], from_ms: i64) -> Result<Vec<Candle>, String> {
+    let value: Value = json(body)?;
+    if !value.get("candles").is_some_and(Value::is_array) {
+        return Err(format!("no candles in it: {}", detail(body)));
+    }
+    let history: History =
+        serde_json::from_value(value).map_err(|e| format!("its candles are not candles: {e}"))?;
+    let mut candles: Vec<Candle> = history
+        .candles
+        .into_iter()
+        .flatten()
+        .filter_map(|raw| raw.sound())
+        .filter(|c| c.at_ms >= from_ms && !c.is_placeholder())
+        .collect();
+    candles.sort_by_key(|c| c.at_ms);
+    candles.reverse();
+    candles.dedup_by_key(|c| c.at_ms);
+    candles.reverse();
+    Ok(candles)
+}
+
+impl RawCandle {
+    fn sound(&self) -> Option<Candle> {
+        let price = |p: Option<f64>| p.filter(|p| (0.0..PRICE_MAX).contains(p));
+        let volume = self.volume.unwrap_or(0.0).clamp(0.0, PRICE_MAX);
+        Some(Candle {
+            at_ms: self.datetime?,
+            open: price(self.open)?,
+            high: price(self.high)?,
+            low: price(self.low)?,
+            close: price(self.close)?,
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "clamped above"
+            )]
+            volume: volume as u64,
+        })
+    }
+}
+
+/// The `quote` object of a symbol; `None` when Schwab does not know the symbol, which it says inside
+/// a 200 (`errors.invalidSymbols`).
+///
+/// # Errors
+/// What is wrong with the answer.
+pub fn quote(body: &[u8], symbol: &Symbol) -> Result<Option<Map<String, Value>>, String> {
+    let value = json(body)?;
+    let Some(all) = value.as_object() else {
+        return Err("it is not an object by symbol".into());
+    };
+    let entry = all
+        .iter()
+        .find(|(k, _)| k.eq_ignore_ascii_case(symbol.as_str()))
+        .map(|(_, v)| v);
+    match entry.and_then(|e| e.get("quote")) {
+        Some(Value::Object(quote)) if !quote.is_empty() => Ok(Some(quote.clone())),
+        Some(Value::Object(_)) => Ok(None),
+        Some(_) => Err("its quote is not an object".into()),
+        None if entry.is_some() => Err(format!("no quote in it: {}", detail(body))),
+        None => Ok(None),
+    }
+}
+
+fn json(body: &[u8]) -> Result<Value, String> {
+    serde_json::from_slice(body).map_err(|e| {
+        if looks_like_html(body) {
+            format!("an HTML page instead of JSON{}", detail(body))
+        } else {
+            format!("it is not JSON ({e})")
+        }
+    })
+}
+
+fn looks_like_html(body: &[u8]) -> bool {
+    let start: String = String::from_utf8_lossy(&body[..body.len().min(256)]).to_lowercase();
+    start.trim_start().starts_with('<')
+}
+
+/// The longest detail repeated, in characters.
+const DETAIL_CHARS_MAX: usize = 160;
+
+/// The upstream's own words about an error, with ": " before; empty where it has none that are safe
+/// to repeat. Forms met: `{"errors":[{title,detail}]}`, `{"fault":{"faultstring"}}`, HTML pages,
+/// plain text.
+#[must_use]
+pub fn detail(body: &[u8]) -> String {
+    let text = match serde_json::from_slice::<Value>(body) {
+        Ok(value) => [
+            "/errors/0/detail",
+            "/errors/0/title",
+            "/fault/faultstring",
+            "/message",
+            "/error",
+        ]
+        .iter()
+        .find_map(|p| value.pointer(p).and_then(Value::as_str))
+        .unwrap_or("")
+        .to_owned(),
+        Err(_) if looks_like_html(body) => title(&String::from_utf8_lossy(body)),
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
+    };
+    let clean: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(DETAIL_CHARS_MAX)
+        .collect();
+    let clean = clean.trim();
+    if clean.is_empty() {
+        String::new()
+    } else {
+        format!(": {clean}")
+    }
+}
+
+fn title(html: &str) -> String {
+    let lower = html.to_ascii_lowercase();
+    let start = lower.find("<title>").map(|i| i + "<title>".len());
+    let end = lower.find("</title>");
+    match (start, end) {
+        (Some(start), Some(end)) if start <= end => html[start..end].to_owned(),
+        _ => "an HTML page".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn placeholders_are_dropped_and_the_rest_is_sorted_and_unique() {
+        let body = br#"{"symbol":"X","empty":false,"candles":[
+            {"open":2,"high":3,"low":1,"close":2.5,"volume":10,"datetime":2000},
+            {"open":0,"high":0,"low":0,"close":0,"volume":0,"datetime":500},
+            {"open":1,"high":1,"low":1,"close":1,"volume":5,"datetime":1000},
+            {"open":2,"high":3,"low":1,"close":2.75,"volume":11,"datetime":2000},
+            {"open":null,"high":3,"low":1,"close":2.75,"volume":11,"datetime":3000}]}"#;
+        let got = candles(body, 0).unwrap();
+        let moments: Vec<(i64, f64)> = got.iter().map(|c| (c.at_ms, c.close)).collect();
+        assert_eq!(moments, [(1_000, 1.0), (2_000, 2.75)]);
+        assert_eq!(candles(body, 1_500).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_unknown_symbol_inside_a_200_is_no_data() {
+        let symbol = "NOPE".parse().unwrap();
+        let body = br#"{"errors":{"invalidSymbols":["NOPE"]}}"#;
+        assert_eq!(quote(body, &symbol), Ok(None));
+        let body = br#"{"NOPE":{"quote":{"lastPrice":1.5,"odd":[1]}}}"#;
+        assert_eq!(quote(body, &symbol).unwrap().unwrap()["odd"][0], 1);
+    }
+
+    #[test]
+    fn error_pages_of_all_kinds_give_a_short_safe_detail() {
+        for (body, want) in [
+            (
+                r#"{"errors":[{"title":"Bad","detail":"startDate"}]}"#,
+                ": startDate",
+            ),
+            (
+                r#"{"fault":{"faultstring":"Invalid key"}}"#,
+                ": Invalid key",
+            ),
+            ("<html><head><TITLE>Access Denied</TITLE>", ": an HTML page"),
+            ("<html><title>Access Denied</title>", ": Access Denied"),
+            ("oops\r\n", ": oops"),
+            ("", ""),
+        ] {
+            assert_eq!(detail(body.as_bytes()), want, "{body}");
+        }
+        assert!(candles(b"<html>", 0).unwrap_err().contains("HTML"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_the_parsers_panic(text in "\\PC{0,200}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            for body in [text.as_bytes(), &bytes] {
+                let _ = (candles(body, 0), quote(body, &"X".parse().unwrap()), detail(body));
+            }
+        }
+
+        #[test]
+        fn any_candles_come_out_sorted_sound_and_unique(
+            raw in prop::collection::vec((any::<i64>(), any::<f64>(), any::<f64>()), 0..40)
+        ) {
+            let list: Vec<Value> = raw.iter().map(|(t, p, v)| serde_json::json!({
+                "open": p, "high": p, "low": p, "close": p, "volume": v, "datetime": t
+            })).collect();
+            let body = serde_json::json!({ "candles": list }).to_string();
+            let got = candles(body.as_bytes(), i64::MIN).unwrap();
+            prop_assert!(got.windows(2).all(|w| w[0].at_ms < w[1].at_ms));
+            prop_assert!(got.iter().all(|c| c.open > 0.0 && c.open < PRICE_MAX));
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The two calls of Schwab's market data API that the server makes, and the 401 rule.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+
+use crate::clock::Clock;
+use crate::desk::Failure;
+use crate::market::{Candle, Session, Symbol, Timeframe};
+
+use super::super::http::{Response, Upstream, escaped};
+use super::parse;
+use super::token::TokenFile;
+
+/// As errors name it.
+pub const SCHWAB: &str = "Schwab market data";
+
+/// Minutes are asked for up to this much after now, so that a clock somewhat behind loses none.
+const END_SLACK_MS: i64 = 60_000;
+
+/// How daily candles are asked for: a year of them.
+const DAILY: &str = "periodType=year&period=1&frequencyType=daily&frequency=1";
+
+/// Where and as whom Schwab is asked.
+#[derive(Clone, Debug)]
+pub struct SchwabConfig {
+    /// Up to and including `/marketdata/v1`.
+    pub base_url: String,
+    /// Written by another program.
+    pub token_file: PathBuf,
+    /// The session clock.
+    pub clock: Clock,
+}
+
+/// One fetcher's client.
+#[derive(Debug)]
+pub struct Schwab {
+    upstream: Upstream,
+    tokens: TokenFile,
+    clock: Clock,
+    session: Session,
+}
+
+impl Schwab {
+    /// Connects when it is first asked.
+    #[must_use]
+    pub fn new(config: &SchwabConfig) -> Self {
+        Self {
+            upstream: Upstream::new(SCHWAB, &config.base_url),
+            tokens: TokenFile::new(config.token_file.clone()),
+            clock: config.clock,
+            session: Session::new(),
+        }
+    }
+
+    /// Today's minute candles from 04:00 New York on, or a year of daily ones.
+    ///
+    /// # Errors
+    /// [`Failure::NoData`] for an unknown symbol or a day without a trade; else what went wrong.
+    pub fn candles(
+        &mut self,
+        symbol: &Symbol,
+        timeframe: Timeframe,
+        deadline: Instant,
+    ) -> Result<Vec<Candle>, Failure> {
+        let now_ms = self.clock.wall_ms();
+        let from_ms = match timeframe.minutes() {
+            Some(_) => self.session.open_ms(self.session.trading_day(now_ms)),
+            None => i64::MIN,
+        };
+        let range = match timeframe.minutes() {
+            Some(minutes) => format!(
+                "periodType=day&frequencyType=minute&frequency={minutes}&startDate={from_ms}&endDate={}",
+                now_ms + END_SLACK_MS
+            ),
+            None => DAILY.to_owned(),
+        };
+        let path = format!(
+            "/pricehistory?symbol={}&{range}&needExtendedHoursData=true",
+            escaped(symbol.as_str())
+        );
+        let what = format!("candles {symbol} {timeframe}");
+        let response = self.call(&path, &what, deadline)?;
+        let candles =
+            parse::candles(&response.body, from_ms).map_err(|why| malformed(&response, why))?;
+        if candles.is_empty() {
+            return Err(Failure::NoData { what });
+        }
+        Ok(candles)
+    }
+
+    /// The quote object, every field kept.
+    ///
+    /// # Errors
+    /// [`Failure::NoData`] for an unknown symbol; else what went wrong.
+    pub fn quote(
+        &mut self,
+        symbol: &Symbol,
+        deadline: Instant,
+    ) -> Result<Map<String, Value>, Failure> {
+        let what = format!("quote {symbol}");
+        let path = format!("/{}/quotes", escaped(symbol.as_str()));
+        let response = self.call(&path, &what, deadline)?;
+        parse::quote(&response.body, symbol)
+            .map_err(|why| malformed(&response, why))?
+            .ok_or(Failure::NoData { what })
+    }
+
+    /// One call; after a 401 the token file is read again and the call made once more.
+    fn call(&mut self, path: &str, what: &str, deadline: Instant) -> Result<Response, Failure> {
+        let mut response = self.call_once(path, deadline)?;
+        if response.status == 401 {
+            self.tokens.doubt();
+            response = self.call_once(path, deadline)?;
+        }
+        let upstream = SCHWAB;
+        match response.status {
+            200 => return Ok(response),
+            // Schwab answers 400 or 404 for a symbol that it cannot know.
+            404 => {
+                return Err(Failure::NoData {
+                    what: what.to_owned(),
+                });
+            }
+            _ => {}
+        }
+        log::warn!(
+            target: "SCHWAB",
+            "{what}: answered {}{}, correlation id {}",
+            response.status,
+            parse::detail(&response.body),
+            response.correlation.as_deref().unwrap_or("none")
+        );
+        Err(match response.status {
+            401 => Failure::Token {
+                upstream,
+                why: format!(
+                    "it refuses the token in {}; let your login program renew it",
+                    self.tokens.description()
+                ),
+            },
+            code => Failure::Status {
+                upstream,
+                code,
+                detail: parse::detail(&response.body),
+                retry_after: response.retry_after,
+            },
+        })
+    }
+
+    fn call_once(&mut self, path: &str, deadline: Instant) -> Result<Response, Failure> {
+        let token = self.tokens.token().map_err(|e| Failure::Token {
+            upstream: SCHWAB,
+            why: e.to_string(),
+        })?;
+        let bearer = token.bearer();
+        self.upstream
+            .get(path, &[("Authorization", &bearer)], deadline)
+    }
+}
+
+fn malformed(response: &Response, why: String) -> Failure {
+    log::warn!(
+        target: "SCHWAB",
+        "an answer of {} bytes is unusable: {why}; correlation id {}",
+        response.body.len(),
+        response.correlation.as_deref().unwrap_or("none")
+    );
+    Failure::Malformed {
+        upstream: SCHWAB,
+        why,
+    }
+}

@@ -1,0 +1,262 @@
+//! The token file: written by another program, only read here.
+//!
+//! Forms: schwab-py `{"creation_timestamp":s,"token":{"access_token","expires_at":s,…}}` and Schwabdev 2
+//! `{"access_token_issued","token_dictionary":{"access_token","expires_in",…}}`.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use thiserror::Error;
+
+/// A longer file is no token file.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// An access token, never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// The `Authorization` header's value.
+    #[must_use]
+    pub fn bearer(&self) -> String {
+        format!("Bearer {}", self.0)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(***)")
+    }
+}
+
+/// Why there is no token. The words name the file; they never hold its content.
+#[derive(Debug, Error)]
+pub enum TokenError {
+    /// No such file, or not readable.
+    #[error(
+        "the token file {path} cannot be read ({source}); set schwab.token_file to the file that your login program writes"
+    )]
+    Unreadable {
+        /// Where.
+        path: String,
+        /// The system's words.
+        source: io::Error,
+    },
+    /// Something else stands in it.
+    #[error(
+        "the token file {path} holds no access token ({why}); let your login program write it anew"
+    )]
+    Unusable {
+        /// Where.
+        path: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+}
+
+/// The file, and the token last read from it.
+#[derive(Debug)]
+pub struct TokenFile {
+    path: PathBuf,
+    seen: Option<Stamp>,
+    token: Option<Token>,
+}
+
+/// What changes when a file is written or replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+    inode: u64,
+}
+
+impl TokenFile {
+    /// Nothing is read yet.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            seen: None,
+            token: None,
+        }
+    }
+
+    /// The token, read again if the file has changed. A file caught half-written leaves the last token
+    /// in force.
+    ///
+    /// # Errors
+    /// When there never was one.
+    pub fn token(&mut self) -> Result<Token, TokenError> {
+        let stamp = match stamp(&self.path) {
+            Ok(stamp) => stamp,
+            Err(source) => return self.last().ok_or_else(|| self.unreadable(source)),
+        };
+        if self.seen == Some(stamp)
+            && let Some(token) = &self.token
+        {
+            return Ok(token.clone());
+        }
+        match self.read(stamp.length) {
+            Ok(token) => {
+                self.seen = Some(stamp);
+                self.token = Some(token.clone());
+                Ok(token)
+            }
+            Err(e) => self.last().ok_or(e),
+        }
+    }
+
+    /// Has the file read again at the next call, changed or not: after a 401.
+    pub fn doubt(&mut self) {
+        self.seen = None;
+    }
+
+    /// "/x/token.json, written 31 min ago": for errors.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let age = fs::metadata(&self.path)
+            .and_then(|m| m.modified())
+            .ok()
+            .and_then(|m| m.elapsed().ok());
+        match age {
+            Some(age) => format!("{}, written {} ago", self.path.display(), spoken(age)),
+            None => self.path.display().to_string(),
+        }
+    }
+
+    fn last(&self) -> Option<Token> {
+        self.token.clone()
+    }
+
+    fn unreadable(&self, source: io::Error) -> TokenError {
+        TokenError::Unreadable {
+            path: self.path.display().to_string(),
+            source,
+        }
+    }
+
+    fn read(&self, length: u64) -> Result<Token, TokenError> {
+        let unusable = |why| TokenError::Unusable {
+            path: self.path.display().to_string(),
+            why,
+        };
+        if length > FILE_BYTES_MAX {
+            return Err(unusable("it is longer than a token file can be"));
+        }
+        let bytes = fs::read(&self.path).map_err(|e| self.unreadable(e))?;
+        parse(&bytes).map_err(unusable)
+    }
+}
+
+/// A regular file's stamp; a FIFO or a device in its place would block its reader.
+fn stamp(path: &Path) -> io::Result<Stamp> {
+    let meta = fs::metadata(path)?;
+    if !meta.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(&meta);
+    #[cfg(not(unix))]
+    let inode = 0;
+    Ok(Stamp {
+        modified: meta.modified().ok(),
+        length: meta.len(),
+        inode,
+    })
+}
+
+/// The access token in a token file of any known form.
+fn parse(bytes: &[u8]) -> Result<Token, &'static str> {
+    if bytes.starts_with(b"SQLite format 3") {
+        return Err("it is a Schwabdev 3 database, which is not read here; use its JSON export");
+    }
+    let value: Value = serde_json::from_slice(bytes).map_err(|_| "it is not whole JSON")?;
+    let token = [
+        "/token/access_token",
+        "/token_dictionary/access_token",
+        "/access_token",
+    ]
+    .iter()
+    .find_map(|p| value.pointer(p))
+    .and_then(Value::as_str)
+    .ok_or("there is no token.access_token in it")?;
+    let sound = !token.is_empty() && token.bytes().all(|b| (b'!'..=b'~').contains(&b));
+    if sound {
+        Ok(Token(token.to_owned()))
+    } else {
+        Err("its access token is empty or has characters that no header may carry")
+    }
+}
+
+fn spoken(age: Duration) -> String {
+    match age.as_secs() {
+        s @ 0..=119 => format!("{s} s"),
+        s @ 120..=7_199 => format!("{} min", s / 60),
+        s => format!("{} h", s / 3_600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn file(content: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token.json");
+        fs::write(&path, content).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn every_json_form_met_in_the_wild_is_read() {
+        for text in [
+            r#"{"creation_timestamp":1,"token":{"access_token":"abc","expires_at":2}}"#,
+            r#"{"access_token_issued":"x","token_dictionary":{"access_token":"abc"}}"#,
+            r#"{"access_token":"abc"}"#,
+        ] {
+            assert_eq!(parse(text.as_bytes()), Ok(Token("abc".into())), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_half_written_file_leaves_the_last_token_in_force_and_a_new_one_is_taken() {
+        let (_folder, path) = file(r#"{"token":{"access_token":"one"}}"#);
+        let mut tokens = TokenFile::new(path.clone());
+        assert_eq!(tokens.token().unwrap(), Token("one".into()));
+        fs::write(&path, r#"{"token":{"acc"#).unwrap();
+        assert_eq!(tokens.token().unwrap(), Token("one".into()));
+        fs::write(&path, r#"{"token":{"access_token":"second"}}"#).unwrap();
+        assert_eq!(tokens.token().unwrap(), Token("second".into()));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(tokens.token().unwrap(), Token("second".into()));
+    }
+
+    #[test]
+    fn a_missing_file_and_a_wrong_one_are_told_by_name_and_never_by_content() {
+        let (_folder, path) = file(r#"{"token":{"refresh_token":"hush"}}"#);
+        let words = TokenFile::new(path.clone())
+            .token()
+            .unwrap_err()
+            .to_string();
+        assert!(
+            words.contains("token.json") && !words.contains("hush"),
+            "{words}"
+        );
+        fs::remove_file(&path).unwrap();
+        let words = TokenFile::new(path).token().unwrap_err().to_string();
+        assert!(words.contains("schwab.token_file"), "{words}");
+        assert_eq!(format!("{:?}", Token("hush".into())), "Token(***)");
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_makes_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse(&bytes);
+        }
+    }
+}
