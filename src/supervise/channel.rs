@@ -143,6 +143,13 @@ impl Supervisor {
     }
 }
 
+/// A session's way from the hub: one batch in flight, and room for a close behind it. The hub sends
+/// no second batch before the session is ready, so it never waits.
+#[must_use]
+pub fn session_channel<T>() -> (Sender<T>, Receiver<T>) {
+    bounded(2)
+}
+
 /// A channel for exactly one reply. The replier never waits: there is room for its one message.
 #[must_use]
 pub fn one_shot<T>() -> (Sender<T>, Receiver<T>) {

@@ -13,7 +13,7 @@ mod pulse;
 mod spawn;
 mod stop;
 
-pub use channel::{Full, Gauge, Tx, one_shot};
+pub use channel::{Full, Gauge, Tx, one_shot, session_channel};
 pub use counter::Counter;
 pub use latest::{LatestRx, LatestTx, latest};
 pub use pulse::{Beat, Doing, Pulse};

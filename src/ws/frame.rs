@@ -1,20 +1,57 @@
-//! Server frames, encoded once and shared by every client that gets them.
+//! Server frames as they go over the wire (RFC 6455, section 5.2). A text frame is encoded once and
+//! shared by every client that gets it.
 
 use std::sync::Arc;
 
+use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::Frame as WireFrame;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::quotes::Frame;
 
-/// A whole unmasked text frame, as a server sends it (RFC 6455, section 5.2).
+/// A whole unmasked text frame.
 #[must_use]
 pub fn text_frame(text: &str) -> Frame {
-    let frame = WireFrame::message(text.as_bytes().to_vec(), OpCode::Data(Data::Text), true);
-    let mut bytes = Vec::with_capacity(frame.len());
-    // Writing to memory cannot fail; were it to, an empty frame would be skipped by the writer.
-    if frame.format(&mut bytes).is_err() {
-        bytes.clear();
+    let payload = text.as_bytes().to_vec();
+    Arc::from(bytes(WireFrame::message(
+        payload,
+        OpCode::Data(Data::Text),
+        true,
+    )))
+}
+
+/// A ping without payload.
+#[must_use]
+pub fn ping_frame() -> Vec<u8> {
+    bytes(WireFrame::ping(Vec::new()))
+}
+
+/// A close with its code and reason (at most 123 bytes).
+#[must_use]
+pub fn close_frame(code: u16, reason: &'static str) -> Vec<u8> {
+    bytes(WireFrame::close(Some(CloseFrame {
+        code: code.into(),
+        reason: reason.into(),
+    })))
+}
+
+/// Writing to memory cannot fail; were it to, an empty frame is written, which is nothing.
+fn bytes(frame: WireFrame) -> Vec<u8> {
+    let mut out = Vec::with_capacity(frame.len());
+    if frame.format(&mut out).is_err() {
+        out.clear();
     }
-    Arc::from(bytes)
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_unmasked_and_whole() {
+        assert_eq!(&*text_frame("hi"), b"\x81\x02hi");
+        assert_eq!(ping_frame(), b"\x89\x00");
+        assert_eq!(close_frame(1001, "x"), b"\x88\x03\x03\xe9x");
+    }
 }

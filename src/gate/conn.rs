@@ -1,0 +1,368 @@
+//! A `conn-N` thread: one client's connection, one request at a time.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::Receiver;
+
+use crate::desk::AskId;
+use crate::http::{Answer, Cors, Desks, LANES, lane_of};
+use crate::supervise::{Pulse, Stop, Supervisor};
+use crate::ws::{Sessions, Upgrade};
+
+use super::deadline_io::{is_gone, read_some, write_all};
+use super::forward::{NotForwarded, forward};
+use super::head::{Head, Parsed, Refusal, parse};
+use super::lanes::{Lane, LaneSpec};
+
+/// How often an idle connection looks whether it must end or make room.
+const IDLE_LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// After the workers' own deadline, how long the gate still waits for their answer.
+const ANSWER_GRACE: Duration = Duration::from_millis(800);
+
+/// How much is read and forwarded at a time, in bytes.
+const BUFFER_BYTES: usize = 32 * 1024;
+
+/// A number of a request is the connection's number and, in these low bits, its own.
+const REQUEST_BITS: u32 = 24;
+
+/// What a refused client may still send, in time and in bytes.
+const DRAIN_DEADLINE: Duration = Duration::from_millis(500);
+/// As above.
+const DRAIN_BYTES_MAX: usize = 256 * 1024;
+
+/// Where quotes are streamed.
+const QUOTES_PATH: &str = "/api/ws/quotes";
+
+/// The gate's limits.
+#[derive(Clone, Debug)]
+pub struct GateConfig {
+    /// Connections served at once.
+    pub connections_max: usize,
+    /// Of one address, this machine's own excepted.
+    pub connections_per_address_max: usize,
+    /// A longer head is refused.
+    pub head_bytes_max: usize,
+    /// A longer body is refused.
+    pub body_bytes_max: usize,
+    /// How long a head, and then a body, may take from its first byte on.
+    pub head_deadline: Duration,
+    /// How long a connection may be idle.
+    pub keep_alive: Duration,
+    /// How long an answer may take to be written.
+    pub write_deadline: Duration,
+    /// By when a worker has answered.
+    pub answer_deadline: Duration,
+    /// In the order of [`LANES`].
+    pub lanes: Vec<LaneSpec>,
+    /// Who may read answers.
+    pub cors: Cors,
+    /// Who is told when a client left.
+    pub desks: Desks,
+    /// Who takes WebSocket clients.
+    pub sessions: Sessions,
+}
+
+/// One connection; also the seed that they are made from.
+pub struct Conn {
+    stream: Option<TcpStream>,
+    peer: String,
+    number: u64,
+    config: GateConfig,
+    lanes: Vec<Lane>,
+    evictions: Receiver<()>,
+    stop: Stop,
+    supervisor: Supervisor,
+    /// Bytes received and not used yet.
+    pending: Vec<u8>,
+    buffer: Vec<u8>,
+}
+
+/// Why a connection ends.
+enum Over {
+    /// Without a word: the client left, or there is nothing to say.
+    Quietly,
+    /// With a last answer.
+    Refused(Refusal),
+}
+
+impl From<io::Error> for Over {
+    fn from(_: io::Error) -> Self {
+        Self::Quietly
+    }
+}
+
+impl Conn {
+    /// What all connections have in common.
+    pub fn seed(
+        config: GateConfig,
+        lanes: Vec<Lane>,
+        evictions: Receiver<()>,
+        stop: Stop,
+        supervisor: &Supervisor,
+    ) -> Self {
+        Self {
+            stream: None,
+            peer: String::new(),
+            number: 0,
+            config,
+            lanes,
+            evictions,
+            stop,
+            supervisor: supervisor.clone(),
+            pending: Vec::new(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// A connection of this client.
+    pub fn with(&self, stream: TcpStream, peer: IpAddr, number: u64) -> Self {
+        Self {
+            stream: Some(stream),
+            peer: peer.to_string(),
+            number,
+            config: self.config.clone(),
+            lanes: self.lanes.clone(),
+            evictions: self.evictions.clone(),
+            stop: self.stop.clone(),
+            supervisor: self.supervisor.clone(),
+            pending: Vec::new(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Serves it to its end.
+    pub fn serve(&mut self, pulse: &Pulse) {
+        let Some(mut stream) = self.stream.take() else {
+            return;
+        };
+        self.buffer = vec![0; BUFFER_BYTES];
+        let mut requests = 0_u64;
+        while !self.stop.is_set() {
+            requests += 1;
+            let id = (self.number << REQUEST_BITS) | (requests & ((1 << REQUEST_BITS) - 1));
+            pulse.idle();
+            match self.one_request(&mut stream, AskId(id), pulse) {
+                Ok(true) => {}
+                Ok(false) | Err(Over::Quietly) => return,
+                Err(Over::Refused(refusal)) => {
+                    let answer = Answer::error(refusal.status, &refusal.detail);
+                    let bytes = self.own_answer(answer, None, false, true);
+                    self.write(&mut stream, &bytes, pulse);
+                    self.drain(&mut stream, pulse);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// True when another request may follow.
+    fn one_request(
+        &mut self,
+        stream: &mut TcpStream,
+        id: AskId,
+        pulse: &Pulse,
+    ) -> Result<bool, Over> {
+        let Some(head) = self.read_head(stream, pulse)? else {
+            return Ok(false);
+        };
+        let what = format!("{} {} for {}", head.method, head.path(), self.peer);
+        if let Some(key) = &head.websocket_key
+            && head.path() == QUOTES_PATH
+        {
+            return self.upgrade(stream, &head, key, pulse);
+        }
+        let body = self.read_body(stream, &head, pulse)?;
+        let is_head = head.method == "HEAD";
+        let lane = lane_of(&head.method, head.path());
+        let mut request = head.rewritten(id.0, &self.peer);
+        request.extend_from_slice(&body);
+        let deadline = Instant::now() + self.config.answer_deadline + ANSWER_GRACE;
+        pulse.wait(what, deadline);
+        let forwarded = forward(
+            stream,
+            &self.lanes[lane.index()],
+            &request,
+            is_head,
+            &mut self.buffer,
+            deadline,
+        );
+        let close = head.close || self.stop.is_set();
+        let bytes = match forwarded {
+            Ok(answer) => answer.for_client(close, head.http10),
+            Err(NotForwarded::ClientGone) => {
+                self.config.desks.cancel(LANES[lane.index()], id);
+                return Ok(false);
+            }
+            Err(NotForwarded::LaneFull) => {
+                let answer = Answer::error(
+                    503,
+                    &format!(
+                        "All {} places for {} requests are busy; try again in 1 s",
+                        self.config.lanes[lane.index()].slots,
+                        lane.name()
+                    ),
+                )
+                .with_retry_after(Some(Duration::from_secs(1)));
+                self.own_answer(answer, head.origin.as_deref(), is_head, close)
+            }
+            Err(NotForwarded::WorkerSilent(e)) => {
+                self.config.desks.cancel(LANES[lane.index()], id);
+                let answer = Answer::error(
+                    503,
+                    &format!("The server's http worker did not answer ({e}); see /api/health and logs/watchdog.log"),
+                );
+                self.own_answer(answer, head.origin.as_deref(), is_head, close)
+            }
+        };
+        Ok(self.write(stream, &bytes, pulse) && !close)
+    }
+
+    /// The next head; none when the client is done, or has been idle for too long.
+    fn read_head(&mut self, stream: &mut TcpStream, pulse: &Pulse) -> Result<Option<Head>, Over> {
+        let idle_until = Instant::now() + self.config.keep_alive;
+        let mut head_until: Option<Instant> = None;
+        loop {
+            if !self.pending.is_empty() {
+                match parse(&self.pending, self.config.head_bytes_max, self.config.body_bytes_max) {
+                    Parsed::Whole(head, length) => {
+                        self.pending.drain(..length);
+                        return Ok(Some(*head));
+                    }
+                    Parsed::Refused(refusal) => return Err(Over::Refused(refusal)),
+                    Parsed::Partial => {}
+                }
+                if head_until.is_none() {
+                    let until = Instant::now() + self.config.head_deadline;
+                    pulse.wait("reading a request's head", until);
+                    head_until = Some(until);
+                }
+            }
+            let now = Instant::now();
+            let deadline = head_until.unwrap_or_else(|| idle_until.min(now + IDLE_LOOK_EVERY));
+            match read_some(stream, &mut self.buffer, deadline) {
+                Ok(0) => return Ok(None),
+                Ok(n) => self.pending.extend_from_slice(&self.buffer[..n]),
+                Err(e) if e.kind() == ErrorKind::TimedOut => {
+                    if head_until.is_some() {
+                        return Err(Over::Refused(Refusal {
+                            status: 408,
+                            detail: "The request's head did not arrive in time".into(),
+                        }));
+                    }
+                    let must_go = self.stop.is_set()
+                        || Instant::now() >= idle_until
+                        || self.evictions.try_recv().is_ok();
+                    if must_go {
+                        return Ok(None);
+                    }
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    fn read_body(
+        &mut self,
+        stream: &mut TcpStream,
+        head: &Head,
+        pulse: &Pulse,
+    ) -> Result<Vec<u8>, Over> {
+        if head.body_bytes == 0 {
+            return Ok(Vec::new());
+        }
+        let until = Instant::now() + self.config.head_deadline;
+        pulse.wait("reading a request's body", until);
+        if head.expects_continue && self.pending.is_empty() {
+            write_all(stream, b"HTTP/1.1 100 Continue\r\n\r\n", until)?;
+        }
+        while self.pending.len() < head.body_bytes {
+            match read_some(stream, &mut self.buffer, until) {
+                Ok(0) => return Err(Over::Quietly),
+                Ok(n) => self.pending.extend_from_slice(&self.buffer[..n]),
+                Err(e) if e.kind() == ErrorKind::TimedOut => {
+                    return Err(Over::Refused(Refusal {
+                        status: 408,
+                        detail: "The request's body did not arrive in time".into(),
+                    }));
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(self.pending.drain(..head.body_bytes).collect())
+    }
+
+    /// Hands the connection to a WebSocket session, which lives on this thread; false when it ended.
+    fn upgrade(
+        &mut self,
+        stream: &mut TcpStream,
+        head: &Head,
+        key: &str,
+        pulse: &Pulse,
+    ) -> Result<bool, Over> {
+        if !self.config.cors.allows(head.origin.as_deref()) {
+            return Err(Over::Refused(Refusal {
+                status: 403,
+                detail: "Pages of this origin may not stream from this server; its owner can allow them with the setting http.origins".into(),
+            }));
+        }
+        let upgrade = Upgrade {
+            stream: stream.try_clone()?,
+            received: std::mem::take(&mut self.pending),
+            key: key.to_owned(),
+            peer: self.peer.clone(),
+            number: self.number,
+        };
+        match self.config.sessions.serve(&self.supervisor, upgrade, pulse) {
+            Ok(()) => Ok(false),
+            Err(detail) => Err(Over::Refused(Refusal { status: 503, detail })),
+        }
+    }
+
+    /// An answer that no worker made.
+    fn own_answer(&self, mut answer: Answer, origin: Option<&str>, is_head: bool, close: bool) -> Vec<u8> {
+        for (name, value) in self.config.cors.headers(origin) {
+            answer.set(name, value);
+        }
+        if close {
+            answer.set("Connection", "close".to_owned());
+        }
+        answer.to_bytes(is_head)
+    }
+
+    /// Takes what the client still sends, for a moment: closing on unread bytes would reset the
+    /// connection, and the client would lose the answer.
+    fn drain(&mut self, stream: &mut TcpStream, pulse: &Pulse) {
+        let until = Instant::now() + DRAIN_DEADLINE;
+        pulse.wait("letting a refused client finish", until);
+        let _gone = stream.shutdown(Shutdown::Write);
+        let mut taken = 0;
+        while taken < DRAIN_BYTES_MAX {
+            match read_some(stream, &mut self.buffer, until) {
+                Ok(n) if n > 0 => taken += n,
+                _ => return,
+            }
+        }
+    }
+
+    /// True when the client has taken it all.
+    fn write(&self, stream: &mut TcpStream, bytes: &[u8], pulse: &Pulse) -> bool {
+        let until = Instant::now() + self.config.write_deadline;
+        if write_all(stream, bytes, until).is_ok() {
+            return true;
+        }
+        pulse.idle();
+        if !is_gone(stream) {
+            log::info!(
+                target: "GATE",
+                "closed the connection of {}: it did not take an answer of {} bytes within {} s",
+                self.peer,
+                bytes.len(),
+                self.config.write_deadline.as_secs()
+            );
+        }
+        false
+    }
+}

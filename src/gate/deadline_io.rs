@@ -1,0 +1,100 @@
+//! Reading and writing sockets against absolute deadlines.
+//!
+//! A signal may interrupt any call, and a call that is merely repeated would start its timeout anew:
+//! here the time left is computed for every try.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// A socket with timeouts.
+pub trait Socket: Read + Write {
+    /// Bounds each later read.
+    ///
+    /// # Errors
+    /// The system's.
+    fn bound_reads(&self, by: Duration) -> io::Result<()>;
+    /// Bounds each later write.
+    ///
+    /// # Errors
+    /// The system's.
+    fn bound_writes(&self, by: Duration) -> io::Result<()>;
+}
+
+impl Socket for TcpStream {
+    fn bound_reads(&self, by: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(by))
+    }
+    fn bound_writes(&self, by: Duration) -> io::Result<()> {
+        self.set_write_timeout(Some(by))
+    }
+}
+
+#[cfg(unix)]
+impl Socket for UnixStream {
+    fn bound_reads(&self, by: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(by))
+    }
+    fn bound_writes(&self, by: Duration) -> io::Result<()> {
+        self.set_write_timeout(Some(by))
+    }
+}
+
+/// The shortest timeout that sockets take.
+const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+
+/// Reads something. `TimedOut` once the deadline has passed, `Ok(0)` at the end.
+///
+/// # Errors
+/// The socket's.
+pub fn read_some<S: Socket>(socket: &mut S, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        socket.bound_reads(left.max(TIMEOUT_MIN))?;
+        match socket.read(buffer) {
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return Err(ErrorKind::TimedOut.into()),
+            other => return other,
+        }
+    }
+}
+
+/// Writes everything. `TimedOut` once the deadline has passed.
+///
+/// # Errors
+/// The socket's.
+pub fn write_all<S: Socket>(socket: &mut S, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        socket.bound_writes(left.max(TIMEOUT_MIN))?;
+        match socket.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(n) => bytes = &bytes[n..],
+            Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Whether the other side has closed, looked at without waiting and without taking bytes.
+pub fn is_gone(socket: &TcpStream) -> bool {
+    let mut byte = [0_u8; 1];
+    if socket.set_nonblocking(true).is_err() {
+        return true;
+    }
+    let gone = match socket.peek(&mut byte) {
+        Ok(0) => true,
+        Ok(_) => false,
+        Err(e) => !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
+    };
+    socket.set_nonblocking(false).is_err() || gone
+}

@@ -1,0 +1,177 @@
+//! One request's way to a worker and its answer's way back.
+
+use std::io::{self, ErrorKind};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::deadline_io::{is_gone, read_some, write_all};
+use super::lanes::{Lane, Link};
+
+/// How often it is looked whether the client is still there.
+const CLIENT_LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The longest head of an answer, in bytes.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// The longest body of an answer, in bytes.
+const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// An answer as a worker wrote it.
+#[derive(Debug)]
+pub struct Forwarded {
+    /// Head and body.
+    pub bytes: Vec<u8>,
+    /// Where the head's blank line begins: further headers go in here.
+    pub headers_end: usize,
+}
+
+/// Why there is none.
+#[derive(Debug)]
+pub enum NotForwarded {
+    /// The client left.
+    ClientGone,
+    /// Every connection of the lane was busy until the deadline.
+    LaneFull,
+    /// The worker did not answer until the deadline, or broke off.
+    WorkerSilent(io::Error),
+}
+
+/// Sends a request through a lane and takes the whole answer into memory, by way of `buffer`.
+///
+/// # Errors
+/// [`NotForwarded`]; the connection used is given up.
+pub fn forward(
+    client: &TcpStream,
+    lane: &Lane,
+    request: &[u8],
+    is_head: bool,
+    buffer: &mut [u8],
+    deadline: Instant,
+) -> Result<Forwarded, NotForwarded> {
+    let mut link = lease(client, lane, deadline)?;
+    match exchange(client, &mut link, request, is_head, buffer, deadline) {
+        Ok(answer) => {
+            lane.give_back(link);
+            Ok(answer)
+        }
+        Err(e) => {
+            lane.lose(link);
+            Err(e)
+        }
+    }
+}
+
+fn lease(client: &TcpStream, lane: &Lane, deadline: Instant) -> Result<Link, NotForwarded> {
+    loop {
+        let now = Instant::now();
+        if now >= deadline {
+            return Err(NotForwarded::LaneFull);
+        }
+        if let Some(link) = lane.lease(deadline.min(now + CLIENT_LOOK_EVERY)) {
+            return Ok(link);
+        }
+        if is_gone(client) {
+            return Err(NotForwarded::ClientGone);
+        }
+    }
+}
+
+fn exchange(
+    client: &TcpStream,
+    link: &mut Link,
+    request: &[u8],
+    is_head: bool,
+    buffer: &mut [u8],
+    deadline: Instant,
+) -> Result<Forwarded, NotForwarded> {
+    write_all(link, request, deadline).map_err(NotForwarded::WorkerSilent)?;
+    let mut bytes = Vec::new();
+    let mut whole: Option<(usize, usize)> = None;
+    loop {
+        if let Some((headers_end, length)) = whole
+            && bytes.len() >= length
+        {
+            return Ok(Forwarded { bytes, headers_end });
+        }
+        let now = Instant::now();
+        if now >= deadline {
+            return Err(NotForwarded::WorkerSilent(ErrorKind::TimedOut.into()));
+        }
+        match read_some(link, buffer, deadline.min(now + CLIENT_LOOK_EVERY)) {
+            Ok(0) => {
+                return Err(NotForwarded::WorkerSilent(ErrorKind::UnexpectedEof.into()));
+            }
+            Ok(n) => bytes.extend_from_slice(&buffer[..n]),
+            Err(e) if e.kind() == ErrorKind::TimedOut => {
+                if is_gone(client) {
+                    return Err(NotForwarded::ClientGone);
+                }
+            }
+            Err(e) => return Err(NotForwarded::WorkerSilent(e)),
+        }
+        if whole.is_none() {
+            whole = measure(&bytes, is_head).map_err(NotForwarded::WorkerSilent)?;
+        }
+    }
+}
+
+/// Where a worker's head ends and how long the whole answer is; none while the head is not complete.
+fn measure(bytes: &[u8], is_head: bool) -> io::Result<Option<(usize, usize)>> {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut response = httparse::Response::new(&mut headers);
+    match response.parse(bytes) {
+        Ok(httparse::Status::Complete(head)) => {
+            let length = response
+                .headers
+                .iter()
+                .find(|h| h.name.eq_ignore_ascii_case("Content-Length"))
+                .and_then(|h| std::str::from_utf8(h.value).ok()?.trim().parse::<usize>().ok())
+                .filter(|length| *length <= BODY_BYTES_MAX)
+                .ok_or_else(|| io::Error::other("an answer without a usable Content-Length"))?;
+            let body = if is_head { 0 } else { length };
+            Ok(Some((head - 2, head + body)))
+        }
+        Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES_MAX => Ok(None),
+        Ok(httparse::Status::Partial) => Err(io::Error::other("an answer's head without an end")),
+        Err(e) => Err(io::Error::other(e)),
+    }
+}
+
+impl Forwarded {
+    /// The answer for the client, with what the gate says of the connection.
+    #[must_use]
+    pub fn for_client(mut self, close: bool, http10: bool) -> Vec<u8> {
+        let connection: &[u8] = match (close, http10) {
+            (true, _) => b"Connection: close\r\n",
+            (false, true) => b"Connection: keep-alive\r\n",
+            (false, false) => return self.bytes,
+        };
+        self.bytes
+            .splice(self.headers_end..self.headers_end, connection.iter().copied());
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_measured_and_marked() {
+        let text = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+        assert_eq!(measure(&text[..20], false).unwrap(), None);
+        let (headers_end, length) = measure(text, false).unwrap().unwrap();
+        assert_eq!(length, text.len());
+        assert_eq!(measure(text, true).unwrap().unwrap().1, text.len() - 2);
+        let answer = Forwarded {
+            bytes: text.to_vec(),
+            headers_end,
+        };
+        let out = String::from_utf8(answer.for_client(true, false)).unwrap();
+        assert_eq!(
+            out,
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+        );
+        assert!(measure(b"HTTP/1.1 200 OK\r\n\r\n", false).is_err());
+    }
+}

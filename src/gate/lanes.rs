@@ -1,0 +1,168 @@
+//! The private connections to tiny_http, in lanes: one for each kind of work, so that work of one kind
+//! that waits cannot take another's way.
+//!
+//! A lane is a channel that holds its idle connections. A `conn-N` thread leases one by receiving it,
+//! and gives it back by sending it. The `lane-keeper` thread opens them one at a time, each confirmed
+//! by an answer: opened all at once, some would never be served.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, select_biased};
+
+use crate::supervise::{Class, Full, Supervisor, Tx};
+
+use super::deadline_io::{read_some, write_all};
+
+/// The path that a fresh connection is tried with; the workers answer 204.
+pub const LANE_PING_PATH: &str = "/__lane";
+
+/// How long a fresh connection may take for its first answer.
+const PING_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Between tries to open a connection.
+const RETRY_EVERY: Duration = Duration::from_millis(200);
+
+/// A private connection.
+#[cfg(unix)]
+pub type Link = std::os::unix::net::UnixStream;
+/// A private connection.
+#[cfg(not(unix))]
+pub type Link = std::net::TcpStream;
+
+/// Where tiny_http listens: a path in a folder that only this user may enter.
+#[cfg(unix)]
+pub type LinkAddress = std::path::PathBuf;
+/// Where tiny_http listens.
+#[cfg(not(unix))]
+pub type LinkAddress = std::net::SocketAddr;
+
+/// A kind of work.
+#[derive(Clone, Debug)]
+pub struct LaneSpec {
+    /// As errors name it.
+    pub name: &'static str,
+    /// Requests that may be under way at once.
+    pub slots: usize,
+}
+
+/// One lane as a `conn-N` thread sees it.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    /// As errors name it.
+    pub name: &'static str,
+    index: usize,
+    idle: Receiver<Link>,
+    back: Tx<Link>,
+    lost: Tx<usize>,
+}
+
+impl Lane {
+    /// Leases a connection, waiting until `by`.
+    #[must_use]
+    pub fn lease(&self, by: Instant) -> Option<Link> {
+        self.idle.recv_deadline(by).ok()
+    }
+
+    /// Gives a connection back that is ready for the next request.
+    pub fn give_back(&self, link: Link) {
+        // There is room for every connection of the lane.
+        drop(self.back.offer(link));
+    }
+
+    /// Says that a leased connection is broken or was given up: the keeper opens another.
+    pub fn lose(&self, link: Link) {
+        drop(link);
+        if self.lost.offer(self.index).is_err() {
+            log::error!(target: "GATE", "a lost connection of lane {} could not be reported", self.name);
+        }
+    }
+}
+
+/// Makes the lanes and starts their keeper.
+///
+/// # Errors
+/// When the system refuses the thread.
+pub fn start_lanes(
+    supervisor: &Supervisor,
+    class: Class,
+    specs: &[LaneSpec],
+    address: LinkAddress,
+) -> io::Result<Vec<Lane>> {
+    let slots: usize = specs.iter().map(|s| s.slots).sum();
+    let (lost_tx, lost) = supervisor.channel(
+        "conns -> lane-keeper",
+        slots,
+        Full::Never("there are no more connections to lose"),
+    );
+    let mut lanes = Vec::new();
+    let mut fills = Vec::new();
+    for (index, spec) in specs.iter().enumerate() {
+        let (back, idle) = supervisor.channel(
+            format!("lane {}: idle connections", spec.name),
+            spec.slots,
+            Full::Never("it has room for every connection of the lane"),
+        );
+        for _ in 0..spec.slots {
+            // One place for each slot: it fits.
+            drop(lost_tx.offer(index));
+        }
+        fills.push(back.clone());
+        lanes.push(Lane {
+            name: spec.name,
+            index,
+            idle,
+            back,
+            lost: lost_tx.clone(),
+        });
+    }
+    let stop = supervisor.stop().clone();
+    supervisor.spawn("lane-keeper", class, move |pulse| {
+        loop {
+            pulse.idle();
+            let lane = select_biased! {
+                recv(stop.receiver()) -> _ => return,
+                recv(lost) -> lane => match lane { Ok(lane) => lane, Err(_) => return },
+            };
+            loop {
+                let by = Instant::now() + PING_DEADLINE;
+                pulse.wait("opening a connection to the http workers", by);
+                match open(&address, by) {
+                    Ok(link) => {
+                        drop(fills[lane].offer(link));
+                        break;
+                    }
+                    Err(e) => {
+                        pulse.idle();
+                        log::warn!(target: "GATE", "opening a connection to the http workers failed ({e}); trying again");
+                        if stop.sleep(RETRY_EVERY) {
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+    })?;
+    Ok(lanes)
+}
+
+fn open(address: &LinkAddress, by: Instant) -> io::Result<Link> {
+    let mut link = Link::connect(address)?;
+    let ping = format!("GET {LANE_PING_PATH} HTTP/1.1\r\nHost: gate\r\n\r\n");
+    write_all(&mut link, ping.as_bytes(), by)?;
+    let mut got = Vec::new();
+    let mut buffer = [0_u8; 512];
+    while !got.ends_with(b"\r\n\r\n") {
+        let n = read_some(&mut link, &mut buffer, by)?;
+        if n == 0 || got.len() > 4_096 {
+            return Err(io::Error::other("the ping was not answered in full"));
+        }
+        got.extend_from_slice(&buffer[..n]);
+    }
+    if got.starts_with(b"HTTP/1.1 204") {
+        Ok(link)
+    } else {
+        Err(io::Error::other("the ping was not answered with 204"))
+    }
+}
+

@@ -1,0 +1,19 @@
+//! The port. tiny_http never faces a client: one that promises a body of a terabyte, or opens sixty-four
+//! connections at once, would end or starve it. The gate takes the clients' side with bounds on
+//! everything, and hands each request on over a fixed pool of private connections.
+//!
+//! Threads: `gate` accepts; `conn-N` serves one connection each; `lane-keeper` opens the private
+//! connections, one at a time, and replaces lost ones.
+
+mod acceptor;
+mod bind;
+mod conn;
+pub mod deadline_io;
+mod forward;
+mod head;
+mod lanes;
+
+pub use acceptor::start_gate;
+pub use bind::{BindError, bind};
+pub use conn::GateConfig;
+pub use lanes::{LANE_PING_PATH, LaneSpec, LinkAddress};
