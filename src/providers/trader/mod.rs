@@ -1,0 +1,3 @@
+//! The trader app's stream: Socket.IO over WebSocket.
+
+pub mod socketio;

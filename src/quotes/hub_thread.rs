@@ -1,0 +1,152 @@
+//! The `quote-hub` thread: its inbox in; batches to the sessions, the wanted symbols to the reader and
+//! its status to the boards out. It never waits for a client: a session has room for its one batch.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, Sender, TrySendError, at, never, select_biased};
+
+use crate::clock::Clock;
+use crate::supervise::{Class, LatestTx, Supervisor};
+use crate::ws::text_frame;
+
+use super::hub::Hub;
+use super::messages::{SessionId, StreamStatus, ToHub, ToSession, Wanted};
+
+/// The boards are told no more often than this, but for what a client must see at once.
+const TELL_EVERY: Duration = Duration::from_millis(250);
+
+/// Messages taken before batches are sent, so that several quotes go out in one write.
+const MESSAGES_MAX: usize = 512;
+
+/// While spikes are active, it is looked this often whether they still are.
+const SPIKE_LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Where the hub's words go.
+#[derive(Clone, Debug)]
+pub struct HubOutputs {
+    /// To the reader: every symbol that somebody wants.
+    pub wanted: LatestTx<Wanted>,
+    /// To the workers.
+    pub boards: Vec<LatestTx<Arc<StreamStatus>>>,
+}
+
+/// Starts the thread.
+///
+/// # Errors
+/// When the system refuses it.
+pub fn start_hub(
+    supervisor: &Supervisor,
+    class: Class,
+    inbox: Receiver<ToHub>,
+    outputs: HubOutputs,
+    clock: Clock,
+    spike_window: Duration,
+) -> io::Result<()> {
+    let stop = supervisor.stop().clone();
+    let window_ms = i64::try_from(spike_window.as_millis()).unwrap_or(i64::MAX);
+    supervisor.spawn("quote-hub", class, move |pulse| {
+        let mut state = State {
+            hub: Hub::new(text_frame, window_ms),
+            sessions: HashMap::new(),
+            published: Wanted::default(),
+        };
+        // A hub that starts anew after a panic has no sessions: nobody wants anything.
+        outputs.wanted.publish(Wanted::default());
+        let mut tell_at = Some(Instant::now());
+        loop {
+            let timer = tell_at.map_or_else(never, at);
+            pulse.idle();
+            let first = select_biased! {
+                recv(stop.receiver()) -> _ => return,
+                recv(inbox) -> message => message.ok(),
+                recv(timer) -> _ => None,
+            };
+            pulse.begin("relaying quotes");
+            let now = clock.now();
+            let urgent = first.into_iter().chain(inbox.try_iter().take(MESSAGES_MAX)).fold(
+                false,
+                |urgent, message| state.apply(message, now.wall_ms) | urgent,
+            );
+            state.send_batches();
+            if *state.hub.wanted() != state.published {
+                state.published = Arc::clone(state.hub.wanted());
+                outputs.wanted.publish(Arc::clone(&state.published));
+            }
+            let due = tell_at.is_some_and(|at| at <= now.mono);
+            if (urgent || due)
+                && let Some(status) = state.hub.status(now.wall_ms)
+            {
+                let status = Arc::new(status);
+                for board in &outputs.boards {
+                    board.publish(Arc::clone(&status));
+                }
+                tell_at = (!status.spikes.is_empty()).then(|| now.mono + SPIKE_LOOK_EVERY);
+            } else if due {
+                tell_at = None;
+            }
+            if state.hub.has_news() {
+                let soon = now.mono + TELL_EVERY;
+                tell_at = Some(tell_at.filter(|at| *at > now.mono).map_or(soon, |at| at.min(soon)));
+            }
+        }
+    })?;
+    Ok(())
+}
+
+struct State {
+    hub: Hub,
+    sessions: HashMap<SessionId, Sender<ToSession>>,
+    published: Wanted,
+}
+
+impl State {
+    /// True when the boards must hear of it at once.
+    fn apply(&mut self, message: ToHub, now_ms: i64) -> bool {
+        match message {
+            ToHub::Source { connected, why } => self.hub.source(connected, why),
+            ToHub::Quote(quote) => {
+                self.hub.quote(&quote);
+                return false;
+            }
+            ToHub::Spike(spike) => self.hub.spike(now_ms, spike),
+            ToHub::Join { id, out } => {
+                self.sessions.insert(id, out);
+                self.hub.join(id);
+            }
+            ToHub::Want { id, symbols } => self.hub.want(id, symbols),
+            ToHub::Ready { id } => {
+                self.hub.ready(id);
+                return false;
+            }
+            ToHub::Leave { id } => {
+                self.sessions.remove(&id);
+                self.hub.leave(id);
+            }
+        }
+        true
+    }
+
+    fn send_batches(&mut self) {
+        for (id, frames) in self.hub.batches() {
+            let Some(out) = self.sessions.get(&id) else {
+                continue;
+            };
+            match out.try_send(ToSession::Batch(frames)) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_)) => {
+                    log::error!(target: "STREAM", "session {} has two batches in flight, which cannot be; it is dropped", id.0);
+                    self.sessions.remove(&id);
+                    self.hub.leave(id);
+                }
+                // Its writer has ended; its reader is about to say so.
+                Err(TrySendError::Disconnected(_)) => {
+                    self.sessions.remove(&id);
+                    self.hub.leave(id);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! A conflating outbox. Pure.
+//!
+//! Control items keep their order and go first; of each symbol only the latest item is kept, at the
+//! place of the symbol's first one. So it never holds more than one item for each symbol.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::market::Symbol;
+
+/// What waits for somebody who is not ready.
+#[derive(Debug)]
+pub struct Outbox<T> {
+    control: VecDeque<T>,
+    order: VecDeque<Symbol>,
+    latest: HashMap<Symbol, T>,
+}
+
+impl<T> Default for Outbox<T> {
+    fn default() -> Self {
+        Self {
+            control: VecDeque::new(),
+            order: VecDeque::new(),
+            latest: HashMap::new(),
+        }
+    }
+}
+
+impl<T> Outbox<T> {
+    /// Adds a symbol's item. True if it replaced one that nobody will see.
+    pub fn push(&mut self, symbol: &Symbol, item: T) -> bool {
+        let replaced = self.latest.insert(symbol.clone(), item).is_some();
+        if !replaced {
+            self.order.push_back(symbol.clone());
+        }
+        replaced
+    }
+
+    /// Puts back what could not be handed over, unless something newer of the symbol has come; it was
+    /// the first in order and is so again.
+    pub fn push_unless_newer(&mut self, symbol: &Symbol, item: T) {
+        if !self.latest.contains_key(symbol) {
+            self.latest.insert(symbol.clone(), item);
+            self.order.push_front(symbol.clone());
+        }
+    }
+
+    /// Puts back a control item that could not be handed over.
+    pub fn push_control_first(&mut self, item: T) {
+        self.control.push_front(item);
+    }
+
+    /// Adds an item that is not conflated.
+    pub fn push_control(&mut self, item: T) {
+        self.control.push_back(item);
+    }
+
+    /// Replaces all control items by this one: state, of which only the last matters.
+    pub fn replace_control(&mut self, item: T) {
+        self.control.clear();
+        self.control.push_back(item);
+    }
+
+    /// Forgets a symbol's item.
+    pub fn forget(&mut self, symbol: &Symbol) {
+        if self.latest.remove(symbol).is_some() {
+            self.order.retain(|s| s != symbol);
+        }
+    }
+
+    /// The next item.
+    pub fn pop(&mut self) -> Option<T> {
+        if let Some(item) = self.control.pop_front() {
+            return Some(item);
+        }
+        let symbol = self.order.pop_front()?;
+        self.latest.remove(&symbol)
+    }
+
+    /// Everything, in order.
+    pub fn drain(&mut self) -> Vec<T> {
+        std::iter::from_fn(|| self.pop()).collect()
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.control.is_empty() && self.order.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn each_symbol_has_its_latest_once_and_nothing_goes_back_in_time(
+            steps in prop::collection::vec(prop::option::weighted(0.8, 0_u8..5), 1..100)
+        ) {
+            let mut outbox = Outbox::default();
+            let mut sent: HashMap<Symbol, usize> = HashMap::new();
+            let mut pushed: HashMap<Symbol, usize> = HashMap::new();
+            let take = |out: Option<(Symbol, usize)>, sent: &mut HashMap<Symbol, usize>| {
+                let Some((symbol, n)) = out else { return };
+                let before = sent.insert(symbol, n);
+                assert!(before.is_none_or(|b| b < n));
+            };
+            for (n, step) in steps.into_iter().enumerate() {
+                match step {
+                    Some(s) => {
+                        let symbol: Symbol = format!("S{s}").parse().unwrap();
+                        outbox.push(&symbol, (symbol.clone(), n));
+                        pushed.insert(symbol, n);
+                    }
+                    None => take(outbox.pop(), &mut sent),
+                }
+            }
+            while let Some(item) = outbox.pop() { take(Some(item), &mut sent) }
+            prop_assert!(outbox.is_empty());
+            prop_assert_eq!(sent, pushed);
+        }
+    }
+}
