@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod desk;
 pub mod market;
+pub mod providers;
 pub mod quotes;
 pub mod supervise;
 pub mod watchdog;

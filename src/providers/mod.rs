@@ -1,0 +1,3 @@
+//! Where candles and quotes come from.
+
+pub mod sim;
