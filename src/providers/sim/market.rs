@@ -111,8 +111,6 @@ impl Snapshot {
 pub(super) struct Facts {
     /// Mean volume of the ten trading days before.
     pub(super) volume_10_days: u64,
-    /// Mean volume of the year before.
-    pub(super) volume_year: u64,
     /// Highest price of the year before, in ticks.
     pub(super) year_high: u32,
     /// Lowest price of the year before, in ticks.
@@ -320,24 +318,21 @@ impl Market {
     /// Figures over the days before that one.
     pub(super) fn facts(&mut self, id: Id, day: i64) -> Facts {
         const YEAR_DAYS: i64 = 252;
-        const SHORT_DAYS: u64 = 10;
+        const SHORT_DAYS: i64 = 10;
         if let Some(facts) = self.facts.get(&(id, day)) {
             return *facts;
         }
-        let (mut short, mut year, mut high, mut low) = (0, 0, 0, u32::MAX);
+        let (mut volume, mut high, mut low) = (0, 0, u32::MAX);
         for back in 1..=YEAR_DAYS {
             let plan = Plan::new(self.seed, id, day - back);
-            let volume = plan.day_volume();
-            if back <= SHORT_DAYS as i64 {
-                short += volume;
+            if back <= SHORT_DAYS {
+                volume += plan.day_volume();
             }
-            year += volume;
             high = high.max(plan.high);
             low = low.min(plan.low);
         }
         let facts = Facts {
-            volume_10_days: short / SHORT_DAYS,
-            volume_year: year / YEAR_DAYS as u64,
+            volume_10_days: volume / SHORT_DAYS.unsigned_abs(),
             year_high: high,
             year_low: low,
         };

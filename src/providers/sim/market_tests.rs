@@ -203,7 +203,7 @@ fn each_character_behaves_as_its_name_says() {
         }
     }
     let spikes = market.spikes(at(0), at(DAY_SECONDS));
-    assert!((40..600).contains(&spikes.len()), "{}", spikes.len());
+    assert!((100..1_500).contains(&spikes.len()), "{}", spikes.len());
     for spike in &spikes {
         assert!(spike.burst.rate >= spike.burst.threshold * spike.burst.average);
         let seen = market.spikes(spike.at_ms - 1, spike.at_ms);

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! No data crosses between these threads: prices, tokens and trades are pure functions of the seed
-//! and the time, and each thread computes those that it needs ([`market`]).
+//! and the time, and each thread computes those that it needs (`market.rs`).
 
 mod cast;
 mod clock;

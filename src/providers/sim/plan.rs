@@ -82,7 +82,9 @@ impl Plan {
         let prev = closing_price(seed, own, listing, day - 1);
         let last = closing_price(seed, own, listing, day);
         let gap = match listing.character {
-            Character::Gapper => shape.between(0, 0.9, 1.1),
+            // Up overnight, but down by daylight.
+            Character::Gapper if last > prev => shape.between(0, 0.9, 1.1),
+            Character::Gapper => shape.between(0, 0.1, 0.3),
             Character::Runner => shape.between(0, 0.0, 0.12),
             _ => shape.between(0, 0.25, 0.5),
         };
@@ -181,8 +183,7 @@ impl Plan {
     /// How far a second's price strays from its minute's line, as a share of the price in millionths.
     pub(super) fn jitter_ppm(&self) -> u32 {
         // Volatilities are below 1, so this is far below 2^32 and not negative.
-        let ppm = (self.listing.volatility * 120_000.0) as u32;
-        ppm
+        (self.listing.volatility * 120_000.0) as u32
     }
 
     /// Shares traded in a minute (counted from 04:00).
@@ -228,13 +229,13 @@ impl Plan {
 
     /// By how much a burst multiplies that minute's volume; 1 in most minutes.
     pub(super) fn spike_factor(&self, minute: u32) -> f64 {
-        const BLOCK_MINUTES: u32 = 15;
+        const BLOCK_MINUTES: u32 = 8;
         /// 07:00: before it nobody looks.
         const FROM_MINUTE: u32 = 180;
         let chance = match self.listing.character {
-            Character::Spiky => 200,
-            Character::Gapper | Character::Runner | Character::Halted => 70,
-            Character::Fader | Character::Steady => 30,
+            Character::Spiky => 230,
+            Character::Gapper | Character::Runner | Character::Halted => 110,
+            Character::Fader | Character::Steady => 50,
             Character::Thin { .. } | Character::Silent => 0,
         };
         let block = minute / BLOCK_MINUTES;
@@ -323,10 +324,10 @@ pub(super) fn dollars(ticks: u32) -> f64 {
     f64::from(ticks) / f64::from(DOLLAR)
 }
 
-/// Whether a symbol is in play that day.
+/// Whether a symbol is in play that day: every other day, so that each such day begins from below.
 fn in_play(seed: u64, listing: &Listing, day: i64) -> bool {
     let coin = Dice::new(seed).of(part::PAIR).of(listing.pair);
-    (coin.bits(day.unsigned_abs()) & 1 == 1) != listing.pair_side
+    (coin.bits(0).wrapping_add(day.unsigned_abs()) & 1 == 1) != listing.pair_side
 }
 
 /// Price at 16:00, in dollars. It strays around the base price and never runs away, so that any day

@@ -208,7 +208,6 @@ impl SchwabSite {
                 }
                 "fundamental" => json!({
                     "avg10DaysVolume": facts.volume_10_days,
-                    "avg1YearVolume": facts.volume_year,
                     "divAmount": 0, "divFreq": 0, "divPayAmount": 0, "divYield": 0,
                     "eps": 0, "fundLeverageFactor": 0, "peRatio": 0,
                 }),

@@ -215,7 +215,7 @@ impl Tape {
                 256
             } else if (here & 63) as u32 <= density {
                 let spread = (here >> 8 & 255) as u32;
-                (spread * spread >> 8) + 1
+                ((spread * spread) >> 8) + 1
             } else {
                 0
             };

@@ -1,14 +1,11 @@
 //! The embedded market over real sockets.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
 
 use jiff::civil::date;
 use serde_json::{Map, Value};
-use tungstenite::stream::MaybeTlsStream;
-use tungstenite::{Message, WebSocket};
+use tungstenite::{Message, WebSocket, stream::MaybeTlsStream};
 
 use super::*;
 use crate::clock::system_ms;
@@ -73,10 +70,6 @@ impl World {
 
     fn trader(&self, path: &str) -> (u16, Value) {
         get(&format!("{}{path}", self.sim.trader_url), "")
-    }
-
-    fn stream(&self) -> Client {
-        Client::open(&self.sim.trader_url)
     }
 }
 
@@ -376,7 +369,10 @@ fn a_connection_serves_many_requests_and_rubbish_ends_only_its_own() {
 #[test]
 fn two_streams_have_their_own_symbols_and_a_client_may_come_back() {
     let w = world(9, 45, None, PACES);
-    let (mut one, mut two) = (w.stream(), w.stream());
+    let (mut one, mut two) = (
+        Client::open(&w.sim.trader_url),
+        Client::open(&w.sim.trader_url),
+    );
     one.subscribe(&["TOYO", "NOPE"]);
     two.subscribe(&["ELPW", "zqx/a"]);
     let first = one.quote();
@@ -407,7 +403,7 @@ fn two_streams_have_their_own_symbols_and_a_client_may_come_back() {
         assert_eq!(two.quote()["symbol"], "ZQX/A");
     }
     drop(one);
-    let mut again = w.stream();
+    let mut again = Client::open(&w.sim.trader_url);
     again.subscribe(&["TOYO"]);
     assert_eq!(
         again.quote().len(),
@@ -427,7 +423,7 @@ fn a_stream_client_that_never_answers_pings_is_dropped() {
         ..PACES
     };
     let w = world(9, 45, None, paces);
-    let mut client = w.stream();
+    let mut client = Client::open(&w.sim.trader_url);
     assert_eq!(client.next(), "2");
     let end = Instant::now() + PATIENCE;
     while client.0.read().is_ok() {
@@ -439,9 +435,10 @@ fn a_stream_client_that_never_answers_pings_is_dropped() {
 fn the_files_are_there_and_go_with_a_temporary_folder() {
     let w = world(13, 0, None, PACES);
     let folder = w.sim.data_dir.clone();
-    let trades = folder.join("paper_trading/trade_outcomes.jsonl");
-    until("the trade history", || trades.exists());
-    let text = std::fs::read_to_string(&trades).unwrap();
+    let read = |name: &str| std::fs::read_to_string(folder.join(name));
+    let trades = "paper_trading/trade_outcomes.jsonl";
+    until("the trade history", || read(trades).is_ok());
+    let text = read(trades).unwrap();
     let lines: Vec<Value> = text
         .lines()
         .map(|l| serde_json::from_str(l).unwrap())
@@ -452,9 +449,7 @@ fn the_files_are_there_and_go_with_a_temporary_folder() {
             .iter()
             .all(|l| l["exit_time_ms"].as_i64().unwrap() <= w.clock.wall_ms())
     );
-    let runners: Value =
-        serde_json::from_str(&std::fs::read_to_string(folder.join("runners.json")).unwrap())
-            .unwrap();
+    let runners: Value = serde_json::from_str(&read("runners.json").unwrap()).unwrap();
     assert!(runners["active_runners"].is_array() && runners["statistics"].is_object());
     drop(w);
     assert!(!folder.exists(), "an orderly end removes the folder");
@@ -480,7 +475,7 @@ fn a_given_folder_stays_and_one_with_real_files_is_refused() {
 #[test]
 fn everything_ends_soon_after_the_stop_even_with_open_connections() {
     let w = world(10, 0, None, PACES);
-    let mut client = w.stream();
+    let mut client = Client::open(&w.sim.trader_url);
     client.subscribe(&["TOYO"]);
     client.quote();
     let address = w.sim.schwab_base_url[7..]
