@@ -1,5 +1,7 @@
 //! Whom we ask: Schwab, the trader app, and the embedded market that stands in for both.
 
 pub mod http;
-mod resolve;
+pub mod resolve;
 pub mod schwab;
+pub mod sim;
+pub mod trader;

@@ -1,0 +1,292 @@
+//! The thread "sim-files": it owns the embedded market's folder and keeps the token file,
+//! `runners.json` and `paper_trading/trade_outcomes.jsonl` in it up to date. No channel enters or
+//! leaves: what is in the files follows from the time.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::cast::{Character, Id};
+use super::days;
+use super::market::Market;
+use super::paper::{PaperTrade, iso, trades};
+use super::plan::{OPEN_SECOND, dollars};
+use super::token::{TokenPlan, write_by_rename};
+use crate::clock::{Clock, Now};
+use crate::supervise::{Pulse, Stop};
+
+/// How often the thread looks at the time.
+const TICK: Duration = Duration::from_secs(1);
+/// The trade history begins so many trading days before the day on which it is written.
+const HISTORY_DAYS: i64 = 4;
+/// From this gain over the close before on a symbol is a runner.
+const RUNNER_PERCENT_MIN: f64 = 10.0;
+/// Marks a folder as one in which the embedded market may write.
+const MARKER: &str = ".embedded-market";
+const RUNNERS: &str = "runners.json";
+const TRADES_FOLDER: &str = "paper_trading";
+const TRADES: &str = "paper_trading/trade_outcomes.jsonl";
+/// The token file's name in the folder.
+pub(super) const TOKEN: &str = "token.json";
+
+/// The folder, and whether it goes with the process.
+#[derive(Clone, Debug)]
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    temporary: bool,
+}
+
+impl Folder {
+    /// The given folder, or a new temporary one that only this user can read.
+    ///
+    /// # Errors
+    /// What the file system said; `AlreadyExists` for a folder that holds a real trader app's files.
+    pub(super) fn open(given: Option<PathBuf>, dice_ms: i64) -> io::Result<Self> {
+        let folder = match given {
+            Some(path) => {
+                create(&path)?;
+                Self {
+                    path,
+                    temporary: false,
+                }
+            }
+            None => Self {
+                path: temporary(dice_ms)?,
+                temporary: true,
+            },
+        };
+        folder.mark()?;
+        create(&folder.path.join(TRADES_FOLDER))?;
+        Ok(folder)
+    }
+
+    /// Refuses a folder with files that the embedded market would overwrite and did not write.
+    fn mark(&self) -> io::Result<()> {
+        let marker = self.path.join(MARKER);
+        if marker.exists() {
+            return Ok(());
+        }
+        if let Some(name) = [RUNNERS, TRADES, TOKEN]
+            .into_iter()
+            .find(|name| self.path.join(name).exists())
+        {
+            let why = format!(
+                "{} holds a {name} that the embedded market did not write: give it a folder of its own",
+                self.path.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+        }
+        fs::write(
+            marker,
+            "The embedded market overwrites the files in this folder.\n",
+        )
+    }
+}
+
+fn create(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// A folder that did not exist before, so that nobody else prepared it.
+fn temporary(salt_ms: i64) -> io::Result<PathBuf> {
+    const TRIES_MAX: i64 = 100;
+    let mut last = io::Error::other("no try");
+    for n in 0..TRIES_MAX {
+        let name = format!("tapewarden-sim-{}-{:x}", std::process::id(), salt_ms + n);
+        let path = std::env::temp_dir().join(name);
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        match builder.create(&path) {
+            Ok(()) => return Ok(path),
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
+}
+
+/// What the thread needs to know.
+#[derive(Clone, Debug)]
+pub(super) struct FileSettings {
+    pub(super) folder: Folder,
+    pub(super) seed: u64,
+    pub(super) clock: Clock,
+    pub(super) tokens: TokenPlan,
+    pub(super) runners_every: Duration,
+    pub(super) stop: Stop,
+}
+
+/// The thread's whole life, from the start or after a panic.
+pub(super) fn run(pulse: &Pulse, settings: &FileSettings) {
+    let mut keeper = Keeper {
+        settings,
+        market: Market::new(settings.seed),
+        token: None,
+        runners_due: None,
+        trades_upto_ms: None,
+        failing: false,
+    };
+    loop {
+        pulse.begin("writing the embedded market's files");
+        keeper.note(keeper.settings.clock.now());
+        pulse.idle();
+        if settings.stop.sleep(TICK) {
+            break;
+        }
+    }
+    if settings.folder.temporary {
+        pulse.begin("removing the embedded market's folder");
+        if let Err(e) = fs::remove_dir_all(&settings.folder.path) {
+            log::warn!(target: "SIM", "{} is left behind: {e}", settings.folder.path.display());
+        }
+    }
+}
+
+/// Writes the token with that number.
+///
+/// # Errors
+/// What the file system said.
+pub(super) fn write_token(folder: &Folder, tokens: &TokenPlan, number: u64) -> io::Result<()> {
+    let bytes = tokens.file(number).to_string();
+    write_by_rename(&folder.path.join(TOKEN), bytes.as_bytes())
+}
+
+#[derive(Debug)]
+struct Keeper<'a> {
+    settings: &'a FileSettings,
+    market: Market,
+    /// Number of the token in the file.
+    token: Option<u64>,
+    runners_due: Option<Instant>,
+    /// The trade history is written up to this wall time.
+    trades_upto_ms: Option<i64>,
+    failing: bool,
+}
+
+impl Keeper<'_> {
+    /// Writes what is due and logs a change between success and failure, not each repetition.
+    fn note(&mut self, now: Now) {
+        let done = self.tick(now);
+        match (&done, self.failing) {
+            (Err(e), false) => {
+                log::warn!(target: "SIM", "cannot write to {}: {e}; trying every second", self.settings.folder.path.display());
+            }
+            (Ok(()), true) => {
+                log::info!(target: "SIM", "the embedded market's files are written again")
+            }
+            _ => {}
+        }
+        self.failing = done.is_err();
+    }
+
+    fn tick(&mut self, now: Now) -> io::Result<()> {
+        let number = self.settings.tokens.number(now.mono);
+        if self.token != Some(number) {
+            write_token(&self.settings.folder, &self.settings.tokens, number)?;
+            self.token = Some(number);
+        }
+        if self.runners_due.is_none_or(|due| now.mono >= due) {
+            let body = runners(&mut self.market, now.wall_ms);
+            let bytes = format!("{body:#}\n");
+            write_by_rename(&self.settings.folder.path.join(RUNNERS), bytes.as_bytes())?;
+            self.runners_due = Some(now.mono + self.settings.runners_every);
+        }
+        self.keep_trades(now.wall_ms)
+    }
+
+    /// The first time writes the whole history, then appends what has come to pass.
+    fn keep_trades(&mut self, now_ms: i64) -> io::Result<()> {
+        let path = self.settings.folder.path.join(TRADES);
+        let today = self.market.moment(now_ms).day;
+        match self.trades_upto_ms {
+            None => {
+                let text = lines(
+                    &mut self.market,
+                    today - HISTORY_DAYS,
+                    today,
+                    i64::MIN,
+                    now_ms,
+                );
+                write_by_rename(&path, text.as_bytes())?;
+            }
+            Some(upto_ms) => {
+                let first = self.market.moment(upto_ms).day;
+                let text = lines(&mut self.market, first, today, upto_ms, now_ms);
+                if !text.is_empty() {
+                    OpenOptions::new()
+                        .append(true)
+                        .create(true)
+                        .open(&path)?
+                        .write_all(text.as_bytes())?;
+                }
+            }
+        }
+        self.trades_upto_ms = Some(now_ms);
+        Ok(())
+    }
+}
+
+/// A line for each trade of a range of days that ended after one moment and not after another.
+fn lines(market: &mut Market, first: i64, last: i64, after_ms: i64, upto_ms: i64) -> String {
+    let mut text = String::new();
+    // A clock that was set ahead by more than the history is not made up for.
+    for day in first.max(last - HISTORY_DAYS)..=last {
+        let ended = |t: &PaperTrade| after_ms < t.exit_ms() && t.exit_ms() <= upto_ms;
+        for trade in trades(market, day).into_iter().filter(ended) {
+            text.push_str(&trade.outcome().to_string());
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// `runners.json` as it stands at a wall time.
+pub(super) fn runners(market: &mut Market, now_ms: i64) -> Value {
+    let mut active = Vec::new();
+    let (mut best, mut gains) = (0.0_f64, 0.0);
+    for id in Id::all() {
+        let s = market.snapshot(id, now_ms);
+        let gain = s.net_percent();
+        if id.listing().character == Character::Silent || gain < RUNNER_PERCENT_MIN {
+            continue;
+        }
+        let day_two = market.close_before(id, s.moment.day - 1);
+        let yesterday = super::market::percent(s.prev_close, day_two);
+        best = best.max(gain);
+        gains += gain;
+        active.push(json!({
+            "symbol": id.listing().symbol,
+            "status": "active",
+            "day": if yesterday >= RUNNER_PERCENT_MIN { 2 } else { 1 },
+            "first_seen": iso(s.moment.open_ms + i64::from(OPEN_SECOND) * 1_000),
+            "date": days::date_of(s.moment.day).to_string(),
+            "previous_close": dollars(s.prev_close),
+            "day_open": dollars(s.sums.open),
+            "day_high": dollars(s.sums.high),
+            "day_low": dollars(s.sums.low),
+            "last_price": dollars(s.sums.last),
+            "gain_percent": gain,
+            "volume": s.sums.volume,
+            "float_shares": id.listing().float_shares,
+        }));
+    }
+    let count = active.len();
+    json!({
+        "version": "1.0",
+        "last_updated": iso(now_ms),
+        "active_runners": active,
+        "statistics": {
+            "total_active": count,
+            "best_gain_percent": best,
+            "average_gain_percent": super::market::rounded(if count == 0 { 0.0 } else { gains / count as f64 }),
+            "symbols_watched": super::cast::CAST.len(),
+        },
+    })
+}
