@@ -4,10 +4,15 @@
 pub mod candles;
 pub mod clock;
 pub mod desk;
+pub mod files;
+pub mod gate;
+pub mod http;
 pub mod market;
+pub mod model;
 pub mod providers;
 pub mod quotes;
 pub mod supervise;
+pub mod trader;
 pub mod watchdog;
 pub mod ws;
 // One line each for the modules that follow; whoever adds one keeps them sorted.

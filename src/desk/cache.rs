@@ -82,7 +82,7 @@ pub struct Cache<K: Key, V: Clone, R> {
     waiters: usize,
     flights: u64,
     breaker: Option<Breaker>,
-    last_failure: String,
+    last_failure: Option<Failure>,
     budget: Option<Budget>,
     jitter: Jitter,
 }
@@ -109,7 +109,7 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
             waiters: 0,
             flights: 0,
             breaker: config.breaker.map(Breaker::new),
-            last_failure: String::new(),
+            last_failure: None,
             budget: config.per_minute.map(Budget::new),
             jitter: Jitter::new(config.seed),
             config,
@@ -333,7 +333,12 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
             return Some(Failure::BreakerOpen {
                 upstream: self.config.upstream,
                 failures: breaker.failures(),
-                last: self.last_failure.clone(),
+                last: self
+                    .last_failure
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+                timed_out: matches!(self.last_failure, Some(Failure::Timeout { .. })),
                 retry_in,
             });
         }
@@ -565,7 +570,7 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
     }
 
     fn upstream_failed(&mut self, now: Instant, failure: &Failure, out: &mut Vec<Action<K, V, R>>) {
-        self.last_failure = failure.to_string();
+        self.last_failure = Some(failure.clone());
         let Some(breaker) = &mut self.breaker else {
             return;
         };

@@ -69,6 +69,8 @@ pub enum Failure {
         failures: u32,
         /// The last failure's sentence.
         last: String,
+        /// Whether the last was a time-out.
+        timed_out: bool,
         /// When it is tried again.
         retry_in: Duration,
     },

@@ -100,7 +100,7 @@ pub struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         // There is room for every connection.
-        drop(self.ended.offer(self.address));
+        let _ = self.ended.offer(self.address);
     }
 }
 
@@ -158,7 +158,8 @@ impl Door<'_> {
 
     fn admit(&mut self, stream: TcpStream, address: IpAddr) {
         let of_address = self.by_address.get(&address).copied().unwrap_or(0);
-        let crowded = !address.is_loopback() && of_address >= self.config.connections_per_address_max;
+        let crowded =
+            !address.is_loopback() && of_address >= self.config.connections_per_address_max;
         if crowded || self.open >= self.config.connections_max + HEADROOM {
             refuse(&stream);
             self.say(&format!(
@@ -169,10 +170,15 @@ impl Door<'_> {
         }
         if self.open >= self.config.connections_max {
             // Full: as many were asked already.
-            drop(self.evict.offer(()));
+            let _ = self.evict.offer(());
         }
-        if let Err(e) = stream.set_nonblocking(false).and_then(|()| stream.set_nodelay(true)) {
-            self.say(&format!("preparing a connection from {address} failed: {e}"));
+        if let Err(e) = stream
+            .set_nonblocking(false)
+            .and_then(|()| stream.set_nodelay(true))
+        {
+            self.say(&format!(
+                "preparing a connection from {address} failed: {e}"
+            ));
             return;
         }
         self.numbers += 1;
@@ -202,7 +208,10 @@ impl Door<'_> {
 
     fn say(&mut self, words: &str) {
         let now = Instant::now();
-        if self.said.is_none_or(|at| now.duration_since(at) >= SAY_EVERY) {
+        if self
+            .said
+            .is_none_or(|at| now.duration_since(at) >= SAY_EVERY)
+        {
             self.said = Some(now);
             log::warn!(target: "GATE", "{words}");
         }

@@ -13,7 +13,9 @@ const BACKLOG: i32 = 1_024;
 #[derive(Debug, Error)]
 pub enum BindError {
     /// Somebody else listens there.
-    #[error("{address} is taken{holder}; end that process, or choose another address with --listen")]
+    #[error(
+        "{address} is taken{holder}; end that process, or choose another address with --listen"
+    )]
     InUse {
         /// Which.
         address: SocketAddr,
@@ -72,7 +74,7 @@ fn holder(port: u16) -> Option<String> {
             table
                 .lines()
                 .skip(1)
-                .filter_map(|line| listening_inode(line, port))
+                .filter_map(|line| listening_inode(line, port).map(str::to_owned))
                 .collect::<Vec<_>>()
         })
         .map(|inode| format!("socket:[{inode}]"))

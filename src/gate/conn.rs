@@ -212,7 +212,9 @@ impl Conn {
                 self.config.desks.cancel(LANES[lane.index()], id);
                 let answer = Answer::error(
                     503,
-                    &format!("The server's http worker did not answer ({e}); see /api/health and logs/watchdog.log"),
+                    &format!(
+                        "The server's http worker did not answer ({e}); see /api/health and logs/watchdog.log"
+                    ),
                 );
                 self.own_answer(answer, head.origin.as_deref(), is_head, close)
             }
@@ -226,7 +228,11 @@ impl Conn {
         let mut head_until: Option<Instant> = None;
         loop {
             if !self.pending.is_empty() {
-                match parse(&self.pending, self.config.head_bytes_max, self.config.body_bytes_max) {
+                match parse(
+                    &self.pending,
+                    self.config.head_bytes_max,
+                    self.config.body_bytes_max,
+                ) {
                     Parsed::Whole(head, length) => {
                         self.pending.drain(..length);
                         return Ok(Some(*head));
@@ -317,12 +323,21 @@ impl Conn {
         };
         match self.config.sessions.serve(&self.supervisor, upgrade, pulse) {
             Ok(()) => Ok(false),
-            Err(detail) => Err(Over::Refused(Refusal { status: 503, detail })),
+            Err(detail) => Err(Over::Refused(Refusal {
+                status: 503,
+                detail,
+            })),
         }
     }
 
     /// An answer that no worker made.
-    fn own_answer(&self, mut answer: Answer, origin: Option<&str>, is_head: bool, close: bool) -> Vec<u8> {
+    fn own_answer(
+        &self,
+        mut answer: Answer,
+        origin: Option<&str>,
+        is_head: bool,
+        close: bool,
+    ) -> Vec<u8> {
         for (name, value) in self.config.cors.headers(origin) {
             answer.set(name, value);
         }

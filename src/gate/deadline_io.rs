@@ -49,7 +49,11 @@ const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 ///
 /// # Errors
 /// The socket's.
-pub fn read_some<S: Socket>(socket: &mut S, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
+pub fn read_some<S: Socket>(
+    socket: &mut S,
+    buffer: &mut [u8],
+    deadline: Instant,
+) -> io::Result<usize> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {

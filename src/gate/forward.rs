@@ -125,7 +125,13 @@ fn measure(bytes: &[u8], is_head: bool) -> io::Result<Option<(usize, usize)>> {
                 .headers
                 .iter()
                 .find(|h| h.name.eq_ignore_ascii_case("Content-Length"))
-                .and_then(|h| std::str::from_utf8(h.value).ok()?.trim().parse::<usize>().ok())
+                .and_then(|h| {
+                    std::str::from_utf8(h.value)
+                        .ok()?
+                        .trim()
+                        .parse::<usize>()
+                        .ok()
+                })
                 .filter(|length| *length <= BODY_BYTES_MAX)
                 .ok_or_else(|| io::Error::other("an answer without a usable Content-Length"))?;
             let body = if is_head { 0 } else { length };
@@ -146,8 +152,10 @@ impl Forwarded {
             (false, true) => b"Connection: keep-alive\r\n",
             (false, false) => return self.bytes,
         };
-        self.bytes
-            .splice(self.headers_end..self.headers_end, connection.iter().copied());
+        self.bytes.splice(
+            self.headers_end..self.headers_end,
+            connection.iter().copied(),
+        );
         self.bytes
     }
 }

@@ -133,7 +133,10 @@ fn understood(request: &httparse::Request<'_, '_>, body_max: usize) -> Result<He
             return Err(refusal(400, format!("The header {name} is not text")));
         };
         if value.bytes().any(|b| b < b' ' && b != b'\t') {
-            return Err(refusal(400, format!("The header {name} has control characters")));
+            return Err(refusal(
+                400,
+                format!("The header {name} has control characters"),
+            ));
         }
         let is = |known: &str| name.eq_ignore_ascii_case(known);
         if is("Host") {
@@ -250,8 +253,14 @@ mod tests {
     fn what_would_confuse_a_reader_behind_is_refused() {
         assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), 400);
         assert_eq!(status("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), 400);
-        assert_eq!(status("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: abc\r\n\r\n"), 400);
-        assert_eq!(status("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n"), 400);
+        assert_eq!(
+            status("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: abc\r\n\r\n"),
+            400
+        );
+        assert_eq!(
+            status("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n"),
+            400
+        );
         assert_eq!(
             status("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
             400
@@ -267,7 +276,10 @@ mod tests {
         assert_eq!(status("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), 505);
         assert_eq!(status("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505);
         assert_eq!(status("GET http://x/ HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
-        assert_eq!(status(&format!("GET /{} HTTP/1.1\r\n", "a".repeat(9_000))), 431);
+        assert_eq!(
+            status(&format!("GET /{} HTTP/1.1\r\n", "a".repeat(9_000))),
+            431
+        );
         assert_eq!(status("\0\0\0\0"), 400);
     }
 

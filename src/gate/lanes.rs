@@ -105,7 +105,7 @@ pub fn start_lanes(
         );
         for _ in 0..spec.slots {
             // One place for each slot: it fits.
-            drop(lost_tx.offer(index));
+            let _ = lost_tx.offer(index);
         }
         fills.push(back.clone());
         lanes.push(Lane {
@@ -165,4 +165,3 @@ fn open(address: &LinkAddress, by: Instant) -> io::Result<Link> {
         Err(io::Error::other("the ping was not answered with 204"))
     }
 }
-

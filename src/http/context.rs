@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::candles::{MarketData, MarketKey};
 use crate::clock::Clock;
 use crate::desk::{Ask, AskId, Failure, Key, Reply, ToDesk};
-use crate::model::ModelKey;
+use crate::model::{ModelKey, Verdict};
 use crate::supervise::{Pulse, Tx, one_shot};
 use crate::trader::TraderKey;
 
@@ -56,7 +56,7 @@ pub struct Desks {
     /// What the trader app says.
     pub trader: Tx<ToDesk<TraderKey, Arc<[u8]>>>,
     /// Validations.
-    pub model: Tx<ToDesk<ModelKey, Arc<[u8]>>>,
+    pub model: Tx<ToDesk<ModelKey, Arc<Verdict>>>,
 }
 
 impl Desks {
@@ -147,7 +147,7 @@ impl Context<'_> {
     }
 
     /// Asks the model desk.
-    pub fn ask_model(&self, key: ModelKey, deadline: Instant) -> Reply<Arc<[u8]>> {
+    pub fn ask_model(&self, key: ModelKey, deadline: Instant) -> Reply<Arc<Verdict>> {
         self.ask(desk_names::MODEL, &self.desks.model, key, deadline)
     }
 

@@ -69,7 +69,10 @@ mod tests {
 
     #[test]
     fn the_first_value_of_a_parameter_counts() {
-        assert_eq!(query_value("timeframe=5m&timeframe=D", "timeframe").unwrap(), "5m");
+        assert_eq!(
+            query_value("timeframe=5m&timeframe=D", "timeframe").unwrap(),
+            "5m"
+        );
         assert_eq!(query_value("a=1&b", "b").unwrap(), "");
         assert_eq!(query_value("q=a+b%26c", "q").unwrap(), "a b&c");
         assert_eq!(query_value("a=1", "timeframe"), None);

@@ -111,9 +111,7 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError>
         | ["api", "streaming", "status" | "health" | "rotation"]
         | ["api", "volume-spikes", "active"] => GET,
         _ => {
-            return Err(RouteError::Unknown {
-                path: echo(path),
-            });
+            return Err(RouteError::Unknown { path: echo(path) });
         }
     };
     match method {
@@ -135,8 +133,8 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError>
         ["api", "threads"] => Route::Threads,
         ["api", "candles", symbol] => {
             let symbol = symbol.parse()?;
-            let timeframe = query_value(query, "timeframe")
-                .map_or(Ok(Timeframe::default()), |t| t.parse())?;
+            let timeframe =
+                query_value(query, "timeframe").map_or(Ok(Timeframe::default()), |t| t.parse())?;
             Route::Candles(symbol, timeframe)
         }
         ["api", "quote", symbol] => Route::Quote(symbol.parse()?),
@@ -155,9 +153,7 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError>
         ["api", "validate", symbol] => Route::Validate(symbol.parse()?),
         ["api", "shutdown"] => Route::Shutdown,
         _ => {
-            return Err(RouteError::Unknown {
-                path: echo(path),
-            });
+            return Err(RouteError::Unknown { path: echo(path) });
         }
     })
 }
@@ -202,7 +198,11 @@ mod tests {
             ("HEAD", "/api/health", Route::Health),
             ("GET", "/api/threads", Route::Threads),
             ("GET", "/metrics", Route::Metrics),
-            ("GET", "/api/candles/toyo", Route::Candles(symbol("TOYO"), Timeframe::M1)),
+            (
+                "GET",
+                "/api/candles/toyo",
+                Route::Candles(symbol("TOYO"), Timeframe::M1),
+            ),
             ("GET", "/api/quote/BRK%2fB", Route::Quote(symbol("BRK/B"))),
             ("GET", "/api/watchlist", Route::Watchlist),
             ("GET", "/api/runners", Route::Runners),
@@ -215,7 +215,11 @@ mod tests {
             ("GET", "/api/signals", Route::Signals),
             ("GET", "/api/positions", Route::Positions),
             ("GET", "/api/volume-spikes/active", Route::VolumeSpikes),
-            ("POST", "/api/validate/TOYO", Route::Validate(symbol("TOYO"))),
+            (
+                "POST",
+                "/api/validate/TOYO",
+                Route::Validate(symbol("TOYO")),
+            ),
             ("GET", "/api/validate/status", Route::ValidateStatus),
             ("POST", "/api/shutdown", Route::Shutdown),
         ];

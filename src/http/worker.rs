@@ -101,7 +101,11 @@ impl Worker {
                         boards: &boards,
                         config: &self.config,
                         commands: &self.commands,
-                        id: AskId(header(&request, "X-Ask").and_then(|v| v.parse().ok()).unwrap_or(0)),
+                        id: AskId(
+                            header(&request, "X-Ask")
+                                .and_then(|v| v.parse().ok())
+                                .unwrap_or(0),
+                        ),
                         what: &what,
                         peer: header(&request, "X-Peer").unwrap_or("an unknown address"),
                         deadline,

@@ -53,7 +53,7 @@ impl Upstream {
         Self {
             name,
             base: base.trim_end_matches('/').to_owned(),
-            agent: Agent::with_parts(config, DefaultConnector::new(), Names::new()),
+            agent: Agent::with_parts(config, DefaultConnector::new(), Names::default()),
         }
     }
 

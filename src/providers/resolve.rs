@@ -38,10 +38,8 @@ pub struct Names {
     lookups: DefaultResolver,
 }
 
-impl Names {
-    /// Knows nothing yet.
-    #[must_use]
-    pub fn new() -> Self {
+impl Default for Names {
+    fn default() -> Self {
         let (keep, kept) = latest();
         Self {
             keep,
@@ -49,7 +47,9 @@ impl Names {
             lookups: DefaultResolver::default(),
         }
     }
+}
 
+impl Names {
     fn filled(&self, addresses: &[SocketAddr]) -> ResolvedSocketAddrs {
         let mut out = self.empty();
         for address in addresses.iter().take(16) {

@@ -221,7 +221,8 @@ impl Hub {
     fn forget_old_spikes(&mut self, now_ms: i64) {
         let before = self.spikes.len();
         let window_ms = self.spike_window_ms;
-        self.spikes.retain(|_, (at_ms, _)| now_ms - *at_ms <= window_ms);
+        self.spikes
+            .retain(|_, (at_ms, _)| now_ms - *at_ms <= window_ms);
         self.changed |= before != self.spikes.len();
     }
 
@@ -341,7 +342,10 @@ mod tests {
     #[test]
     fn spikes_are_active_for_their_window() {
         let mut hub = Hub::new(plain, 30_000);
-        let spike = Spike { symbol: "X".parse().unwrap(), fields: serde_json::Map::new() };
+        let spike = Spike {
+            symbol: "X".parse().unwrap(),
+            fields: serde_json::Map::new(),
+        };
         hub.spike(1_000, spike);
         assert_eq!(hub.status(31_000).unwrap().spikes.len(), 1);
         assert_eq!(hub.status(31_001).unwrap().spikes.len(), 0);

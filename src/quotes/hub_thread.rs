@@ -66,10 +66,12 @@ pub fn start_hub(
             };
             pulse.begin("relaying quotes");
             let now = clock.now();
-            let urgent = first.into_iter().chain(inbox.try_iter().take(MESSAGES_MAX)).fold(
-                false,
-                |urgent, message| state.apply(message, now.wall_ms) | urgent,
-            );
+            let urgent = first
+                .into_iter()
+                .chain(inbox.try_iter().take(MESSAGES_MAX))
+                .fold(false, |urgent, message| {
+                    state.apply(message, now.wall_ms) | urgent
+                });
             state.send_batches();
             if *state.hub.wanted() != state.published {
                 state.published = Arc::clone(state.hub.wanted());
@@ -89,7 +91,11 @@ pub fn start_hub(
             }
             if state.hub.has_news() {
                 let soon = now.mono + TELL_EVERY;
-                tell_at = Some(tell_at.filter(|at| *at > now.mono).map_or(soon, |at| at.min(soon)));
+                tell_at = Some(
+                    tell_at
+                        .filter(|at| *at > now.mono)
+                        .map_or(soon, |at| at.min(soon)),
+                );
             }
         }
     })?;

@@ -106,7 +106,9 @@ struct Timed {
 
 impl Read for Timed {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let by = self.handshake_by.unwrap_or_else(|| Instant::now() + LOOK_EVERY);
+        let by = self
+            .handshake_by
+            .unwrap_or_else(|| Instant::now() + LOOK_EVERY);
         match read_some(&mut self.stream, buffer, by) {
             Err(e) if e.kind() == ErrorKind::TimedOut && self.handshake_by.is_none() => {
                 Err(ErrorKind::WouldBlock.into())
@@ -118,7 +120,9 @@ impl Read for Timed {
 
 impl Write for Timed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let by = self.handshake_by.unwrap_or_else(|| Instant::now() + WRITE_DEADLINE);
+        let by = self
+            .handshake_by
+            .unwrap_or_else(|| Instant::now() + WRITE_DEADLINE);
         write_all(&mut self.stream, bytes, by)?;
         Ok(bytes.len())
     }
@@ -136,7 +140,11 @@ impl Reader<'_> {
             let Ended::Because(why) = self.one_connection() else {
                 return;
             };
-            attempt = if began.elapsed() > GOOD_AFTER { 1 } else { attempt.saturating_add(1) };
+            attempt = if began.elapsed() > GOOD_AFTER {
+                1
+            } else {
+                attempt.saturating_add(1)
+            };
             let wait = self.config.backoff.delay(attempt, jitter.draw());
             log::warn!(
                 target: "STREAM",
@@ -144,7 +152,10 @@ impl Reader<'_> {
                 self.config.url,
                 wait.as_millis()
             );
-            self.tell(ToHub::Source { connected: false, why });
+            self.tell(ToHub::Source {
+                connected: false,
+                why,
+            });
             if self.rest(wait) {
                 return;
             }
@@ -170,7 +181,8 @@ impl Reader<'_> {
     /// Connects and relays until the connection ends; says why it did, or nothing at the stop.
     fn one_connection(&mut self) -> Ended {
         let by = Instant::now() + self.config.connect_deadline;
-        self.pulse.wait(format!("connecting to {}", self.config.url), by);
+        self.pulse
+            .wait(format!("connecting to {}", self.config.url), by);
         let mut socket = match connect(&self.config.url, by) {
             Ok(socket) => socket,
             Err(why) => return Ended::Because(why),
@@ -185,7 +197,9 @@ impl Reader<'_> {
             }
             let now = Instant::now();
             if now >= session.dead_at() {
-                return Ended::Because("it has been silent for longer than its own ping interval".into());
+                return Ended::Because(
+                    "it has been silent for longer than its own ping interval".into(),
+                );
             }
             if let Some(wish) = self.wanted.take() {
                 self.merge.keep(&wish);
@@ -225,12 +239,16 @@ impl Reader<'_> {
                 Some(Event::Connected) => {
                     subscribed = Some(BTreeSet::new());
                     log::info!(target: "STREAM", "connected to {}", self.config.url);
-                    self.tell(ToHub::Source { connected: true, why: "connected".into() });
+                    self.tell(ToHub::Source {
+                        connected: true,
+                        why: "connected".into(),
+                    });
                 }
                 Some(Event::Ended(why)) => return Ended::Because(why),
                 Some(Event::Emitted { name, args }) => {
                     updates += 1;
-                    if updates.is_multiple_of(100_000) && self.merge.ignored + session.ignored() > 0 {
+                    if updates.is_multiple_of(100_000) && self.merge.ignored + session.ignored() > 0
+                    {
                         log::warn!(
                             target: "STREAM",
                             "{} updates and {} messages of the source were not understood so far",
@@ -257,7 +275,9 @@ impl Reader<'_> {
                 self.hand_over();
             }
             "volume_spike" => {
-                let Value::Object(fields) = payload else { return };
+                let Value::Object(fields) = payload else {
+                    return;
+                };
                 let symbol = fields.get("symbol").and_then(Value::as_str);
                 if let Some(symbol) = symbol.and_then(|s| s.parse().ok()) {
                     self.tell(ToHub::Spike(Spike { symbol, fields }));
@@ -307,7 +327,10 @@ fn resubscribe(
     for (name, symbols) in [("subscribe_quotes", more), ("unsubscribe_quotes", less)] {
         for some in symbols.chunks(SYMBOLS_AT_ONCE) {
             let names: Vec<&str> = some.iter().map(|s| s.as_str()).collect();
-            socket.send(Message::text(socketio::emit(name, &json!({ "symbols": names }))))?;
+            socket.send(Message::text(socketio::emit(
+                name,
+                &json!({ "symbols": names }),
+            )))?;
         }
     }
     have.clone_from(wish);
@@ -323,9 +346,10 @@ fn connect(url: &str, by: Instant) -> Result<WebSocket<Timed>, String> {
     };
     let authority = rest.split('/').next().unwrap_or(rest);
     let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => {
-            (host, port.parse().map_err(|_| format!("{port} is no port"))?)
-        }
+        Some((host, port)) if !port.ends_with(']') => (
+            host,
+            port.parse().map_err(|_| format!("{port} is no port"))?,
+        ),
         _ => (authority, 80),
     };
     let mut addresses = fixed_addresses(host, port);

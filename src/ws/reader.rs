@@ -75,7 +75,12 @@ struct Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let leave = ToHub::Leave { id: self.id };
-        if self.sessions.hub.send_by(leave, Instant::now() + HUB_PATIENCE).is_err() {
+        if self
+            .sessions
+            .hub
+            .send_by(leave, Instant::now() + HUB_PATIENCE)
+            .is_err()
+        {
             log::error!(target: "WS", "the quote hub could not be told that a session ended; it finds out at the next quote");
         }
         let _mine = self.sessions.taken.try_recv();
@@ -86,8 +91,11 @@ impl Sessions {
     /// A handle; `class` is what is expected of the writers' threads.
     #[must_use]
     pub fn new(supervisor: &Supervisor, class: Class, hub: Tx<ToHub>, config: WsConfig) -> Self {
-        let (places, taken) =
-            supervisor.channel("ws sessions (places taken)", config.sessions_max, Full::Shed);
+        let (places, taken) = supervisor.channel(
+            "ws sessions (places taken)",
+            config.sessions_max,
+            Full::Shed,
+        );
         Self {
             config,
             class,
@@ -101,7 +109,12 @@ impl Sessions {
     ///
     /// # Errors
     /// A sentence for the client, when it cannot begin.
-    pub fn serve(&self, supervisor: &Supervisor, upgrade: Upgrade, pulse: &Pulse) -> Result<(), String> {
+    pub fn serve(
+        &self,
+        supervisor: &Supervisor,
+        upgrade: Upgrade,
+        pulse: &Pulse,
+    ) -> Result<(), String> {
         if self.places.offer(()).is_err() {
             return Err(format!(
                 "All {} places for streams are taken; close some, or raise ws.sessions_max",
@@ -115,25 +128,39 @@ impl Sessions {
         self.hub
             .send_by(ToHub::Join { id, out }, Instant::now() + HUB_PATIENCE)
             .map_err(|_| "The server's quote hub does not answer; see /api/health".to_owned())?;
-        let Upgrade { mut stream, received, key, peer, number } = upgrade;
+        let Upgrade {
+            mut stream,
+            received,
+            key,
+            peer,
+            number,
+        } = upgrade;
         let response = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
             derive_accept_key(key.as_bytes())
         );
-        let began = write_all(&mut stream, response.as_bytes(), Instant::now() + self.config.write_deadline)
-            .and_then(|()| stream.try_clone())
-            .and_then(|out| {
-                let writer = Writer {
-                    stream: out,
-                    peer: peer.clone(),
-                    id,
-                    hub: self.hub.clone(),
-                    batches,
-                    reader,
-                    write_deadline: self.config.write_deadline,
-                };
-                writer.start(supervisor, self.class, format!("ws-{}-out", number % 100_000))
-            });
+        let began = write_all(
+            &mut stream,
+            response.as_bytes(),
+            Instant::now() + self.config.write_deadline,
+        )
+        .and_then(|()| stream.try_clone())
+        .and_then(|out| {
+            let writer = Writer {
+                stream: out,
+                peer: peer.clone(),
+                id,
+                hub: self.hub.clone(),
+                batches,
+                reader,
+                write_deadline: self.config.write_deadline,
+            };
+            writer.start(
+                supervisor,
+                self.class,
+                format!("ws-{}-out", number % 100_000),
+            )
+        });
         if let Err(e) = began {
             log::info!(target: "WS", "a stream of {peer} ended before it began: {e}");
             return Ok(());
@@ -201,8 +228,7 @@ impl Reader<'_> {
             out: Vec::new(),
             heard: Instant::now(),
         };
-        let mut socket =
-            WebSocket::from_partially_read(tap, received, Role::Server, Some(limits));
+        let mut socket = WebSocket::from_partially_read(tap, received, Role::Server, Some(limits));
         let mut pinged = Instant::now();
         loop {
             pulse.idle();
@@ -223,7 +249,8 @@ impl Reader<'_> {
                     None
                 }
                 Ok(Message::Binary(_)) => {
-                    let outcome = Outcome::error("binary messages are not understood; send JSON text");
+                    let outcome =
+                        Outcome::error("binary messages are not understood; send JSON text");
                     self.carry_out(outcome, peer);
                     None
                 }
@@ -267,16 +294,29 @@ impl Reader<'_> {
     /// False when the hub is stalled.
     fn carry_out(&self, outcome: Outcome, peer: &str) -> bool {
         if let Some(symbols) = outcome.wanted {
-            let want = ToHub::Want { id: self.id, symbols };
-            if self.hub.send_by(want, Instant::now() + HUB_PATIENCE).is_err() {
+            let want = ToHub::Want {
+                id: self.id,
+                symbols,
+            };
+            if self
+                .hub
+                .send_by(want, Instant::now() + HUB_PATIENCE)
+                .is_err()
+            {
                 log::error!(target: "WS", "closing the stream of {peer}: the quote hub does not take its subscription");
-                drop(self.writer.offer(FromReader::Last(close_frame(1011, "the server's quote hub does not answer"))));
+                drop(self.writer.offer(FromReader::Last(close_frame(
+                    1011,
+                    "the server's quote hub does not answer",
+                ))));
                 return false;
             }
         }
         if let Some(error) = outcome.error {
             // A client that sends nonsense faster than it reads loses some of the answers.
-            drop(self.writer.offer(FromReader::Bytes(text_frame(&error).to_vec())));
+            drop(
+                self.writer
+                    .offer(FromReader::Bytes(text_frame(&error).to_vec())),
+            );
         }
         true
     }

@@ -140,8 +140,18 @@ mod tests {
         let got = s.hear(r#"{"action":"subscribe","symbols":["A","b d",7,"B","C"]}"#);
         assert_eq!(names(&got), ["A", "B"]);
         let error = got.error.unwrap();
-        assert!(error.contains("2 of the symbols are none") && error.contains("1 symbols are too many"), "{error}");
-        for bad in ["", "null", "[]", "{}", r#"{"action":"dance","symbols":[]}"#, r#"{"action":"subscribe"}"#] {
+        assert!(
+            error.contains("2 of the symbols are none") && error.contains("1 symbols are too many"),
+            "{error}"
+        );
+        for bad in [
+            "",
+            "null",
+            "[]",
+            "{}",
+            r#"{"action":"dance","symbols":[]}"#,
+            r#"{"action":"subscribe"}"#,
+        ] {
             let got = s.hear(bad);
             assert!(got.wanted.is_none() && got.error.is_some(), "{bad}");
         }

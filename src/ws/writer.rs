@@ -103,7 +103,10 @@ impl Writer {
     /// False when the client is gone or too slow.
     fn write(&mut self, bytes: &[u8], pulse: &Pulse) -> bool {
         let until = Instant::now() + self.write_deadline;
-        pulse.wait(format!("writing {} bytes to {}", bytes.len(), self.peer), until);
+        pulse.wait(
+            format!("writing {} bytes to {}", bytes.len(), self.peer),
+            until,
+        );
         let Err(e) = write_all(&mut self.stream, bytes, until) else {
             return true;
         };
@@ -116,7 +119,10 @@ impl Writer {
             );
             // The socket is full, so this may not get through; the reset that follows does.
             if self.stream.set_nonblocking(true).is_ok() {
-                let _full = self.stream.write(&close_frame(1013, "too slow: quotes were not taken in time"));
+                let _full = self.stream.write(&close_frame(
+                    1013,
+                    "too slow: quotes were not taken in time",
+                ));
             }
         }
         false

@@ -8,7 +8,10 @@ use super::super::context::Context;
 /// `GET /api/runners`: the object in `runners.json` as last read in one piece.
 pub fn runners(context: &Context<'_>) -> Answer {
     let Some(files) = context.boards.files() else {
-        return Answer::error(503, "runners.json has not been read yet; try again in a second");
+        return Answer::error(
+            503,
+            "runners.json has not been read yet; try again in a second",
+        );
     };
     if let Some(runners) = &files.runners {
         return Answer::json(runners.json.clone());
@@ -28,8 +31,9 @@ pub fn trade_history(context: &Context<'_>) -> Answer {
             Answer::error(500, &format!("The trade history could not be read: {why}"))
         }
         Some(History::Missing) => Answer::json(*b"[]"),
-        None => {
-            Answer::error(503, "The trade history has not been read yet; try again in a second")
-        }
+        None => Answer::error(
+            503,
+            "The trade history has not been read yet; try again in a second",
+        ),
     }
 }

@@ -62,7 +62,10 @@ fn thread_states(snapshot: &Snapshot) -> Value {
 pub fn threads(context: &Context<'_>) -> Answer {
     match context.boards.snapshot() {
         Some(snapshot) => Answer::json(export::to_json(snapshot, Instant::now()).into_bytes()),
-        None => Answer::error(503, "The watchdog has not looked yet; try again in a second"),
+        None => Answer::error(
+            503,
+            "The watchdog has not looked yet; try again in a second",
+        ),
     }
 }
 
@@ -74,7 +77,10 @@ pub fn metrics(context: &Context<'_>) -> Answer {
             answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
             answer
         }
-        None => Answer::error(503, "The watchdog has not looked yet; try again in a second"),
+        None => Answer::error(
+            503,
+            "The watchdog has not looked yet; try again in a second",
+        ),
     }
 }
 
@@ -86,7 +92,10 @@ pub fn shutdown(context: &Context<'_>) -> Answer {
         .is_ok_and(|ip| ip.to_canonical().is_loopback());
     if !local {
         log::warn!(target: "HTTP", "refused POST /api/shutdown from {}: only this machine may", context.peer);
-        return Answer::error(403, "Only callers on the server's own machine may shut it down");
+        return Answer::error(
+            403,
+            "Only callers on the server's own machine may shut it down",
+        );
     }
     // A full inbox holds the same command already.
     let _already_told = context.commands.offer(Command::Shutdown);

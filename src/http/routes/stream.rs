@@ -33,7 +33,10 @@ pub fn spikes(context: &Context<'_>) -> Answer {
             continue;
         }
         let mut event = spike.fields.clone();
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds of this century fit")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "milliseconds of this century fit"
+        )]
         let received_at = *at_ms as f64 / 1_000.0;
         event.insert("received_at".into(), Value::from(received_at));
         spikes.insert(spike.symbol.as_str().to_owned(), Value::Object(event));

@@ -15,10 +15,7 @@ pub fn watchlist(context: &Context<'_>) -> Answer {
     match context.ask_trader(TraderKey::Watchlist, context.deadline) {
         Ok(served) => Answer::served(&served, served.value.clone()),
         Err(failure) => {
-            let mut answer = Answer::error(
-                503,
-                &format!("There is no watchlist yet: {failure}"),
-            );
+            let mut answer = Answer::error(503, &format!("There is no watchlist yet: {failure}"));
             answer = answer.with_retry_after(failure.retry_after());
             answer
         }
@@ -68,11 +65,7 @@ pub fn positions(context: &Context<'_>) -> Answer {
     ask(context, TraderKey::Positions, |_| Arc::from(*b"[]"))
 }
 
-fn ask(
-    context: &Context<'_>,
-    key: TraderKey,
-    otherwise: impl Fn(&Failure) -> Arc<[u8]>,
-) -> Answer {
+fn ask(context: &Context<'_>, key: TraderKey, otherwise: impl Fn(&Failure) -> Arc<[u8]>) -> Answer {
     match context.ask_trader(key, context.deadline) {
         Ok(served) => Answer::served(&served, served.value.clone()),
         Err(failure) => Answer::json(otherwise(&failure)),

@@ -40,10 +40,7 @@ pub fn validate(context: &Context<'_>, symbol: &Symbol) -> Answer {
     };
     let inputs_by = context.deadline.min(Instant::now() + INPUTS_DEADLINE);
     let quote = context.ask_market(MarketKey::Quote(symbol.clone()), inputs_by);
-    let candles = context.ask_market(
-        MarketKey::Candles(symbol.clone(), Timeframe::M1),
-        inputs_by,
-    );
+    let candles = context.ask_market(MarketKey::Candles(symbol.clone(), Timeframe::M1), inputs_by);
     let prompt = model::render(
         &context.config.prompt,
         &PromptInputs {
@@ -63,18 +60,18 @@ pub fn validate(context: &Context<'_>, symbol: &Symbol) -> Answer {
     match context.ask_model(ModelKey::Validate(request), context.deadline) {
         Ok(served) if served.stale_because.is_none() => {
             let cached = served.age > Duration::ZERO;
-            Answer::json(model::answer_body(&served.value, cached))
+            Answer::json(model::answer((*served.value).clone(), cached))
         }
-        Ok(served) => {
-            let why = served.stale_because.unwrap_or(Failure::Cancelled);
-            Answer::json(model::fallback_body(symbol, &why, context.config.clock.wall_ms()))
-        }
-        Err(failure) => Answer::json(model::fallback_body(
-            symbol,
-            &failure,
-            context.config.clock.wall_ms(),
-        )),
+        // An old verdict on an old price would be worse than none.
+        Ok(served) => no_verdict(symbol, served.stale_because.as_ref(), context),
+        Err(failure) => no_verdict(symbol, Some(&failure), context),
     }
+}
+
+fn no_verdict(symbol: &Symbol, why: Option<&Failure>, context: &Context<'_>) -> Answer {
+    let why = why.unwrap_or(&Failure::Cancelled);
+    let verdict = model::fallback(symbol, why, context.config.clock.wall_ms());
+    Answer::json(model::answer(verdict, false))
 }
 
 /// `GET /api/validate/status`: `{"available":bool,"cache_ttl_seconds":60}`.

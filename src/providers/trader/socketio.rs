@@ -132,7 +132,10 @@ impl Session {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let binary = matches!(kind, '5' | '6');
         let (attachments, rest) = if binary && rest[digits..].starts_with('-') {
-            (rest[..digits].parse().unwrap_or(usize::MAX), &rest[digits + 1..])
+            (
+                rest[..digits].parse().unwrap_or(usize::MAX),
+                &rest[digits + 1..],
+            )
         } else {
             (0, rest)
         };
@@ -239,9 +242,15 @@ mod tests {
 
     fn connected(now: Instant) -> Session {
         let mut s = Session::new(now);
-        let opened = s.text(now, r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#);
+        let opened = s.text(
+            now,
+            r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#,
+        );
         assert_eq!(opened.send, ["40"]);
-        assert_eq!(s.text(now, r#"40{"sid":"y"}"#).event, Some(Event::Connected));
+        assert_eq!(
+            s.text(now, r#"40{"sid":"y"}"#).event,
+            Some(Event::Connected)
+        );
         s
     }
 
@@ -259,7 +268,10 @@ mod tests {
         assert_eq!(s.text(now, "2").send, ["3"]);
         assert_eq!(s.dead_at(), now + Duration::from_secs(45));
         let out = s.text(now, r#"42["quote_update",{"symbol":"A"}]"#);
-        assert_eq!(emitted(&out), ("quote_update", &[json!({"symbol":"A"})][..]));
+        assert_eq!(
+            emitted(&out),
+            ("quote_update", &[json!({"symbol":"A"})][..])
+        );
         let out = s.text(now, r#"4217["q"]"#);
         assert_eq!(out.send, ["4317[]"]);
         assert_eq!(emitted(&out).0, "q");
@@ -274,10 +286,16 @@ mod tests {
     fn a_binary_event_waits_for_its_attachments() {
         let now = Instant::now();
         let mut s = connected(now);
-        let out = s.text(now, r#"452-["b",{"_placeholder":true,"num":0},{"x":{"_placeholder":true,"num":1}}]"#);
+        let out = s.text(
+            now,
+            r#"452-["b",{"_placeholder":true,"num":0},{"x":{"_placeholder":true,"num":1}}]"#,
+        );
         assert_eq!(out, Output::default());
         assert_eq!(s.binary(now), Output::default());
-        assert_eq!(emitted(&s.binary(now)), ("b", &[Value::Null, json!({"x":null})][..]));
+        assert_eq!(
+            emitted(&s.binary(now)),
+            ("b", &[Value::Null, json!({"x":null})][..])
+        );
         assert_eq!(s.binary(now), Output::default());
         assert_eq!(s.ignored(), 1);
     }

@@ -1,0 +1,143 @@
+//! A growing JSONL file as a JSON array. Pure.
+//!
+//! Fed with the bytes as they are appended, in any pieces. Each line that is a JSON object stands in
+//! the array as it was written; others are skipped and counted. A last line without its newline waits.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+/// A longer line is skipped.
+pub const LINE_BYTES_MAX: usize = 1024 * 1024;
+
+/// The array so far.
+#[derive(Debug)]
+pub struct Lines {
+    body: Vec<u8>,
+    partial: Vec<u8>,
+    /// The line that is being read is too long: everything up to its newline is skipped.
+    skipping: bool,
+    count: usize,
+    skipped: u64,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self {
+            body: b"[".to_vec(),
+            partial: Vec::new(),
+            skipping: false,
+            count: 0,
+            skipped: 0,
+        }
+    }
+}
+
+impl Lines {
+    /// More bytes were appended.
+    pub fn feed(&mut self, mut bytes: &[u8]) {
+        while let Some(end) = bytes.iter().position(|b| *b == b'\n') {
+            let (line, rest) = bytes.split_at(end);
+            bytes = &rest[1..];
+            let whole = std::mem::take(&mut self.partial);
+            if std::mem::take(&mut self.skipping) || whole.len() + line.len() > LINE_BYTES_MAX {
+                self.skipped += 1;
+            } else if whole.is_empty() {
+                self.line(line);
+            } else {
+                self.line(&[&whole, line].concat());
+            }
+        }
+        if self.skipping || self.partial.len() + bytes.len() > LINE_BYTES_MAX {
+            self.skipping = true;
+            self.partial = Vec::new();
+        } else {
+            self.partial.extend_from_slice(bytes);
+        }
+    }
+
+    /// The array's JSON.
+    #[must_use]
+    pub fn json(&self) -> Arc<[u8]> {
+        let mut body = Vec::with_capacity(self.body.len() + 1);
+        body.extend_from_slice(&self.body);
+        body.push(b']');
+        body.into()
+    }
+
+    /// Objects in the array.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Lines that were no objects.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    fn line(&mut self, line: &[u8]) {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return;
+        }
+        match serde_json::from_slice::<&RawValue>(line) {
+            Ok(raw) if raw.get().starts_with('{') => {
+                if self.count > 0 {
+                    self.body.push(b',');
+                }
+                self.body.extend_from_slice(raw.get().as_bytes());
+                self.count += 1;
+            }
+            _ => self.skipped += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn objects_stay_as_written_and_the_rest_is_counted() {
+        let mut lines = Lines::default();
+        lines.feed(b"{\"b\":1,\"a\":2}\r\nnot json\n\n[1]\n{\"c\":3}\n{\"half\":");
+        assert_eq!(&*lines.json(), br#"[{"b":1,"a":2},{"c":3}]"#);
+        assert_eq!((lines.count(), lines.skipped()), (2, 2));
+        lines.feed(b"4}\n");
+        assert_eq!(lines.count(), 3);
+    }
+
+    #[test]
+    fn an_endless_line_costs_bounded_memory_and_one_count() {
+        let mut lines = Lines::default();
+        for _ in 0..5 {
+            lines.feed(&vec![b'x'; LINE_BYTES_MAX / 2]);
+        }
+        assert!(lines.partial.len() <= LINE_BYTES_MAX);
+        lines.feed(b"\n{}\n");
+        assert_eq!((lines.count(), lines.skipped()), (1, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_do_not_matter(
+            text in "(\\{\"a\":[0-9]{1,3}\\}|x|\\[\\]|\r)?(\n(\\{\"a\":[0-9]{1,3}\\}|y|\"))*\n?",
+            cuts in prop::collection::vec(0_usize..200, 0..6)
+        ) {
+            let mut whole = Lines::default();
+            whole.feed(text.as_bytes());
+            let mut parts = Lines::default();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|c| c.min(text.len())).collect();
+            cuts.sort_unstable();
+            let mut from = 0;
+            for cut in cuts { parts.feed(&text.as_bytes()[from..cut]); from = cut; }
+            parts.feed(&text.as_bytes()[from..]);
+            prop_assert_eq!(whole.json(), parts.json());
+            prop_assert_eq!(whole.skipped(), parts.skipped());
+            prop_assert!(serde_json::from_slice::<Vec<serde_json::Value>>(&whole.json()).is_ok());
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! What the trader app says over REST: what the trader desk keeps and how its fetchers get it.
+
+pub mod answers;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::desk::{Failure, Job, Key};
+use crate::market::Symbol;
+use crate::providers::http::{Upstream, escaped};
+
+/// As errors name it.
+pub const TRADER: &str = "the trader app";
+
+/// The lanes' numbers: each kind has its own fetchers.
+pub const LANE_WATCHLIST: usize = 0;
+/// VWAP of one symbol or all.
+pub const LANE_VWAP: usize = 1;
+/// Stream health and rotation.
+pub const LANE_FEED: usize = 2;
+/// Signals and positions.
+pub const LANE_LISTS: usize = 3;
+
+/// What the trader desk keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TraderKey {
+    /// An array.
+    Watchlist,
+    /// An object.
+    Vwap(Symbol),
+    /// An object by symbol.
+    VwapAll,
+    /// An object.
+    StreamHealth,
+    /// An object.
+    Rotation,
+    /// An array.
+    Signals,
+    /// An array.
+    Positions,
+}
+
+impl TraderKey {
+    /// The path at the trader app.
+    #[must_use]
+    pub fn path(&self) -> String {
+        match self {
+            Self::Watchlist => "/api/watchlist".into(),
+            Self::Vwap(symbol) => format!("/api/vwap/{}", escaped(symbol.as_str())),
+            Self::VwapAll => "/api/vwap".into(),
+            Self::StreamHealth => "/api/streaming/health".into(),
+            Self::Rotation => "/api/streaming/rotation".into(),
+            Self::Signals => "/api/signals".into(),
+            Self::Positions => "/api/positions".into(),
+        }
+    }
+
+    fn is_array(&self) -> bool {
+        matches!(self, Self::Watchlist | Self::Signals | Self::Positions)
+    }
+}
+
+impl fmt::Display for TraderKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Watchlist => f.write_str("watchlist"),
+            Self::Vwap(symbol) => write!(f, "vwap {symbol}"),
+            Self::VwapAll => f.write_str("vwap"),
+            Self::StreamHealth => f.write_str("streaming health"),
+            Self::Rotation => f.write_str("rotation"),
+            Self::Signals => f.write_str("signals"),
+            Self::Positions => f.write_str("positions"),
+        }
+    }
+}
+
+impl Key for TraderKey {
+    fn lane(&self) -> usize {
+        match self {
+            Self::Watchlist => LANE_WATCHLIST,
+            Self::Vwap(_) | Self::VwapAll => LANE_VWAP,
+            Self::StreamHealth | Self::Rotation => LANE_FEED,
+            Self::Signals | Self::Positions => LANE_LISTS,
+        }
+    }
+}
+
+/// One fetcher's client.
+#[derive(Debug)]
+pub struct Fetch {
+    upstream: Upstream,
+}
+
+impl Fetch {
+    /// `url`: the trader app's base URL.
+    #[must_use]
+    pub fn new(url: &str) -> Self {
+        Self {
+            upstream: Upstream::new(TRADER, url),
+        }
+    }
+
+    /// Makes one call, by the job's deadline. The body is passed through as it came once it is known to
+    /// be JSON of the right kind.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub fn run(&self, job: &Job<TraderKey>) -> Result<Arc<[u8]>, Failure> {
+        let response = self.upstream.get(&job.key.path(), &[], job.deadline)?;
+        let upstream = TRADER;
+        match response.status {
+            200 => {}
+            404 if matches!(job.key, TraderKey::Vwap(_)) => {
+                return Err(Failure::NoData {
+                    what: job.key.to_string(),
+                });
+            }
+            code => {
+                return Err(Failure::Status {
+                    upstream,
+                    code,
+                    detail: String::new(),
+                    retry_after: response.retry_after,
+                });
+            }
+        }
+        let kind = if job.key.is_array() { '[' } else { '{' };
+        let raw: &RawValue =
+            serde_json::from_slice(&response.body).map_err(|e| Failure::Malformed {
+                upstream,
+                why: format!("its {} is not JSON ({e})", job.key),
+            })?;
+        if !raw.get().starts_with(kind) {
+            return Err(Failure::Malformed {
+                upstream,
+                why: format!(
+                    "its {} is no {}",
+                    job.key,
+                    if kind == '[' { "array" } else { "object" }
+                ),
+            });
+        }
+        Ok(Arc::from(raw.get().as_bytes()))
+    }
+}
+
+/// A symbol's entry in a watchlist: an object with a `symbol`, or the bare symbol.
+#[must_use]
+pub fn watchlist_entry(watchlist: &[u8], symbol: &Symbol) -> Option<Map<String, Value>> {
+    let list: Vec<Value> = serde_json::from_slice(watchlist).ok()?;
+    let is_it = |v: &Value| {
+        v.as_str()
+            .is_some_and(|s| s.eq_ignore_ascii_case(symbol.as_str()))
+    };
+    list.into_iter().find_map(|entry| match entry {
+        Value::Object(map) if map.get("symbol").is_some_and(is_it) => Some(map),
+        bare if is_it(&bare) => {
+            let mut map = Map::new();
+            map.insert("symbol".into(), bare);
+            Some(map)
+        }
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_found_in_any_case_with_all_its_fields() {
+        let list = br#"[{"symbol":"toyo","x":1},"ELPW",7]"#;
+        let toyo = watchlist_entry(list, &"TOYO".parse().unwrap()).unwrap();
+        assert_eq!(toyo["x"], 1);
+        assert!(watchlist_entry(list, &"ELPW".parse().unwrap()).is_some());
+        assert!(watchlist_entry(list, &"NOPE".parse().unwrap()).is_none());
+        assert!(watchlist_entry(b"{}", &"NOPE".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_slash_in_a_symbol_stays_one_segment() {
+        let key = TraderKey::Vwap("BRK/B".parse().unwrap());
+        assert_eq!(key.path(), "/api/vwap/BRK%2FB");
+    }
+}
