@@ -7,6 +7,7 @@ pub mod desk;
 pub mod files;
 pub mod gate;
 pub mod http;
+pub mod log;
 pub mod market;
 pub mod model;
 pub mod providers;

@@ -25,7 +25,13 @@ pub struct LatestRx<T> {
 /// A new conflating cell.
 #[must_use]
 pub fn latest<T>() -> (LatestTx<T>, LatestRx<T>) {
-    let (tx, rx) = bounded(1);
+    recent(1)
+}
+
+/// A cell with room for the most recent `places` values: a new one replaces the oldest.
+#[must_use]
+pub fn recent<T>(places: usize) -> (LatestTx<T>, LatestRx<T>) {
+    let (tx, rx) = bounded(places);
     (LatestTx { tx, rx: rx.clone() }, LatestRx { rx })
 }
 

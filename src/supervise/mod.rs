@@ -15,7 +15,7 @@ mod stop;
 
 pub use channel::{Full, Gauge, Tx, one_shot, session_channel};
 pub use counter::Counter;
-pub use latest::{LatestRx, LatestTx, latest};
+pub use latest::{LatestRx, LatestTx, latest, recent};
 pub use pulse::{Beat, Doing, Pulse};
 pub use spawn::{
     Birth, Class, Death, Notice, OnPanic, OnStall, Supervisor, SupervisorEnds,

@@ -1,0 +1,470 @@
+//! Every thread's last beat, and who is overdue. Pure.
+//!
+//! A thread is overdue when it has been busy with one thing for longer than its class allows, or still
+//! waits after its wait's own deadline and [`WAIT_GRACE`], or ticks no more. If the look itself comes
+//! late, the whole process was stopped or suspended, and everybody is allowed that much more.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::supervise::{Beat, Class, Doing, OnStall, ThreadId};
+
+use super::snapshot::{ThreadState, ThreadView};
+
+/// How much longer than its own deadline a wait may take.
+pub const WAIT_GRACE: Duration = Duration::from_secs(2);
+
+/// A stall that goes on is told again this often.
+pub const REMIND_EVERY: Duration = Duration::from_secs(60);
+
+/// A look later than planned by more than this means that the process did not run.
+const SUSPENDED: Duration = Duration::from_millis(1_250);
+
+/// What a look found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// A thread is overdue.
+    Stalled(Stall),
+    /// It still is.
+    StillStalled(Stall),
+    /// Its beat is back.
+    Recovered {
+        /// The thread's name.
+        name: String,
+        /// How long it had been stuck.
+        after: Duration,
+    },
+    /// A panic ended a thread for good.
+    Died {
+        /// The thread's name.
+        name: String,
+        /// What the panic said.
+        message: String,
+    },
+}
+
+/// One overdue thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stall {
+    /// The thread's name.
+    pub name: String,
+    /// The kernel's number.
+    pub tid: u32,
+    /// Its class's name.
+    pub class: &'static str,
+    /// What it said it was doing.
+    pub doing: String,
+    /// Since its last beat.
+    pub silent: Duration,
+    /// What it was allowed.
+    pub limit: Duration,
+}
+
+#[derive(Debug)]
+struct Thread {
+    name: String,
+    class: Class,
+    tid: u32,
+    beat: Beat,
+    restarts: u32,
+    /// Time that does not count: the process was stopped.
+    excused: Duration,
+    stalled: Option<Instant>,
+    reminded: Instant,
+    last_panic: Option<String>,
+}
+
+impl Thread {
+    fn silent(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.beat.at)
+    }
+
+    /// How long it may be silent; none while it may be for ever.
+    fn limit(&self) -> Option<Duration> {
+        let limit = match &self.beat.doing {
+            Doing::Idle => self.class.idle_max?,
+            Doing::Busy(_) => self.class.busy_max,
+            Doing::Waiting { until, .. } => {
+                until.saturating_duration_since(self.beat.at) + WAIT_GRACE
+            }
+        };
+        Some(limit + self.excused)
+    }
+
+    fn overdue(&self, now: Instant) -> Option<Duration> {
+        let over = self.silent(now).checked_sub(self.limit()?)?;
+        (!over.is_zero()).then_some(over)
+    }
+
+    fn doing(&self) -> Cow<'static, str> {
+        match &self.beat.doing {
+            Doing::Idle => "waiting for work".into(),
+            Doing::Busy(what) | Doing::Waiting { what, .. } => what.clone(),
+        }
+    }
+
+    fn stall(&self, now: Instant) -> Stall {
+        Stall {
+            name: self.name.clone(),
+            tid: self.tid,
+            class: self.class.name,
+            doing: self.doing().into_owned(),
+            silent: self.silent(now),
+            limit: self.limit().unwrap_or_default(),
+        }
+    }
+}
+
+/// The ledger.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    threads: HashMap<ThreadId, Thread>,
+    /// Essential threads that died for good, by name.
+    dead: Vec<String>,
+    looked: Option<Instant>,
+    stalls: u64,
+    findings: Vec<Finding>,
+}
+
+impl Ledger {
+    /// A thread was started.
+    pub fn born(&mut self, id: ThreadId, name: String, class: Class, now: Instant) {
+        let beat = Beat {
+            at: now,
+            doing: Doing::Busy("starting".into()),
+        };
+        let thread = Thread {
+            name,
+            class,
+            tid: 0,
+            beat,
+            restarts: 0,
+            excused: Duration::ZERO,
+            stalled: None,
+            reminded: now,
+            last_panic: None,
+        };
+        self.threads.insert(id, thread);
+    }
+
+    /// A thread told its kernel number.
+    pub fn numbered(&mut self, id: ThreadId, tid: u32) {
+        if let Some(thread) = self.threads.get_mut(&id) {
+            thread.tid = tid;
+        }
+    }
+
+    /// A thread beat.
+    pub fn beat(&mut self, id: ThreadId, beat: Beat) {
+        let Some(thread) = self.threads.get_mut(&id) else {
+            return;
+        };
+        if let Some(since) = thread.stalled.take() {
+            self.findings.push(Finding::Recovered {
+                name: thread.name.clone(),
+                after: beat.at.saturating_duration_since(since),
+            });
+        }
+        thread.excused = Duration::ZERO;
+        thread.beat = beat;
+    }
+
+    /// A thread panicked.
+    pub fn panicked(&mut self, id: ThreadId, message: String, restarts: bool) {
+        let Some(thread) = self.threads.get_mut(&id) else {
+            return;
+        };
+        if restarts {
+            thread.restarts += 1;
+        }
+        thread.last_panic = (!restarts).then_some(message);
+    }
+
+    /// A thread ended.
+    pub fn ended(&mut self, id: ThreadId) {
+        let Some(thread) = self.threads.remove(&id) else {
+            return;
+        };
+        if let Some(since) = thread.stalled {
+            self.findings.push(Finding::Recovered {
+                name: thread.name.clone(),
+                after: thread.beat.at.saturating_duration_since(since),
+            });
+        }
+        if let Some(message) = thread.last_panic {
+            if thread.class.on_stall == OnStall::Unhealthy {
+                self.dead.push(thread.name.clone());
+            }
+            self.findings.push(Finding::Died {
+                name: thread.name,
+                message,
+            });
+        }
+    }
+
+    /// Looks at everybody; `planned` is the time between looks.
+    pub fn look(&mut self, now: Instant, planned: Duration) -> Vec<Finding> {
+        let late = self
+            .looked
+            .map(|l| now.saturating_duration_since(l).saturating_sub(planned))
+            .filter(|late| *late > SUSPENDED);
+        self.looked = Some(now);
+        for thread in self.threads.values_mut() {
+            if let Some(late) = late {
+                thread.excused += late;
+            }
+            if thread.overdue(now).is_none() {
+                continue;
+            }
+            if thread.stalled.is_none() {
+                thread.stalled = Some(thread.beat.at);
+                thread.reminded = now;
+                self.stalls += 1;
+                self.findings.push(Finding::Stalled(thread.stall(now)));
+            } else if now.saturating_duration_since(thread.reminded) >= REMIND_EVERY {
+                thread.reminded = now;
+                self.findings.push(Finding::StillStalled(thread.stall(now)));
+            }
+        }
+        std::mem::take(&mut self.findings)
+    }
+
+    /// Everybody, by name.
+    #[must_use]
+    pub fn views(&self, now: Instant) -> Vec<ThreadView> {
+        let mut views: Vec<ThreadView> = self
+            .threads
+            .values()
+            .map(|t| ThreadView {
+                name: t.name.clone(),
+                tid: t.tid,
+                class: t.class.name,
+                state: match (&t.stalled, &t.beat.doing) {
+                    (Some(_), _) => ThreadState::Stalled,
+                    (None, Doing::Idle) => ThreadState::Idle,
+                    (None, _) => ThreadState::Busy,
+                },
+                activity: t.doing().into_owned(),
+                beat_age_ms: ms(t.silent(now)),
+                overdue_ms: t.stalled.and(t.overdue(now)).map(ms),
+                restarts: t.restarts,
+            })
+            .chain(self.dead.iter().map(|name| ThreadView {
+                name: name.clone(),
+                tid: 0,
+                class: "dead",
+                state: ThreadState::Dead,
+                activity: "ended by a panic".into(),
+                beat_age_ms: 0,
+                overdue_ms: None,
+                restarts: 0,
+            }))
+            .collect();
+        views.sort_by(|a, b| a.name.cmp(&b.name));
+        views
+    }
+
+    /// Why the process is unhealthy, in sentences.
+    #[must_use]
+    pub fn ailments(&self, now: Instant) -> Vec<String> {
+        let mut ailments: Vec<String> = self
+            .threads
+            .values()
+            .filter(|t| t.stalled.is_some() && t.class.on_stall == OnStall::Unhealthy)
+            .map(|t| {
+                format!(
+                    "{} has been stalled for {:.1} s: {}",
+                    t.name,
+                    t.silent(now).as_secs_f64(),
+                    t.doing()
+                )
+            })
+            .chain(
+                self.dead
+                    .iter()
+                    .map(|name| format!("{name} was ended by a panic; restart the server")),
+            )
+            .collect();
+        ailments.sort();
+        ailments
+    }
+
+    /// Stalls seen so far.
+    #[must_use]
+    pub fn stalls(&self) -> u64 {
+        self.stalls
+    }
+
+    /// Threads alive, and how many of them are stalled.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        let stalled = self
+            .threads
+            .values()
+            .filter(|t| t.stalled.is_some())
+            .count();
+        (self.threads.len(), stalled)
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervise::OnPanic;
+    use proptest::prelude::*;
+
+    const TICK: Duration = Duration::from_millis(250);
+    const ID: ThreadId = ThreadId(1);
+
+    fn class(idle_max: Option<Duration>) -> Class {
+        Class {
+            name: "desk",
+            busy_max: Duration::from_secs(2),
+            idle_max,
+            on_stall: OnStall::Unhealthy,
+            on_panic: OnPanic::End,
+        }
+    }
+
+    fn busy(at: Instant) -> Beat {
+        Beat {
+            at,
+            doing: Doing::Busy("merging".into()),
+        }
+    }
+
+    fn look_for(ledger: &mut Ledger, now: &mut Instant, time: Duration) -> Vec<Finding> {
+        let until = *now + time;
+        let mut found = Vec::new();
+        while *now < until {
+            *now += TICK;
+            found.extend(ledger.look(*now, TICK));
+        }
+        found
+    }
+
+    #[test]
+    fn a_stall_is_told_once_then_each_minute_and_its_end_with_its_length() {
+        let mut now = Instant::now();
+        let mut ledger = Ledger::default();
+        ledger.born(ID, "candle-desk".into(), class(None), now);
+        ledger.beat(ID, busy(now));
+        let start = now;
+        assert!(look_for(&mut ledger, &mut now, Duration::from_secs(2)).is_empty());
+        let found = look_for(&mut ledger, &mut now, Duration::from_secs(61));
+        assert!(
+            matches!(&found[0], Finding::Stalled(s) if s.doing == "merging" && s.silent <= Duration::from_secs(4))
+        );
+        assert!(matches!(&found[1], Finding::StillStalled(_)));
+        assert_eq!(found.len(), 2);
+        assert!(ledger.ailments(now)[0].starts_with("candle-desk has been stalled"));
+        now += TICK;
+        ledger.beat(
+            ID,
+            Beat {
+                at: now,
+                doing: Doing::Idle,
+            },
+        );
+        let found = ledger.look(now, TICK);
+        assert_eq!(
+            found,
+            [Finding::Recovered {
+                name: "candle-desk".into(),
+                after: now - start
+            }]
+        );
+        assert!(ledger.ailments(now).is_empty());
+    }
+
+    #[test]
+    fn a_wait_is_allowed_its_own_deadline() {
+        let mut now = Instant::now();
+        let mut ledger = Ledger::default();
+        ledger.born(ID, "http-1".into(), class(None), now);
+        let until = now + Duration::from_secs(9);
+        ledger.beat(
+            ID,
+            Beat {
+                at: now,
+                doing: Doing::Waiting {
+                    what: "x".into(),
+                    until,
+                },
+            },
+        );
+        assert!(look_for(&mut ledger, &mut now, Duration::from_secs(11)).is_empty());
+        assert_eq!(
+            look_for(&mut ledger, &mut now, Duration::from_secs(2)).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_stopped_process_is_no_stall() {
+        let mut now = Instant::now();
+        let mut ledger = Ledger::default();
+        ledger.born(ID, "hub".into(), class(Some(Duration::from_secs(2))), now);
+        ledger.beat(ID, busy(now));
+        look_for(&mut ledger, &mut now, Duration::from_secs(1));
+        now += Duration::from_secs(3_600);
+        assert!(ledger.look(now, TICK).is_empty());
+        assert_eq!(
+            look_for(&mut ledger, &mut now, Duration::from_secs(3)).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn an_essential_thread_that_died_is_an_ailment_for_good() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        ledger.born(ID, "hub".into(), class(None), now);
+        ledger.panicked(ID, "boom".into(), false);
+        ledger.ended(ID);
+        assert!(
+            matches!(&ledger.look(now, TICK)[0], Finding::Died { message, .. } if message == "boom")
+        );
+        assert_eq!(ledger.ailments(now).len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn who_beats_in_time_is_never_reported_and_who_does_not_always_is(
+            gaps_ms in prop::collection::vec(0_u64..6_000, 1..60)
+        ) {
+            let mut now = Instant::now();
+            let mut ledger = Ledger::default();
+            ledger.born(ID, "x".into(), class(None), now);
+            ledger.beat(ID, busy(now));
+            for gap_ms in gaps_ms {
+                let gap = Duration::from_millis(gap_ms);
+                let beat_at = now + gap;
+                let found = look_for(&mut ledger, &mut now, gap.saturating_sub(TICK));
+                let stalled = found.iter().filter(|f| matches!(f, Finding::Stalled(_))).count();
+                prop_assert!(gap > Duration::from_secs(2) || stalled == 0);
+                prop_assert!(gap < Duration::from_millis(2_750) || stalled == 1);
+                now = now.max(beat_at);
+                ledger.beat(ID, busy(now));
+                let back = ledger.look(now, TICK);
+                prop_assert_eq!(back.len(), stalled);
+            }
+        }
+
+        #[test]
+        fn threads_that_come_and_go_leave_nothing(n in 1_u64..2_000) {
+            let now = Instant::now();
+            let mut ledger = Ledger::default();
+            for id in 0..n {
+                ledger.born(ThreadId(id), "conn".into(), class(None), now);
+                ledger.ended(ThreadId(id));
+            }
+            prop_assert_eq!(ledger.counts(), (0, 0));
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The `watchdog` thread: births, deaths, beats and the probe's word in; `watchdog.log`, the workers'
+//! boards and the heartbeat out.
+//!
+//! It has its own file handle and waits for nobody. What it says through the common log (the heartbeat)
+//! is for convenience; what matters is in `watchdog.log`.
+
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, select_biased, tick};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::log::{LogHandle, RING_LINES, RotatingFile, stamp};
+use crate::supervise::{
+    Beat, Class, Counter, Gauge, LatestRx, LatestTx, Notice, Supervisor, ThreadId, latest,
+};
+
+use super::ledger::{Finding, Ledger};
+use super::probe::Probed;
+use super::report::{dump, finding_line};
+use super::snapshot::{ChannelView, Snapshot};
+
+/// A report is not written more often than this; findings meanwhile get their line.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
+
+/// The watchdog's own settings.
+#[derive(Clone, Debug)]
+pub struct WatchdogConfig {
+    /// Between looks.
+    pub tick: Duration,
+    /// Between `[HEARTBEAT]` lines.
+    pub heartbeat_every: Duration,
+    /// The folder of `watchdog.log`.
+    pub dir: PathBuf,
+    /// It is rotated at this size.
+    pub file_bytes_max: u64,
+    /// Rotated files kept.
+    pub files_max: usize,
+    /// What is expected of it.
+    pub class: Class,
+    /// When the process started.
+    pub started: Instant,
+}
+
+/// What the watchdog reads.
+#[derive(Debug)]
+pub struct WatchdogInputs {
+    /// Births, deaths, channels.
+    pub notices: Receiver<Notice>,
+    /// Notices that were lost.
+    pub lost: Counter,
+    /// The last log lines.
+    pub log_lines: LatestRx<Arc<str>>,
+    /// Of the lost log lines.
+    pub log: LogHandle,
+    /// The probe's word.
+    pub probed: LatestRx<Probed>,
+}
+
+/// Starts the thread. Returns its own beat, for `main`.
+///
+/// # Errors
+/// When the system refuses it.
+pub fn start_watchdog(
+    supervisor: &Supervisor,
+    config: WatchdogConfig,
+    inputs: WatchdogInputs,
+    boards: Vec<LatestTx<Arc<Snapshot>>>,
+) -> io::Result<LatestRx<Instant>> {
+    let (own_beat, beats_for_main) = latest();
+    let stop = supervisor.stop().clone();
+    let class = config.class;
+    // Kept through a panic: a watchdog that starts anew still knows everybody.
+    let state = RefCell::new(State {
+        ledger: Ledger::default(),
+        beats: HashMap::new(),
+        gauges: Vec::new(),
+        ring: VecDeque::with_capacity(RING_LINES),
+        file: RotatingFile::new(
+            config.dir.join("watchdog.log"),
+            config.file_bytes_max,
+            config.files_max,
+        ),
+        zone: TimeZone::system(),
+        unwritten: 0,
+        reported: None,
+        edge: None,
+        heartbeats: 0,
+        heartbeat_at: config.started + config.heartbeat_every,
+        config,
+        inputs,
+    });
+    supervisor.spawn("watchdog", class, move |pulse| {
+        let mut state = state.borrow_mut();
+        // So that a folder that cannot be written shows at once, and the file is open before it is needed.
+        let _told_by_the_log_writer = state.file.ready();
+        let ticks = tick(state.config.tick);
+        loop {
+            pulse.idle();
+            select_biased! {
+                recv(stop.receiver()) -> _ => return,
+                recv(ticks) -> _ => {}
+            }
+            let now = Instant::now();
+            own_beat.publish(now);
+            let snapshot = Arc::new(state.look(now));
+            for board in &boards {
+                board.publish(Arc::clone(&snapshot));
+            }
+        }
+    })?;
+    Ok(beats_for_main)
+}
+
+struct State {
+    config: WatchdogConfig,
+    inputs: WatchdogInputs,
+    ledger: Ledger,
+    beats: HashMap<ThreadId, LatestRx<Beat>>,
+    gauges: Vec<Gauge>,
+    ring: VecDeque<Arc<str>>,
+    file: RotatingFile,
+    zone: TimeZone,
+    /// Lines that `watchdog.log` did not take.
+    unwritten: u64,
+    reported: Option<Instant>,
+    /// Since when the port accepts and does not answer.
+    edge: Option<Instant>,
+    heartbeats: u64,
+    heartbeat_at: Instant,
+}
+
+impl State {
+    fn look(&mut self, now: Instant) -> Snapshot {
+        while let Ok(notice) = self.inputs.notices.try_recv() {
+            self.notice(notice, now);
+        }
+        for (id, beats) in &self.beats {
+            if let Some(beat) = beats.take() {
+                self.ledger.beat(*id, beat);
+            }
+        }
+        while let Some(line) = self.inputs.log_lines.take() {
+            if self.ring.len() == RING_LINES {
+                self.ring.pop_front();
+            }
+            self.ring.push_back(line);
+        }
+        let findings = self.ledger.look(now, self.config.tick);
+        let edge_line = self.edge(now);
+        let snapshot = self.snapshot(now);
+        let newly_stalled =
+            edge_line.is_some() || findings.iter().any(|f| matches!(f, Finding::Stalled(_)));
+        for finding in &findings {
+            let line = finding_line(finding);
+            self.write(&line);
+        }
+        if let Some(line) = edge_line {
+            self.write(&line);
+        }
+        if newly_stalled
+            && self
+                .reported
+                .is_none_or(|at| now.duration_since(at) >= REPORT_EVERY)
+        {
+            self.reported = Some(now);
+            let uptime = now.duration_since(self.config.started).as_secs();
+            let lines: Vec<Arc<str>> = self.ring.iter().cloned().collect();
+            let report = dump(&snapshot, &lines, uptime);
+            self.append(report.as_bytes());
+        }
+        if now >= self.heartbeat_at {
+            self.heartbeat_at = now + self.config.heartbeat_every;
+            self.heartbeat(now, &snapshot);
+        }
+        snapshot
+    }
+
+    fn notice(&mut self, notice: Notice, now: Instant) {
+        match notice {
+            Notice::Born {
+                id,
+                name,
+                class,
+                beats,
+            } => {
+                self.ledger.born(id, name, class, now);
+                self.beats.insert(id, beats);
+            }
+            Notice::Tid { id, tid } => self.ledger.numbered(id, tid),
+            Notice::Panicked {
+                id,
+                message,
+                restarts,
+            } => self.ledger.panicked(id, message, restarts),
+            Notice::Ended { id } => {
+                self.ledger.ended(id);
+                self.beats.remove(&id);
+            }
+            Notice::Channel(gauge) => self.gauges.push(gauge),
+        }
+    }
+
+    /// What the probe says of the port; a line when that changes.
+    fn edge(&mut self, now: Instant) -> Option<String> {
+        match (self.inputs.probed.take()?, self.edge) {
+            (Probed::Silent(why), None) => {
+                self.edge = Some(now);
+                Some(format!(
+                    "[ERROR] [WATCHDOG] STALLED: the server's own port accepts but does not answer: {why}"
+                ))
+            }
+            (Probed::Answers, Some(since)) => {
+                self.edge = None;
+                Some(format!(
+                    "[INFO] [WATCHDOG] the server's own port answers again after {:.1} s",
+                    now.duration_since(since).as_secs_f64()
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    fn snapshot(&self, now: Instant) -> Snapshot {
+        let mut channels: Vec<ChannelView> = self
+            .gauges
+            .iter()
+            .map(|g| ChannelView {
+                name: g.name.clone(),
+                depth: (g.depth)(),
+                capacity: g.capacity,
+                drops: g.drops.get(),
+                when_full: g.full.to_string(),
+            })
+            .collect();
+        channels.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut ailments = self.ledger.ailments(now);
+        if let Some(since) = self.edge {
+            ailments.push(format!(
+                "the server's own port has accepted without answering for {} s",
+                now.duration_since(since).as_secs()
+            ));
+        }
+        Snapshot {
+            at: now,
+            threads: self.ledger.views(now),
+            channels,
+            ailments,
+            stalls_total: self.ledger.stalls(),
+        }
+    }
+
+    fn heartbeat(&mut self, now: Instant, snapshot: &Snapshot) {
+        self.heartbeats += 1;
+        let (threads, stalled) = self.ledger.counts();
+        let state = if stalled == 0 {
+            format!("all {threads} threads alive")
+        } else {
+            format!("{stalled} of {threads} threads STALLED, see watchdog.log")
+        };
+        let deepest = snapshot
+            .channels
+            .iter()
+            .filter(|c| c.depth > 0 && !c.name.starts_with("lane "))
+            .max_by_key(|c| c.depth * 1_000 / c.capacity.max(1))
+            .map_or("all queues empty".to_owned(), |c| {
+                format!("fullest queue {} {}/{}", c.name, c.depth, c.capacity)
+            });
+        log::info!(
+            target: "HEARTBEAT",
+            "#{} - {state}, {deepest}, {} log lines lost, {} notices lost, up {} s",
+            self.heartbeats,
+            self.inputs.log.lost(),
+            self.inputs.lost.get(),
+            now.duration_since(self.config.started).as_secs()
+        );
+    }
+
+    fn write(&mut self, line: &str) {
+        let line = format!("{} {line}\n", stamp(Timestamp::now(), &self.zone));
+        self.append(line.as_bytes());
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        if self.file.append(bytes).is_err() {
+            self.unwritten += 1;
+        } else if self.unwritten > 0 {
+            let words = format!(
+                "{} [WARN] [WATCHDOG] {} entries before this one could not be written here\n",
+                stamp(Timestamp::now(), &self.zone),
+                std::mem::take(&mut self.unwritten)
+            );
+            if self.file.append(words.as_bytes()).is_err() {
+                self.unwritten += 1;
+            }
+        }
+    }
+}
