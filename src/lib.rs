@@ -3,6 +3,7 @@
 
 pub mod candles;
 pub mod clock;
+pub mod config;
 pub mod desk;
 pub mod files;
 pub mod gate;

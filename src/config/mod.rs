@@ -1,0 +1,359 @@
+//! Settings and the command line: defaults < file < environment < flags.
+//!
+//! [`table`] names every setting once. Parsing is pure: arguments, environment and a way to read a file
+//! come in; a [`Command`] or a [`ConfigError`] that says where the fault is and what is accepted comes out.
+
+mod file;
+pub mod table;
+mod usage;
+pub mod values;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lexopt::Arg;
+use thiserror::Error;
+
+use table::ROWS;
+use values::Raw;
+
+pub use table::Settings;
+pub use usage::{settings_markdown, usage};
+
+/// The file that is read if it is there and `--config` names none.
+pub const DEFAULT_FILE: &str = "tapewarden.toml";
+
+/// What the environment's variables begin with.
+pub const ENV_PREFIX: &str = "TAPEWARDEN_";
+
+/// A variable that the tests use and that is no setting.
+const ENV_OF_TESTS: &str = "TAPEWARDEN_INTEROP";
+
+/// What the command line asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Serve.
+    Run(Box<Settings>),
+    /// Print this and end.
+    Print(String),
+}
+
+/// Why it cannot be understood: exit code 2.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Origin {
+    Default,
+    File(PathBuf, usize),
+    Environment(String),
+    Flag(String),
+    Implied(String),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path, line) => write!(f, "{} line {line}", path.display()),
+            Self::Environment(name) => write!(f, "environment variable {name}"),
+            Self::Flag(flag) => write!(f, "flag {flag}"),
+            Self::Implied(flag) => write!(f, "implied by {flag}"),
+        }
+    }
+}
+
+/// Flags that set a setting, and whether they say that real upstreams are meant.
+const FLAGS: [(&str, &str, bool); 8] = [
+    ("listen", "listen", false),
+    ("log-dir", "log_dir", false),
+    ("market", "market", false),
+    ("schwab-url", "schwab.base_url", true),
+    ("token-file", "schwab.token_file", true),
+    ("trader-url", "trader.url", true),
+    ("data-dir", "trader.data_dir", true),
+    ("model-url", "model.url", true),
+];
+
+/// Understands a command line.
+///
+/// # Errors
+/// A sentence for each fault: the key, where it stands, what is accepted.
+pub fn parse(
+    args: impl IntoIterator<Item = OsString>,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
+    read_file: impl Fn(&Path) -> io::Result<Vec<u8>>,
+) -> Result<Command, ConfigError> {
+    let words = command_line(args)?;
+    if let Some(text) = words.print {
+        return Ok(Command::Print(text));
+    }
+    let mut given: BTreeMap<String, (Raw, Origin)> = ROWS
+        .iter()
+        .map(|row| {
+            (
+                row.key.to_owned(),
+                (Raw::Text(row.default.to_owned()), Origin::Default),
+            )
+        })
+        .collect();
+    let path = words.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+    match read_file(&path) {
+        Ok(bytes) => add_file(&mut given, &path, bytes)?,
+        Err(e) if e.kind() == io::ErrorKind::NotFound && words.config.is_none() => {}
+        Err(e) => {
+            return Err(ConfigError(format!(
+                "reading the settings file {} failed: {e}; name a readable TOML file with --config",
+                path.display()
+            )));
+        }
+    }
+    add_environment(&mut given, env)?;
+    for (key, value, origin) in words.given {
+        let known = given.get_mut(&key).ok_or_else(|| unknown(&key, &origin))?;
+        *known = (Raw::Text(value), origin);
+    }
+    let settings = Settings::build(|key| given[key].0.clone()).map_err(|refused| {
+        let lines: Vec<String> = refused
+            .iter()
+            .map(|r| {
+                let (raw, origin) = &given[r.key];
+                format!(
+                    "{} = {} ({origin}): it takes {}",
+                    r.key,
+                    spoken(raw),
+                    r.accepts
+                )
+            })
+            .collect();
+        ConfigError(lines.join("\n"))
+    })?;
+    let contradictions = settings.contradictions();
+    if !contradictions.is_empty() {
+        return Err(ConfigError(contradictions.join("\n")));
+    }
+    Ok(if words.print_config {
+        Command::Print(effective(&settings, &given))
+    } else {
+        Command::Run(Box::new(settings))
+    })
+}
+
+#[derive(Default)]
+struct Words {
+    print: Option<String>,
+    print_config: bool,
+    config: Option<PathBuf>,
+    given: Vec<(String, String, Origin)>,
+}
+
+fn command_line(args: impl IntoIterator<Item = OsString>) -> Result<Words, ConfigError> {
+    let mut parser = lexopt::Parser::from_args(args);
+    let mut words = Words::default();
+    let mut command: Option<String> = None;
+    let mut implies: Option<String> = None;
+    let fault = |e: lexopt::Error| ConfigError(format!("{e}; see tapewarden --help"));
+    while let Some(arg) = parser.next().map_err(fault)? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => words.print = Some(usage()),
+            Arg::Short('V') | Arg::Long("version") => {
+                words.print = Some(concat!("tapewarden ", env!("CARGO_PKG_VERSION")).to_owned());
+            }
+            Arg::Long("config") => words.config = Some(parser.value().map_err(fault)?.into()),
+            Arg::Long("set") => {
+                let text = string(&mut parser, "--set")?;
+                let Some((key, value)) = text.split_once('=') else {
+                    return Err(ConfigError(format!("--set {text}: write --set KEY=VALUE")));
+                };
+                let origin = Origin::Flag(format!("--set {key}"));
+                words
+                    .given
+                    .push((key.trim().to_owned(), value.to_owned(), origin));
+            }
+            Arg::Long(name) => {
+                let Some((flag, key, upstream)) = FLAGS.iter().find(|(flag, ..)| *flag == name)
+                else {
+                    let near = nearest(name, FLAGS.iter().map(|(flag, ..)| *flag));
+                    return Err(ConfigError(format!(
+                        "unknown flag --{name}{}; see tapewarden --help",
+                        near.map(|n| format!(", did you mean --{n}?"))
+                            .unwrap_or_default()
+                    )));
+                };
+                let flag = format!("--{flag}");
+                let value = string(&mut parser, &flag)?;
+                if *upstream {
+                    implies = Some(flag.clone());
+                }
+                words
+                    .given
+                    .push(((*key).to_owned(), value, Origin::Flag(flag)));
+            }
+            Arg::Value(value) if command.is_none() => {
+                command = Some(value.to_string_lossy().into_owned());
+            }
+            other => return Err(fault(other.unexpected())),
+        }
+    }
+    match command.as_deref() {
+        None | Some("run") => {}
+        Some("config") => words.print_config = true,
+        Some("help") => words.print = Some(usage()),
+        Some(other) => {
+            return Err(ConfigError(format!(
+                "unknown command {other}; the commands are run and config, see tapewarden --help"
+            )));
+        }
+    }
+    if let Some(flag) = implies
+        && !words.given.iter().any(|(key, ..)| key == "market")
+    {
+        let origin = Origin::Implied(flag);
+        words
+            .given
+            .push(("market".to_owned(), "schwab".to_owned(), origin));
+    }
+    Ok(words)
+}
+
+fn string(parser: &mut lexopt::Parser, flag: &str) -> Result<String, ConfigError> {
+    let value = parser
+        .value()
+        .map_err(|_| ConfigError(format!("{flag} needs a value; see tapewarden --help")))?;
+    value.into_string().map_err(|v| {
+        ConfigError(format!(
+            "the value of {flag} is not UTF-8 text: {}",
+            v.display()
+        ))
+    })
+}
+
+fn add_file(
+    given: &mut BTreeMap<String, (Raw, Origin)>,
+    path: &Path,
+    bytes: Vec<u8>,
+) -> Result<(), ConfigError> {
+    let named = path.display();
+    let text = String::from_utf8(bytes)
+        .map_err(|_| ConfigError(format!("the settings file {named} is not UTF-8 text")))?;
+    let found = file::parse(&text).map_err(|(line, why)| {
+        let line = line.map(|n| format!(" line {n}")).unwrap_or_default();
+        ConfigError(format!(
+            "the settings file {named}{line} is not TOML: {why}"
+        ))
+    })?;
+    let mut faults = Vec::new();
+    for (key, (raw, line)) in found {
+        let origin = Origin::File(path.to_owned(), line);
+        match given.get_mut(&key) {
+            Some(known) => *known = (raw, origin),
+            None => faults.push(unknown(&key, &origin).0),
+        }
+    }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(ConfigError(faults.join("\n")))
+    }
+}
+
+fn add_environment(
+    given: &mut BTreeMap<String, (Raw, Origin)>,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(), ConfigError> {
+    for (name, value) in env {
+        let name = name.to_string_lossy().into_owned();
+        if !name.starts_with(ENV_PREFIX) || name == ENV_OF_TESTS {
+            continue;
+        }
+        let origin = Origin::Environment(name.clone());
+        let Some(row) = ROWS.iter().find(|row| env_name(row.key) == name) else {
+            let names: Vec<String> = ROWS.iter().map(|row| env_name(row.key)).collect();
+            let near = nearest(&name, names.iter().map(String::as_str));
+            return Err(ConfigError(format!(
+                "{origin} names no setting{}; see tapewarden config for all",
+                near.map(|n| format!(", did you mean {n}?"))
+                    .unwrap_or_default()
+            )));
+        };
+        let value = value
+            .into_string()
+            .map_err(|_| ConfigError(format!("{origin} is not UTF-8 text")))?;
+        given.insert(row.key.to_owned(), (Raw::Text(value), origin));
+    }
+    Ok(())
+}
+
+/// `gate.head_deadline` → `TAPEWARDEN_GATE_HEAD_DEADLINE`
+#[must_use]
+pub fn env_name(key: &str) -> String {
+    format!("{ENV_PREFIX}{}", key.replace('.', "_").to_ascii_uppercase())
+}
+
+fn unknown(key: &str, origin: &Origin) -> ConfigError {
+    let near = nearest(key, ROWS.iter().map(|row| row.key));
+    ConfigError(format!(
+        "unknown setting {key} ({origin}){}; see tapewarden config for all",
+        near.map(|n| format!(", did you mean {n}?"))
+            .unwrap_or_default()
+    ))
+}
+
+/// The effective settings as TOML, each with where it came from.
+fn effective(settings: &Settings, given: &BTreeMap<String, (Raw, Origin)>) -> String {
+    let mut out = String::from("# tapewarden: the effective settings and where each comes from\n");
+    let mut section = "";
+    for (key, value) in settings.shown() {
+        let (group, name) = key.split_once('.').unwrap_or(("", key));
+        // Writing to a string cannot fail.
+        if group != section {
+            section = group;
+            let _ = writeln!(out, "\n[{group}]");
+        }
+        let _ = writeln!(out, "{name} = {value}  # {}", given[key].1);
+    }
+    out.pop();
+    out
+}
+
+fn spoken(raw: &Raw) -> String {
+    match raw {
+        Raw::Text(text) => format!("{:?}", text.chars().take(80).collect::<String>()),
+        Raw::Number(n) => n.to_string(),
+        Raw::Bool(b) => b.to_string(),
+        Raw::List(list) => format!("{list:?}"),
+        Raw::Other(kind) => format!("a TOML {kind}"),
+    }
+}
+
+/// The candidate that a word was probably meant to be: at most a third of it is wrong.
+fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .map(|c| (distance(word, c), c))
+        .min()
+        .filter(|(d, c)| *d <= c.len() / 3)
+        .map(|(_, c)| c)
+}
+
+/// Levenshtein's distance, in bytes.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let change = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests;

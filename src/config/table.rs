@@ -1,0 +1,340 @@
+//! Every setting, once: its key, type, default and meaning. All else (the file, the environment, the
+//! flags, `tapewarden config`, the README's table) comes from here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::values::{Bytes, Listen, Market, Raw, Setting, SimTime, Url};
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// As in the file: `gate.head_deadline`.
+    pub key: &'static str,
+    /// As text.
+    pub default: &'static str,
+    /// What is accepted.
+    pub accepts: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// A value that a setting does not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Which setting.
+    pub key: &'static str,
+    /// What it takes.
+    pub accepts: &'static str,
+}
+
+macro_rules! settings {
+    ($($(#[doc = $group_doc:literal])* $group:ident: $Group:ident $prefix:literal {
+        $(#[doc = $doc:literal] $name:ident: $type:ty = $default:literal,)*
+    })*) => {
+        $($(#[doc = $group_doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $Group { $(#[doc = $doc] pub $name: $type,)* })*
+
+        /// The effective settings.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Settings { $($(#[doc = $group_doc])* pub $group: $Group,)* }
+
+        /// Every setting there is.
+        pub const ROWS: &[Row] = &[$($(Row {
+            key: concat!($prefix, stringify!($name)),
+            default: $default,
+            accepts: <$type as Setting>::ACCEPTS,
+            doc: $doc,
+        },)*)*];
+
+        impl Settings {
+            /// The settings as `value` gives them by key.
+            ///
+            /// # Errors
+            /// Every value that its setting does not take.
+            pub fn build(value: impl Fn(&str) -> Raw) -> Result<Self, Vec<Refused>> {
+                let mut refused = Vec::new();
+                $(let $group = ($({
+                    let key = concat!($prefix, stringify!($name));
+                    let read = <$type as Setting>::read(&value(key));
+                    if read.is_none() {
+                        refused.push(Refused { key, accepts: <$type as Setting>::ACCEPTS });
+                    }
+                    read
+                },)*);)*
+                if !refused.is_empty() {
+                    return Err(refused);
+                }
+                let nothing = || Err(Vec::new());
+                Ok(Self { $($group: {
+                    let ($($name,)*) = $group;
+                    $Group { $($name: match $name { Some(v) => v, None => return nothing() },)* }
+                },)* })
+            }
+
+            /// Every setting as TOML, by key, in the table's order.
+            #[must_use]
+            pub fn shown(&self) -> Vec<(&'static str, String)> {
+                vec![$($((concat!($prefix, stringify!($name)), self.$group.$name.show()),)*)*]
+            }
+        }
+    };
+}
+
+settings! {
+    /// The server itself.
+    server: ServerSettings "" {
+        /// Address and port of the server; anything but loopback is open to everybody there
+        listen: Listen = "127.0.0.1:8081",
+        /// Folder of `backend.log` and `watchdog.log`
+        log_dir: PathBuf = "logs",
+        /// Where market data come from: the embedded market, or Schwab and the trader app
+        market: Market = "sim",
+    }
+    /// Schwab's market data.
+    schwab: SchwabSettings "schwab." {
+        /// Market data API, up to and including its version
+        base_url: Url = "https://api.schwabapi.com/marketdata/v1",
+        /// Token file that your login program writes; only read
+        token_file: PathBuf = "token.json",
+        /// For one answer, retries included
+        deadline: Duration = "10s",
+        /// Requests a minute, over all kinds
+        requests_per_minute: usize = "120",
+        /// Threads that fetch candles
+        candle_fetchers: usize = "6",
+        /// Threads that fetch quotes
+        quote_fetchers: usize = "3",
+        /// Candles are served this long without asking again
+        fresh_candles: Duration = "60s",
+        /// A quote is served this long without asking again
+        fresh_quote: Duration = "1s",
+        /// "No data" is served this long without asking again
+        nodata_hold: Duration = "15s",
+        /// A failure is served this long without asking again
+        failure_hold: Duration = "2s",
+        /// How long a client waits for a refresh when there is an old value
+        stale_patience: Duration = "1500ms",
+        /// Tries after 429 and 5xx
+        attempts_max: usize = "3",
+        /// First wait between tries; doubles
+        backoff_min: Duration = "250ms",
+        /// Longest wait between tries
+        backoff_max: Duration = "4s",
+        /// Failures in a row that open the breaker
+        breaker_failures: usize = "3",
+        /// How long an open breaker waits before it tries again
+        breaker_open: Duration = "60s",
+        /// Series and quotes that may wait for a fetcher; the oldest is shed
+        pending_max: usize = "128",
+        /// Series and quotes kept
+        cache_max: usize = "512",
+        /// One that nobody asked for in this long is dropped
+        cache_idle: Duration = "15m",
+    }
+    /// The trader app.
+    trader: TraderSettings "trader." {
+        /// REST and Socket.IO of the trader app
+        url: Url = "http://127.0.0.1:8080",
+        /// Its folder with `runners.json` and `paper_trading/`
+        data_dir: PathBuf = "data",
+        /// For one answer
+        deadline: Duration = "2s",
+        /// Threads for each kind of question
+        fetchers: usize = "2",
+        /// The watchlist is served this long without asking again
+        fresh_watchlist: Duration = "5s",
+        /// A VWAP is served this long without asking again
+        fresh_vwap: Duration = "1s",
+        /// Stream health and rotation are served this long
+        fresh_feed: Duration = "2s",
+        /// Signals and positions are served this long
+        fresh_lists: Duration = "1s",
+        /// A failure is served this long without asking again
+        failure_hold: Duration = "1s",
+        /// How long a client waits for a refresh when there is an old value
+        stale_patience: Duration = "500ms",
+        /// Failures in a row that open the breaker
+        breaker_failures: usize = "3",
+        /// How long an open breaker waits before it tries again
+        breaker_open: Duration = "5s",
+        /// Questions that may wait for a fetcher
+        pending_max: usize = "256",
+        /// Answers kept
+        cache_max: usize = "1024",
+        /// One that nobody asked for in this long is dropped
+        cache_idle: Duration = "15m",
+    }
+    /// The quote stream.
+    stream: StreamSettings "stream." {
+        /// For connecting and both handshakes
+        connect_deadline: Duration = "5s",
+        /// First wait before a reconnect; doubles, half more or less by chance
+        backoff_min: Duration = "1s",
+        /// Longest wait before a reconnect
+        backoff_max: Duration = "5s",
+        /// How long a volume spike is active
+        spike_window: Duration = "30s",
+        /// Symbols whose quotes are kept
+        symbols_max: usize = "2000",
+    }
+    /// The model behind validations.
+    model: ModelSettings "model." {
+        /// Ollama server
+        url: Url = "http://127.0.0.1:11434",
+        /// The model's name there
+        name: String = "llama3.1",
+        /// A prompt template instead of the built-in one
+        prompt_file: PathBuf = "",
+        /// For one verdict
+        deadline: Duration = "60s",
+        /// Verdicts made at once
+        fetchers: usize = "2",
+        /// A verdict is served this long without asking again
+        cache_ttl: Duration = "60s",
+        /// Tries until the model's answer is well-formed
+        attempts_max: usize = "3",
+        /// For the question whether the model is there
+        status_deadline: Duration = "4s",
+        /// Its answer is served this long
+        status_ttl: Duration = "10s",
+        /// Verdicts that may wait
+        pending_max: usize = "32",
+    }
+    /// Answers.
+    http: HttpSettings "http." {
+        /// Every request is answered within this; clients give up at 10 s
+        answer_deadline: Duration = "9s",
+        /// Requests under way at once that wait for nobody
+        slots_instant: usize = "4",
+        /// For candles and quotes
+        slots_market: usize = "24",
+        /// For what the trader app knows
+        slots_trader: usize = "12",
+        /// For validations
+        slots_model: usize = "6",
+        /// Pages that may read answers; "localhost" is every page of this machine
+        origins: Vec<String> = "localhost",
+        /// Whether pages opened from files may
+        allow_null_origin: bool = "false",
+    }
+    /// The port.
+    gate: GateSettings "gate." {
+        /// Connections served at once
+        connections_max: usize = "1024",
+        /// Of one address, this machine's own excepted
+        connections_per_address_max: usize = "512",
+        /// A longer request head is refused
+        head_bytes_max: Bytes = "8192",
+        /// How long a head, and then a body, may take
+        head_deadline: Duration = "5s",
+        /// How long a connection may be idle
+        keep_alive: Duration = "30s",
+        /// How long a client may take for an answer
+        write_deadline: Duration = "5s",
+        /// A longer request body is refused
+        body_bytes_max: Bytes = "65536",
+    }
+    /// Streaming clients.
+    ws: WsSettings "ws." {
+        /// Streams at once
+        sessions_max: usize = "256",
+        /// Symbols of one stream
+        symbols_max: usize = "1000",
+        /// A longer message ends the stream
+        message_bytes_max: Bytes = "65536",
+        /// How often a client is pinged
+        ping_every: Duration = "20s",
+        /// A client silent for this long is gone
+        silence_max: Duration = "60s",
+        /// How long a client may take for a batch of quotes
+        write_deadline: Duration = "10s",
+    }
+    /// The watchdog.
+    watchdog: WatchdogSettings "watchdog." {
+        /// How often it looks
+        tick: Duration = "250ms",
+        /// An http worker busy longer with one thing is stalled
+        busy_http: Duration = "5s",
+        /// A desk or the hub
+        busy_desk: Duration = "2s",
+        /// A connection
+        busy_conn: Duration = "15s",
+        /// A log writer
+        busy_writer: Duration = "10s",
+        /// How often `[HEARTBEAT]` is logged
+        heartbeat_every: Duration = "30s",
+        /// `watchdog.log` is rotated at this size
+        file_bytes_max: Bytes = "10 MB",
+        /// Rotated files kept
+        files_max: usize = "5",
+    }
+    /// The log.
+    log: LogSettings "log." {
+        /// error, warn, info, debug or trace, or by module: "info, ureq=warn"
+        level: String = "info",
+        /// Whether lines also go to stderr
+        console: bool = "true",
+        /// Lines that can wait for a writer
+        queue: usize = "8192",
+        /// `backend.log` is rotated at this size
+        file_bytes_max: Bytes = "10 MB",
+        /// Rotated files kept
+        files_max: usize = "5",
+    }
+    /// The embedded market.
+    sim: SimSettings "sim." {
+        /// The same seed and time give the same prices
+        seed: u64 = "1",
+        /// "open" shifts its clock so that there is always a session
+        clock: SimTime = "open",
+        /// Over all symbols of one stream
+        quotes_per_second: usize = "40",
+        /// Its files; empty is a temporary folder
+        data_dir: PathBuf = "",
+    }
+    /// The end.
+    shutdown: ShutdownSettings "shutdown." {
+        /// How long threads may take to end; then they are left behind
+        deadline: Duration = "4s",
+    }
+}
+
+impl Settings {
+    /// What cannot be true together.
+    #[must_use]
+    pub fn contradictions(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut needs = |holds: bool, words: &str| {
+            if !holds {
+                found.push(words.to_owned());
+            }
+        };
+        needs(
+            self.http.answer_deadline <= Duration::from_secs(9),
+            "http.answer_deadline must be at most \"9s\": clients give up at 10 s",
+        );
+        needs(
+            self.schwab.backoff_min <= self.schwab.backoff_max,
+            "schwab.backoff_min must not be longer than schwab.backoff_max",
+        );
+        needs(
+            self.stream.backoff_min <= self.stream.backoff_max,
+            "stream.backoff_min must not be longer than stream.backoff_max",
+        );
+        needs(
+            self.ws.ping_every < self.ws.silence_max,
+            "ws.ping_every must be shorter than ws.silence_max",
+        );
+        needs(
+            self.watchdog.tick <= Duration::from_secs(1),
+            "watchdog.tick must be at most \"1s\", or stalls are seen too late",
+        );
+        needs(
+            self.shutdown.deadline <= Duration::from_millis(4_500),
+            "shutdown.deadline must be at most \"4500ms\": the process ends within 5 s",
+        );
+        found
+    }
+}

@@ -1,0 +1,143 @@
+//! Settings from every source, and what is said when one is wrong.
+
+use proptest::prelude::*;
+
+use super::values::{Listen, Market};
+use super::*;
+
+fn run(args: &[&str], env: &[(&str, &str)], file: Option<&str>) -> Result<Settings, String> {
+    let command = parse(
+        args.iter().map(OsString::from),
+        env.iter()
+            .map(|(k, v)| (OsString::from(k), OsString::from(v))),
+        |_| {
+            file.map(|f| f.as_bytes().to_vec())
+                .ok_or_else(|| io::ErrorKind::NotFound.into())
+        },
+    );
+    match command {
+        Ok(Command::Run(settings)) => Ok(*settings),
+        Ok(Command::Print(text)) => Err(text),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+#[test]
+fn every_source_overrides_the_one_before() {
+    let default = run(&[], &[], None).unwrap();
+    assert_eq!(default.server.market, Market::Sim);
+    let file = Some("listen = \"127.0.0.1:1\"\n[gate]\nkeep_alive = \"7s\"\n");
+    let env = [
+        ("TAPEWARDEN_LISTEN", "127.0.0.1:2"),
+        ("HOME", "x"),
+        ("TAPEWARDEN_INTEROP", "1"),
+    ];
+    let port = |s: &Settings| s.server.listen.0.port();
+    assert_eq!(port(&run(&[], &[], file).unwrap()), 1);
+    assert_eq!(port(&run(&[], &env, file).unwrap()), 2);
+    let all = run(
+        &["--listen", "127.0.0.1:3", "--set", "gate.head_deadline=2s"],
+        &env,
+        file,
+    )
+    .unwrap();
+    assert_eq!(all.server.listen, Listen("127.0.0.1:3".parse().unwrap()));
+    assert_eq!(all.gate.keep_alive.as_secs(), 7);
+    assert_eq!(all.gate.head_deadline.as_secs(), 2);
+}
+
+#[test]
+fn naming_an_upstream_means_the_real_market_unless_said_otherwise() {
+    for flag in ["--schwab-url", "--trader-url", "--model-url"] {
+        let s = run(&[flag, "http://127.0.0.1:9"], &[], None).unwrap();
+        assert_eq!(s.server.market, Market::Schwab, "{flag}");
+    }
+    let s = run(&["--data-dir", "x", "--market", "sim"], &[], None).unwrap();
+    assert_eq!(s.server.market, Market::Sim);
+}
+
+#[test]
+fn a_fault_is_told_with_its_key_its_place_and_what_is_accepted() {
+    let cases: [(&str, &[&str]); 6] = [
+        (
+            "\n\nlistten = \"x\"",
+            &["listten", "line 3", "did you mean listen?"],
+        ),
+        (
+            "[gate]\nkeep_alive = 30",
+            &["gate.keep_alive", "line 2", "\"10s\""],
+        ),
+        (
+            "[schwab]\ncandle_fetchers = 0",
+            &["schwab.candle_fetchers", "line 2", "1 to 1000000"],
+        ),
+        (
+            "market = \"moon\"",
+            &["market", "line 1", "\"sim\" or \"schwab\""],
+        ),
+        ("a = [", &["line 1", "not TOML"]),
+        (
+            "[http]\nanswer_deadline = \"20s\"",
+            &["http.answer_deadline", "9s"],
+        ),
+    ];
+    for (file, wants) in cases {
+        let error = run(&[], &[], Some(file)).unwrap_err();
+        for want in wants {
+            assert!(error.contains(want), "{file}: {error}");
+        }
+    }
+    let error = run(&["--config", "nowhere.toml"], &[], None).unwrap_err();
+    assert!(error.contains("nowhere.toml"), "{error}");
+    let error = run(&["--lisen", "x"], &[], None).unwrap_err();
+    assert!(error.contains("did you mean --listen?"), "{error}");
+    let error = run(&[], &[("TAPEWARDEN_LISTN", "x")], None).unwrap_err();
+    assert!(error.contains("did you mean TAPEWARDEN_LISTEN?"), "{error}");
+    let error = run(&["dance"], &[], None).unwrap_err();
+    assert!(error.contains("unknown command dance"), "{error}");
+}
+
+#[test]
+fn the_effective_settings_are_toml_that_means_the_same_and_say_where_each_came_from() {
+    let args = [
+        "config",
+        "--set",
+        "gate.keep_alive=1500ms",
+        "--listen",
+        "127.0.0.1:5",
+    ];
+    let text = run(&args, &[("TAPEWARDEN_LOG_LEVEL", "warn")], None).unwrap_err();
+    assert!(
+        text.contains("keep_alive = \"1500ms\"  # flag --set gate.keep_alive"),
+        "{text}"
+    );
+    assert!(
+        text.contains("# environment variable TAPEWARDEN_LOG_LEVEL"),
+        "{text}"
+    );
+    let again = run(&[], &[], Some(&text)).unwrap();
+    assert_eq!(again.gate.keep_alive.as_millis(), 1_500);
+    assert_eq!(again.log.level, "warn");
+    assert_eq!(again.server.listen.0.port(), 5);
+    let want = run(&args[1..], &[("TAPEWARDEN_LOG_LEVEL", "warn")], None).unwrap();
+    assert_eq!(again, want);
+}
+
+#[test]
+fn a_password_in_a_url_is_masked() {
+    let text = run(&["config", "--model-url", "http://me:hush@h:1"], &[], None).unwrap_err();
+    assert!(!text.contains("hush") && text.contains("***@h:1"), "{text}");
+}
+
+#[test]
+fn help_fits_80_columns() {
+    assert!(usage().lines().all(|l| l.chars().count() <= 80));
+}
+
+proptest! {
+    #[test]
+    fn nothing_makes_it_panic(args in prop::collection::vec("(--)?[a-z=.-]{0,12}", 0..4), file in "\\PC{0,40}") {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let _ = run(&args, &[], Some(&file));
+    }
+}
