@@ -1,6 +1,7 @@
 //! tapewarden: a charting backend that cannot freeze.
 #![deny(unsafe_code)]
 
+pub mod app;
 pub mod candles;
 pub mod clock;
 pub mod config;
@@ -17,4 +18,3 @@ pub mod supervise;
 pub mod trader;
 pub mod watchdog;
 pub mod ws;
-// One line each for the modules that follow; whoever adds one keeps them sorted.

@@ -1,1 +1,31 @@
-fn main() {}
+//! The command line: understands it, prints, or runs the server.
+
+use std::env;
+use std::fs;
+use std::process::ExitCode;
+
+use tapewarden::app;
+use tapewarden::config::{Command, parse};
+
+fn main() -> ExitCode {
+    match parse(env::args_os().skip(1), env::vars_os(), |path| {
+        fs::read(path)
+    }) {
+        Ok(Command::Print(text)) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Ok(Command::Run(settings)) => match app::run(&settings) {
+            // Threads that hung are left behind: returning from main ends them.
+            Ok(code) => ExitCode::from(code),
+            Err(e) => {
+                eprintln!("tapewarden: {e}");
+                ExitCode::from(e.exit_code())
+            }
+        },
+        Err(e) => {
+            eprintln!("tapewarden: {e}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -39,6 +39,8 @@ pub struct Classes {
     pub watchdog: Class,
     /// The embedded market.
     pub sim: Class,
+    /// Its connections.
+    pub sim_conn: Class,
     /// The one that hears signals.
     pub signals: Class,
 }
@@ -70,6 +72,7 @@ impl Classes {
             writer: class("writer", w.busy_writer, OnStall::Report, restart),
             watchdog: class("watchdog", FORWARD_BUSY_MAX, OnStall::Report, restart),
             sim: class("sim", WORLD_BUSY_MAX, OnStall::Report, restart),
+            sim_conn: class("sim", WORLD_BUSY_MAX, OnStall::Report, OnPanic::End),
             signals: class("signals", FORWARD_BUSY_MAX, OnStall::Report, restart),
         }
     }

@@ -4,6 +4,7 @@
 //! then lives in [`lifecycle`] until somebody asks for the end.
 
 mod classes;
+mod desks;
 mod lifecycle;
 mod signals;
 mod start;

@@ -15,7 +15,10 @@ const SIGNALS_MAX: usize = 8;
 ///
 /// # Errors
 /// When the system refuses the handlers or the thread.
-pub fn start(supervisor: &Supervisor, class: Class) -> io::Result<(Receiver<&'static str>, Handle)> {
+pub fn start(
+    supervisor: &Supervisor,
+    class: Class,
+) -> io::Result<(Receiver<&'static str>, Handle)> {
     let (tx, rx) = supervisor.channel("signals -> main", SIGNALS_MAX, Full::DropAndCount);
     let signals = Signals::new([SIGINT, SIGTERM])?;
     let handle = signals.handle();
@@ -23,7 +26,11 @@ pub fn start(supervisor: &Supervisor, class: Class) -> io::Result<(Receiver<&'st
     supervisor.spawn("signals", class, move |pulse| {
         pulse.idle();
         for signal in signals.borrow_mut().forever() {
-            let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
+            let name = if signal == SIGINT {
+                "SIGINT"
+            } else {
+                "SIGTERM"
+            };
             // With eight untaken signals the process is ending already.
             let _ending = tx.offer(name);
         }

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,14 +11,35 @@ use signal_hook::iterator::Handle as SignalsHandle;
 use thiserror::Error;
 use tiny_http::Server;
 
+use crate::clock::{Clock, system_ms};
 use crate::config::Settings;
-use crate::gate::BindError;
-use crate::http::unblock_workers;
-use crate::log::LogHandle;
-use crate::supervise::{Supervisor, SupervisorEnds};
+use crate::config::values::{Market, SimTime};
+use crate::desk::Backoff;
+use crate::files::start_file_reader;
+use crate::gate::{BindError, GateConfig, LaneSpec, LinkAddress, bind, start_gate};
+use crate::http::{Cors, Desks, HttpConfig, LANES, Lane, boards, start_workers, unblock_workers};
+use crate::log::{LogConfig, LogError, LogHandle};
+use crate::market::Session;
+use crate::model::BUILT_IN;
+use crate::providers::sim::{SimClock, SimConfig, SimEndpoints, sim_offset_ms, start_sim};
+use crate::quotes::{HubOutputs, StreamConfig, start_hub, start_reader};
+use crate::supervise::{Full, Supervisor, SupervisorEnds, latest};
+use crate::watchdog::{WatchdogConfig, WatchdogInputs, start_probe, start_watchdog};
+use crate::ws::{Sessions, WsConfig};
 
 use super::classes::Classes;
+use super::desks;
 use super::lifecycle::Ears;
+use super::signals;
+
+/// Requests to a desk, and fetchers' answers, that can wait for it.
+const DESK_INBOX: usize = 4_096;
+
+/// Quotes and sessions' words that can wait for the hub.
+const HUB_INBOX: usize = 8_192;
+
+/// Commands that can wait for `main`.
+const COMMANDS: usize = 4;
 
 /// Why the server cannot start.
 #[derive(Debug, Error)]
@@ -25,6 +47,9 @@ pub enum StartError {
     /// The port cannot be had: exit code 3.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The log cannot be had: exit code 2 for a level that is none, else 1.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// Anything else that the system refused: exit code 1.
     #[error("{doing} failed: {source}")]
     System {
@@ -41,7 +66,8 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Bind(_) => 3,
-            Self::System { .. } => 1,
+            Self::Log(LogError::Level { .. }) => 2,
+            Self::Log(LogError::Start(_)) | Self::System { .. } => 1,
         }
     }
 }
@@ -69,7 +95,7 @@ pub struct Running {
     server: Arc<Server>,
     workers: usize,
     signals: SignalsHandle,
-    private: PrivateFolder,
+    private: PathBuf,
 }
 
 impl Running {
@@ -81,11 +107,378 @@ impl Running {
 
     /// Removes what was made for this run only.
     pub fn tidy_up(&self) {
-        let _gone_already = fs::remove_dir_all(&self.private.path);
+        let _gone_already = fs::remove_dir_all(&self.private);
     }
 }
 
-/// A folder that only this user may enter, for the socket between the gate and the workers.
-struct PrivateFolder {
-    path: PathBuf,
+/// Starts everything.
+///
+/// # Errors
+/// [`StartError`].
+pub fn start(
+    settings: &Settings,
+    started: Instant,
+    supervisor: &Supervisor,
+    ends: &SupervisorEnds,
+) -> Result<Running, StartError> {
+    let listener = bind(settings.server.listen.0)?;
+    let address = listener
+        .local_addr()
+        .doing("asking for the port's address")?;
+    let classes = Classes::new(settings);
+    let prompt = prompt(settings)?;
+    let (log, log_lines) = crate::log::init(supervisor, &log_config(settings, &classes))?;
+    warn_of_exposure(address);
+    let (signals, signals_handle) =
+        signals::start(supervisor, classes.signals).doing("listening for signals")?;
+    let (commands_tx, commands) =
+        supervisor.channel("http -> main: commands", COMMANDS, Full::DropAndCount);
+
+    let http = &settings.http;
+    let lanes: Vec<LaneSpec> = LANES
+        .iter()
+        .map(|lane| LaneSpec {
+            name: lane.name(),
+            slots: match lane {
+                Lane::Instant => http.slots_instant,
+                Lane::Market => http.slots_market,
+                Lane::Trader => http.slots_trader,
+                Lane::Model => http.slots_model,
+            },
+        })
+        .collect();
+    // One for each request that can be under way, and one for the lane keeper's ping.
+    let workers = lanes.iter().map(|l| l.slots).sum::<usize>() + 1;
+    let (publishers, boards) = boards(workers);
+
+    let probed = start_probe(supervisor, classes.watchdog, probe_address(address))
+        .doing("starting the probe")?;
+    let watchdog = start_watchdog(
+        supervisor,
+        WatchdogConfig {
+            tick: settings.watchdog.tick,
+            heartbeat_every: settings.watchdog.heartbeat_every,
+            dir: settings.server.log_dir.clone(),
+            file_bytes_max: settings.watchdog.file_bytes_max.0,
+            files_max: settings.watchdog.files_max,
+            class: classes.watchdog,
+            started,
+        },
+        WatchdogInputs {
+            notices: ends.notices.clone(),
+            lost: ends.lost.clone(),
+            log_lines,
+            log: log.clone(),
+            probed,
+        },
+        publishers.snapshots,
+    )
+    .doing("starting the watchdog")?;
+
+    let (sources, clock) = sources(settings, supervisor, &classes)?;
+
+    let (market_tx, market) = supervisor.channel("http -> candle-desk", DESK_INBOX, Full::Shed);
+    let (trader_tx, trader) = supervisor.channel("http -> trader-desk", DESK_INBOX, Full::Shed);
+    let (model_tx, model) = supervisor.channel("http -> model-desk", DESK_INBOX, Full::Shed);
+    desks::start_market(
+        supervisor, settings, &classes, &sources, clock, &market_tx, market,
+    )
+    .doing("starting the candle desk")?;
+    desks::start_trader(supervisor, settings, &classes, &sources, &trader_tx, trader)
+        .doing("starting the trader desk")?;
+    desks::start_model(supervisor, settings, &classes, clock, &model_tx, model)
+        .doing("starting the model desk")?;
+    let desks = Desks {
+        market: market_tx,
+        trader: trader_tx,
+        model: model_tx,
+    };
+
+    start_file_reader(
+        supervisor,
+        classes.files,
+        sources.data_dir.clone(),
+        publishers.reads,
+    )
+    .doing("starting the file reader")?;
+    let (hub_tx, hub_inbox) = supervisor.channel(
+        "reader, sessions -> quote-hub",
+        HUB_INBOX,
+        Full::WaitWithDeadline,
+    );
+    let (wanted_tx, wanted) = latest();
+    let outputs = HubOutputs {
+        wanted: wanted_tx,
+        boards: publishers.streams,
+    };
+    start_hub(
+        supervisor,
+        classes.hub,
+        hub_inbox,
+        outputs,
+        clock,
+        settings.stream.spike_window,
+    )
+    .doing("starting the quote hub")?;
+    let stream = StreamConfig {
+        url: sources.trader_url.clone(),
+        connect_deadline: settings.stream.connect_deadline,
+        backoff: Backoff {
+            min: settings.stream.backoff_min,
+            max: settings.stream.backoff_max,
+        },
+        symbols_max: settings.stream.symbols_max,
+        seed: jitter_seed(),
+    };
+    start_reader(supervisor, classes.reader, stream, wanted, hub_tx.clone())
+        .doing("starting the quote reader")?;
+
+    let cors = Cors::new(&http.origins, http.allow_null_origin);
+    let (private, link_address, server) = worker_server()?;
+    let config = HttpConfig {
+        answer_deadline: http.answer_deadline,
+        validate_ttl: settings.model.cache_ttl,
+        spike_window: settings.stream.spike_window,
+        prompt,
+        trader_url: sources.trader_url.clone(),
+        cors: cors.clone(),
+        clock,
+        started,
+    };
+    start_workers(
+        supervisor,
+        classes.http,
+        &server,
+        &desks,
+        boards,
+        &config,
+        &commands_tx,
+    )
+    .doing("starting the http workers")?;
+    let ws = WsConfig {
+        sessions_max: settings.ws.sessions_max,
+        symbols_max: settings.ws.symbols_max,
+        message_bytes_max: bytes(settings.ws.message_bytes_max.0),
+        ping_every: settings.ws.ping_every,
+        silence_max: settings.ws.silence_max,
+        write_deadline: settings.ws.write_deadline,
+    };
+    let gate = GateConfig {
+        connections_max: settings.gate.connections_max,
+        connections_per_address_max: settings.gate.connections_per_address_max,
+        head_bytes_max: bytes(settings.gate.head_bytes_max.0),
+        body_bytes_max: bytes(settings.gate.body_bytes_max.0),
+        head_deadline: settings.gate.head_deadline,
+        keep_alive: settings.gate.keep_alive,
+        write_deadline: settings.gate.write_deadline,
+        answer_deadline: http.answer_deadline,
+        lanes,
+        cors,
+        desks,
+        sessions: Sessions::new(supervisor, classes.conn, hub_tx, ws),
+    };
+    start_gate(
+        supervisor,
+        classes.gate,
+        classes.conn,
+        listener,
+        link_address,
+        gate,
+    )
+    .doing("starting the gate")?;
+    announce(&log, settings, address, &sources);
+    Ok(Running {
+        ears: Ears::new(ends, commands, signals, watchdog),
+        log,
+        server,
+        workers,
+        signals: signals_handle,
+        private,
+    })
+}
+
+/// Where everything upstream is.
+pub struct Sources {
+    /// Schwab's market data API, or the embedded one.
+    pub schwab_url: String,
+    /// As above.
+    pub token_file: PathBuf,
+    /// The trader app, or the embedded one.
+    pub trader_url: String,
+    /// As above.
+    pub data_dir: PathBuf,
+}
+
+fn sources(
+    settings: &Settings,
+    supervisor: &Supervisor,
+    classes: &Classes,
+) -> Result<(Sources, Clock), StartError> {
+    if settings.server.market == Market::Schwab {
+        let sources = Sources {
+            schwab_url: settings.schwab.base_url.0.clone(),
+            token_file: settings.schwab.token_file.clone(),
+            trader_url: settings.trader.url.0.clone(),
+            data_dir: settings.trader.data_dir.clone(),
+        };
+        return Ok((sources, Clock::default()));
+    }
+    let mode = match settings.sim.clock {
+        SimTime::Open => SimClock::Open,
+        SimTime::Real => SimClock::Real,
+    };
+    let clock = Clock {
+        offset_ms: sim_offset_ms(system_ms(), mode, &Session::new()),
+    };
+    let data_dir = Some(settings.sim.data_dir.clone()).filter(|d| !d.as_os_str().is_empty());
+    let SimEndpoints {
+        schwab_base_url,
+        trader_url,
+        token_file,
+        data_dir,
+    } = start_sim(
+        supervisor,
+        SimConfig {
+            seed: settings.sim.seed,
+            clock,
+            quotes_per_second: u32::try_from(settings.sim.quotes_per_second).unwrap_or(u32::MAX),
+            data_dir,
+            class: classes.sim,
+            conn_class: classes.sim_conn,
+        },
+    )
+    .doing("starting the embedded market")?;
+    let sources = Sources {
+        schwab_url: schwab_base_url,
+        token_file,
+        trader_url,
+        data_dir,
+    };
+    Ok((sources, clock))
+}
+
+/// tiny_http, listening where only the gate can reach it.
+#[cfg(unix)]
+fn worker_server() -> Result<(PathBuf, LinkAddress, Arc<Server>), StartError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let folder =
+        std::env::temp_dir().join(format!("tapewarden-{}-{}", std::process::id(), system_ms()));
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&folder)
+        .doing(format!("making the private folder {}", folder.display()))?;
+    let path = folder.join("gate.sock");
+    let server = Server::http_unix(&path)
+        .map_err(io::Error::other)
+        .doing(format!("listening on {}", path.display()))?;
+    Ok((folder, path, Arc::new(server)))
+}
+
+/// tiny_http, on a loopback port: this system has no private sockets.
+#[cfg(not(unix))]
+fn worker_server() -> Result<(PathBuf, LinkAddress, Arc<Server>), StartError> {
+    let server = Server::http("127.0.0.1:0")
+        .map_err(io::Error::other)
+        .doing("listening on a private loopback port")?;
+    let address = server
+        .server_addr()
+        .to_ip()
+        .ok_or_else(|| io::Error::other("it has no address"))
+        .doing("asking for the private port")?;
+    Ok((PathBuf::new(), address, Arc::new(server)))
+}
+
+fn log_config(settings: &Settings, classes: &Classes) -> LogConfig {
+    LogConfig {
+        dir: settings.server.log_dir.clone(),
+        level: settings.log.level.clone(),
+        console: settings.log.console,
+        queue: settings.log.queue,
+        file_bytes_max: settings.log.file_bytes_max.0,
+        files_max: settings.log.files_max,
+        class: classes.writer,
+    }
+}
+
+fn prompt(settings: &Settings) -> Result<Arc<str>, StartError> {
+    let path = &settings.model.prompt_file;
+    if path.as_os_str().is_empty() {
+        return Ok(BUILT_IN.into());
+    }
+    let text = fs::read_to_string(path).doing(format!(
+        "reading the prompt template {} (model.prompt_file)",
+        path.display()
+    ))?;
+    if text.contains("{symbol}") {
+        Ok(text.into())
+    } else {
+        Err(io::Error::other("it has no {symbol} in it")).doing(format!(
+            "using the prompt template {} (model.prompt_file)",
+            path.display()
+        ))
+    }
+}
+
+fn warn_of_exposure(address: SocketAddr) {
+    if !address.ip().is_loopback() {
+        log::warn!(
+            target: "MAIN",
+            "listening on {address}, which is not loopback: there is no password, everybody who reaches this address can read everything"
+        );
+    }
+    #[cfg(unix)]
+    if rustix::process::geteuid().is_root() {
+        log::warn!(target: "MAIN", "running as root, which nothing here needs; there is no password");
+    }
+}
+
+/// The probe connects to this machine, also when the server listens everywhere.
+fn probe_address(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        let ip: std::net::IpAddr = if address.is_ipv4() {
+            std::net::Ipv4Addr::LOCALHOST.into()
+        } else {
+            std::net::Ipv6Addr::LOCALHOST.into()
+        };
+        SocketAddr::new(ip, address.port())
+    } else {
+        address
+    }
+}
+
+fn announce(log: &LogHandle, settings: &Settings, address: SocketAddr, sources: &Sources) {
+    let version = env!("CARGO_PKG_VERSION");
+    let market = match settings.server.market {
+        Market::Sim => "embedded market",
+        Market::Schwab => "Schwab",
+    };
+    log.banner(format!(
+        "tapewarden {version} listening on http://{address}"
+    ));
+    log.banner(format!("  market data: {market} at {}", sources.schwab_url));
+    log.banner(format!(
+        "  trader app:  {} (files in {})",
+        sources.trader_url,
+        sources.data_dir.display()
+    ));
+    log.banner(format!("  model:       {}", settings.model.url.0));
+    log.banner(format!(
+        "  logs:        {}",
+        settings.server.log_dir.display()
+    ));
+    log.banner("  Ctrl-C ends it");
+    log::info!(
+        target: "MAIN",
+        "tapewarden {version} listening on http://{address}; market data: {market} at {}, trader app at {}, process {}",
+        sources.schwab_url, sources.trader_url, std::process::id()
+    );
+}
+
+fn bytes(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
+
+/// Servers started together must not come back together.
+fn jitter_seed() -> u64 {
+    system_ms().unsigned_abs() ^ (u64::from(std::process::id()) << 32)
 }

@@ -1,0 +1,210 @@
+//! The three desks with their limits, as the settings say.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam::channel::Receiver;
+
+use crate::candles::{MarketData, MarketKey, make_fetch};
+use crate::clock::{Clock, system_ms};
+use crate::config::Settings;
+use crate::desk::{
+    Backoff, BreakerConfig, CacheConfig, DeskThreads, Job, LaneConfig, ToDesk, start_desk,
+};
+use crate::model::{self, MODEL, ModelConfig, ModelKey, Verdict};
+use crate::providers::schwab::{SCHWAB, SchwabConfig};
+use crate::supervise::{Supervisor, Tx};
+use crate::trader::{self, TRADER, TraderKey};
+
+use super::classes::Classes;
+use super::start::Sources;
+
+/// Requests that may wait for a desk's upstream: more than the gate lets through at once.
+const WAITERS_MAX: usize = 1_024;
+
+/// Candles and quotes.
+pub fn start_market(
+    supervisor: &Supervisor,
+    settings: &Settings,
+    classes: &Classes,
+    sources: &Sources,
+    clock: Clock,
+    inbox_tx: &Tx<ToDesk<MarketKey, MarketData>>,
+    inbox: Receiver<ToDesk<MarketKey, MarketData>>,
+) -> io::Result<()> {
+    let s = &settings.schwab;
+    let lane = |name, fetchers, fresh_for| LaneConfig {
+        name,
+        fetchers,
+        pending_max: s.pending_max,
+        fresh_for,
+        nodata_hold: s.nodata_hold,
+        failure_hold: s.failure_hold,
+        stale_patience: s.stale_patience,
+        deadline: s.deadline,
+        attempts_max: count(s.attempts_max),
+        backoff: Backoff {
+            min: s.backoff_min,
+            max: s.backoff_max,
+        },
+    };
+    let config = CacheConfig {
+        upstream: SCHWAB,
+        lanes: vec![
+            lane("candles", s.candle_fetchers, s.fresh_candles),
+            lane("quotes", s.quote_fetchers, s.fresh_quote),
+        ],
+        entries_max: s.cache_max,
+        idle_max: s.cache_idle,
+        waiters_max: WAITERS_MAX,
+        breaker: Some(BreakerConfig {
+            failures: count(s.breaker_failures),
+            open_for: s.breaker_open,
+        }),
+        per_minute: Some(count(s.requests_per_minute)),
+        seed: system_ms().unsigned_abs(),
+    };
+    let threads = DeskThreads {
+        name: "candle-desk",
+        fetcher_prefixes: vec!["candle-fetch", "quote-fetch"],
+        tag: "CANDLES",
+        desk_class: classes.desk,
+        fetcher_class: classes.fetcher,
+    };
+    let client = make_fetch(SchwabConfig {
+        base_url: sources.schwab_url.clone(),
+        token_file: sources.token_file.clone(),
+        clock,
+    });
+    let make = move || {
+        let fetch = client();
+        move |job: &Job<MarketKey>| fetch.run(job)
+    };
+    start_desk(supervisor, threads, config, inbox_tx, inbox, make)
+}
+
+/// What the trader app says.
+pub fn start_trader(
+    supervisor: &Supervisor,
+    settings: &Settings,
+    classes: &Classes,
+    sources: &Sources,
+    inbox_tx: &Tx<ToDesk<TraderKey, Arc<[u8]>>>,
+    inbox: Receiver<ToDesk<TraderKey, Arc<[u8]>>>,
+) -> io::Result<()> {
+    let s = &settings.trader;
+    let lane = |name, fresh_for| LaneConfig {
+        name,
+        fetchers: s.fetchers,
+        pending_max: s.pending_max,
+        fresh_for,
+        nodata_hold: s.failure_hold,
+        failure_hold: s.failure_hold,
+        stale_patience: s.stale_patience,
+        deadline: s.deadline,
+        // The trader app is polled every few seconds: the next poll is the retry.
+        attempts_max: 1,
+        backoff: NO_RETRIES,
+    };
+    let config = CacheConfig {
+        upstream: TRADER,
+        lanes: vec![
+            lane("watchlist", s.fresh_watchlist),
+            lane("vwap", s.fresh_vwap),
+            lane("stream health", s.fresh_feed),
+            lane("signals and positions", s.fresh_lists),
+        ],
+        entries_max: s.cache_max,
+        idle_max: s.cache_idle,
+        waiters_max: WAITERS_MAX,
+        breaker: Some(BreakerConfig {
+            failures: count(s.breaker_failures),
+            open_for: s.breaker_open,
+        }),
+        per_minute: None,
+        seed: 0,
+    };
+    let threads = DeskThreads {
+        name: "trader-desk",
+        fetcher_prefixes: vec!["watchlist-get", "vwap-get", "feed-get", "lists-get"],
+        tag: "TRADER",
+        desk_class: classes.desk,
+        fetcher_class: classes.fetcher,
+    };
+    let url = sources.trader_url.clone();
+    let make = move || {
+        let fetch = trader::Fetch::new(&url);
+        move |job: &Job<TraderKey>| fetch.run(job)
+    };
+    start_desk(supervisor, threads, config, inbox_tx, inbox, make)
+}
+
+/// Validations.
+pub fn start_model(
+    supervisor: &Supervisor,
+    settings: &Settings,
+    classes: &Classes,
+    clock: Clock,
+    inbox_tx: &Tx<ToDesk<ModelKey, Arc<Verdict>>>,
+    inbox: Receiver<ToDesk<ModelKey, Arc<Verdict>>>,
+) -> io::Result<()> {
+    let s = &settings.model;
+    let lane = |name, fetchers, fresh_for, deadline| LaneConfig {
+        name,
+        fetchers,
+        pending_max: s.pending_max,
+        fresh_for,
+        nodata_hold: MODEL_HOLD,
+        failure_hold: MODEL_HOLD,
+        stale_patience: deadline,
+        deadline,
+        // A malformed answer is asked for again by the fetcher itself.
+        attempts_max: 1,
+        backoff: NO_RETRIES,
+    };
+    let config = CacheConfig {
+        upstream: MODEL,
+        lanes: vec![
+            lane("validations", s.fetchers, s.cache_ttl, s.deadline),
+            lane("model status", 1, s.status_ttl, s.status_deadline),
+        ],
+        entries_max: WAITERS_MAX,
+        idle_max: s.cache_ttl + s.deadline,
+        waiters_max: WAITERS_MAX,
+        breaker: None,
+        per_minute: None,
+        seed: 0,
+    };
+    let threads = DeskThreads {
+        name: "model-desk",
+        fetcher_prefixes: vec!["model-fetch", "model-status"],
+        tag: "MODEL",
+        desk_class: classes.desk,
+        fetcher_class: classes.fetcher,
+    };
+    let model = ModelConfig {
+        url: s.url.0.clone(),
+        name: s.name.clone(),
+        attempts_max: count(s.attempts_max),
+        clock,
+    };
+    let make = move || {
+        let fetch = model::Fetch::new(&model);
+        move |job: &Job<ModelKey>| fetch.run(job)
+    };
+    start_desk(supervisor, threads, config, inbox_tx, inbox, make)
+}
+
+/// A model that failed is left alone this long for the same symbol.
+const MODEL_HOLD: Duration = Duration::from_secs(2);
+
+/// For lanes whose flights make one call.
+const NO_RETRIES: Backoff = Backoff {
+    min: Duration::from_millis(250),
+    max: Duration::from_millis(250),
+};
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
