@@ -5,6 +5,8 @@ use std::time::Duration;
 use crate::config::Settings;
 use crate::supervise::{Class, OnPanic, OnStall};
 
+use super::lifecycle::WRITER_CLASS;
+
 /// A thread that panics more often than this in one life has a fault that restarts do not mend.
 const RESTARTS_MAX: u32 = 100;
 
@@ -69,7 +71,7 @@ impl Classes {
             files: class("files", WORLD_BUSY_MAX, OnStall::Report, restart),
             reader: class("reader", WORLD_BUSY_MAX, OnStall::Report, restart),
             hub: class("hub", w.busy_desk, OnStall::Unhealthy, restart),
-            writer: class("writer", w.busy_writer, OnStall::Report, restart),
+            writer: class(WRITER_CLASS, w.busy_writer, OnStall::Report, restart),
             watchdog: class("watchdog", FORWARD_BUSY_MAX, OnStall::Report, restart),
             sim: class("sim", WORLD_BUSY_MAX, OnStall::Report, restart),
             sim_conn: class("sim", WORLD_BUSY_MAX, OnStall::Report, OnPanic::End),

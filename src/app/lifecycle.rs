@@ -25,6 +25,9 @@ pub const EXIT_STALLED: u8 = 70;
 /// A look that comes this late means that the whole process was stopped or suspended.
 const SUSPENDED: Duration = Duration::from_secs(4);
 
+/// The class of the log's writers.
+pub const WRITER_CLASS: &str = "writer";
+
 /// What `main` listens to.
 #[derive(Debug)]
 pub struct Ears {
@@ -125,7 +128,8 @@ impl Household {
             while let Ok(birth) = ears.births.try_recv() {
                 self.born(Some(birth));
             }
-            if self.living.is_empty() {
+            // The log's writers outlive the others, to write what those still say.
+            if self.living.values().all(is_writer) {
                 return Vec::new();
             }
             match ears.deaths.recv_deadline(deadline) {
@@ -133,7 +137,12 @@ impl Household {
                 Err(_) => break,
             }
         }
-        let mut left: Vec<String> = self.living.values().map(|b| b.name.clone()).collect();
+        let mut left: Vec<String> = self
+            .living
+            .values()
+            .filter(|b| !is_writer(b))
+            .map(|b| b.name.clone())
+            .collect();
         left.sort();
         left
     }
@@ -164,6 +173,10 @@ impl Household {
             None => self.early.push(death.id),
         }
     }
+}
+
+fn is_writer(birth: &Birth) -> bool {
+    birth.class.name == WRITER_CLASS
 }
 
 /// The thread has told its own death as its last act: this does not wait.

@@ -29,7 +29,7 @@ const HEADROOM: usize = 64;
 const CONN_NAMES_MAX: u64 = 100_000;
 
 /// What a connection beyond every limit gets.
-const FULL_ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=utf-8\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 73\r\n\r\n{\"detail\":\"Too many connections; close some, or raise the server's limit\"}";
+const FULL_ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=utf-8\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 74\r\n\r\n{\"detail\":\"Too many connections; close some, or raise the server's limit\"}";
 
 /// Starts the lanes, their keeper and the acceptor.
 ///

@@ -3,31 +3,24 @@
 
 use std::io::{self, Write};
 
-use crossbeam::channel::{Receiver, select_biased};
+use crossbeam::channel::Receiver;
 
 use crate::supervise::{Class, Supervisor, Tx};
 
 use super::ToWriter;
 
-/// Starts the thread. It ends at the stop's drain, with the process.
+/// Starts the thread. It hears no stop: the last lines are written after it, and it ends with the process.
 pub(super) fn start_console(
     supervisor: &Supervisor,
     class: Class,
     lines: Receiver<ToWriter>,
     queue: Tx<ToWriter>,
 ) -> io::Result<()> {
-    let stop = supervisor.stop().clone();
     supervisor.spawn("log-console", class, move |pulse| {
         let mut told = 0;
         loop {
             pulse.idle();
-            let message = select_biased! {
-                recv(lines) -> message => message,
-                recv(stop.receiver()) -> _ => match lines.recv_timeout(super::file::AFTER_STOP) {
-                    Ok(message) => Ok(message),
-                    Err(_) => return,
-                },
-            };
+            let message = lines.recv();
             pulse.begin("writing to the console");
             // A closed terminal takes nothing more: lines go to the file all the same.
             match message {

@@ -14,16 +14,14 @@ use super::front::stamp;
 use super::rotating::RotatingFile;
 use super::{LogConfig, ToWriter};
 
-/// How often an idle writer looks for the stop, and whether its file is still there.
+/// How often an idle writer looks whether its file is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A failure is told on the console no more often than this.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
-/// After the stop, a writer waits this long for last lines.
-pub(super) const AFTER_STOP: Duration = Duration::from_millis(300);
-
-/// Starts the thread.
+/// Starts the thread. It hears no stop: the last lines are written after it, and it ends with the
+/// process.
 pub(super) fn start_writer(
     supervisor: &Supervisor,
     config: &LogConfig,
@@ -32,7 +30,6 @@ pub(super) fn start_writer(
     console: Tx<ToWriter>,
 ) -> io::Result<()> {
     let config = config.clone();
-    let stop = supervisor.stop().clone();
     supervisor.spawn("log-writer", config.class, move |pulse| {
         let mut sink = Sink {
             file: RotatingFile::new(
@@ -48,12 +45,7 @@ pub(super) fn start_writer(
         };
         loop {
             pulse.idle();
-            let patience = if stop.is_set() {
-                AFTER_STOP
-            } else {
-                LOOK_EVERY
-            };
-            let message = lines.recv_timeout(patience);
+            let message = lines.recv_timeout(LOOK_EVERY);
             pulse.begin("writing to backend.log");
             match message {
                 Ok(ToWriter::Line(line)) => sink.write(&line),
@@ -61,8 +53,8 @@ pub(super) fn start_writer(
                 Ok(ToWriter::Flush(done)) => {
                     let _gone = done.try_send(());
                 }
-                Err(RecvTimeoutError::Timeout) if !stop.is_set() => sink.look(),
-                Err(_) => return,
+                Err(RecvTimeoutError::Timeout) => sink.look(),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     })?;
