@@ -1,4 +1,19 @@
-//! tapewarden: a charting backend that cannot freeze.
+//! tapewarden: a charting backend that cannot freeze, and that shows why if one of its threads ever does.
+//!
+//! Dedicated OS threads; data passes between them only through bounded channels; a thread either answers
+//! clients or waits for the outside world, never both.
+//!
+//! ```text
+//! clients ─ gate, conn-N ─(private sockets)─ http-N ──ask──▶ candle-desk ──jobs──▶ candle-fetch-N ─ Schwab
+//!              │                                ├──ask──▶ trader-desk ──jobs──▶ …-get-N ───────── trader app
+//!              │                                ├──ask──▶ model-desk ───jobs──▶ model-fetch-N ─── model
+//!              │                                └──look─▶ boards ◀── watchdog, quote-hub, file-reader
+//!              └─ ws sessions ◀──batches── quote-hub ◀──quotes── quote-reader ─────────────────── trader app
+//! every thread ──beats──▶ watchdog ─▶ watchdog.log        every thread ──lines──▶ log-writer, log-console
+//! ```
+//!
+//! Who waits for a reply: `conn-N` for `http-N`, `http-N` for a desk; desks, the hub and the watchdog wait
+//! for nobody's reply. So there is no cycle.
 #![deny(unsafe_code)]
 
 pub mod app;

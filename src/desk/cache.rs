@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use super::backoff::Jitter;
 use super::breaker::{Breaker, Permit};
 use super::budget::Budget;
-use super::entry::{Entry, Flight, Stage, Waiter, ms, retry_at};
+use super::entry::{Entry, Flight, Stage, Waiter, retry_at};
 use super::limits::{CacheConfig, LaneConfig};
 use super::{AskId, Failure, Job, Key, Reply, Served};
 
@@ -60,31 +60,31 @@ pub enum Action<K, V, R> {
 }
 
 #[derive(Debug)]
-struct Lane<K> {
-    config: LaneConfig,
-    running: usize,
-    capacity: usize,
-    replaced: usize,
+pub(super) struct Lane<K> {
+    pub(super) config: LaneConfig,
+    pub(super) running: usize,
+    pub(super) capacity: usize,
+    pub(super) replaced: usize,
     /// The newest-asked last.
-    pending: Vec<K>,
+    pub(super) pending: Vec<K>,
 }
 
 /// The state of a desk. `R` is where a reply goes.
 #[derive(Debug)]
 pub struct Cache<K: Key, V: Clone, R> {
-    config: CacheConfig,
-    lanes: Vec<Lane<K>>,
-    entries: HashMap<K, Entry<V, R>>,
+    pub(super) config: CacheConfig,
+    pub(super) lanes: Vec<Lane<K>>,
+    pub(super) entries: HashMap<K, Entry<V, R>>,
     /// Keys with a flight or waiters: what a tick looks at.
-    busy: BTreeSet<K>,
+    pub(super) busy: BTreeSet<K>,
     /// Flights given up whose fetchers still run, and whether each was replaced.
-    lost: HashMap<u64, (usize, bool)>,
-    waiters: usize,
-    flights: u64,
-    breaker: Option<Breaker>,
-    last_failure: Option<Failure>,
-    budget: Option<Budget>,
-    jitter: Jitter,
+    pub(super) lost: HashMap<u64, (usize, bool)>,
+    pub(super) waiters: usize,
+    pub(super) flights: u64,
+    pub(super) breaker: Option<Breaker>,
+    pub(super) last_failure: Option<Failure>,
+    pub(super) budget: Option<Budget>,
+    pub(super) jitter: Jitter,
 }
 
 impl<K: Key, V: Clone, R> Cache<K, V, R> {
@@ -400,76 +400,6 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
             .flatten()
     }
 
-    fn tick_flight(&mut self, now: Instant, key: &K, out: &mut Vec<Action<K, V, R>>) {
-        let lane = key.lane();
-        let Some(flight) = self.entries.get_mut(key).and_then(|e| e.flight.as_mut()) else {
-            return;
-        };
-        let timeout = Failure::Timeout {
-            upstream: self.config.upstream,
-            after_ms: ms(self.lanes[lane].config.deadline),
-        };
-        match flight.stage {
-            Stage::Retry { at } if at <= now => {
-                flight.stage = Stage::Pending;
-                self.lanes[lane].pending.push(key.clone());
-            }
-            Stage::Pending if flight.deadline <= now => self.fail(now, key, timeout, out),
-            Stage::Running { .. } if flight.deadline + LOST_GRACE <= now => {
-                let id = flight.id;
-                self.give_up_fetcher(lane, id, key, out);
-                self.upstream_failed(now, &timeout, out);
-                self.fail(now, key, timeout, out);
-            }
-            Stage::Retry { .. } | Stage::Pending | Stage::Running { .. } => {}
-        }
-    }
-
-    fn tick_waiters(&mut self, now: Instant, key: &K, out: &mut Vec<Action<K, V, R>>) {
-        let Some(entry) = self.entries.get_mut(key) else {
-            return;
-        };
-        let limits = &self.lanes[key.lane()].config;
-        let mut i = 0;
-        while i < entry.waiters.len() {
-            if entry.gives_up(&entry.waiters[i], limits) > now {
-                i += 1;
-                continue;
-            }
-            let waiter = entry.waiters.remove(i);
-            self.waiters -= 1;
-            let timeout = Failure::Timeout {
-                upstream: self.config.upstream,
-                after_ms: ms(now.saturating_duration_since(waiter.asked)),
-            };
-            let reply = entry.instead(&timeout, now);
-            out.push(Action::Reply {
-                to: waiter.to,
-                reply,
-            });
-        }
-    }
-
-    /// Forgets a flight that has not started and that nobody waits for, and a key that is not busy.
-    fn drop_unwanted(&mut self, key: &K) {
-        let Some(entry) = self.entries.get_mut(key) else {
-            self.busy.remove(key);
-            return;
-        };
-        if entry.waiters.is_empty()
-            && entry
-                .flight
-                .as_ref()
-                .is_some_and(|f| !matches!(f.stage, Stage::Running { .. }))
-        {
-            entry.flight = None;
-            self.lanes[key.lane()].pending.retain(|k| k != key);
-        }
-        if entry.flight.is_none() && entry.waiters.is_empty() {
-            self.busy.remove(key);
-        }
-    }
-
     /// The flight ended with a value or with "there is nothing": everybody is answered.
     fn land(&mut self, now: Instant, key: &K, out: &mut Vec<Action<K, V, R>>) {
         let Some(entry) = self.entries.get_mut(key) else {
@@ -497,7 +427,13 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
     }
 
     /// The flight ended with a failure: everybody gets the old value, or the failure.
-    fn fail(&mut self, now: Instant, key: &K, failure: Failure, out: &mut Vec<Action<K, V, R>>) {
+    pub(super) fn fail(
+        &mut self,
+        now: Instant,
+        key: &K,
+        failure: Failure,
+        out: &mut Vec<Action<K, V, R>>,
+    ) {
         self.lanes[key.lane()].pending.retain(|k| k != key);
         let Some(entry) = self.entries.get_mut(key) else {
             return;
@@ -522,44 +458,6 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
         self.busy.remove(key);
     }
 
-    fn give_up_fetcher(
-        &mut self,
-        lane: usize,
-        flight: u64,
-        key: &K,
-        out: &mut Vec<Action<K, V, R>>,
-    ) {
-        let state = &mut self.lanes[lane];
-        state.running -= 1;
-        let replace = state.replaced < state.config.fetchers;
-        if replace {
-            state.replaced += 1;
-            out.push(Action::Replace { lane });
-        } else {
-            state.capacity -= 1;
-        }
-        self.lost.insert(flight, (lane, replace));
-        out.push(Action::Say(format!(
-            "a fetcher has not come back from {key} {} s after its deadline; {}; it is stuck outside every timeout, see its stack in the next report",
-            LOST_GRACE.as_secs(),
-            if replace { "another takes its place" } else { "there are no more replacements" }
-        )));
-    }
-
-    fn found(&mut self, lane: usize, was_replaced: bool, out: &mut Vec<Action<K, V, R>>) {
-        let state = &mut self.lanes[lane];
-        if was_replaced {
-            state.replaced -= 1;
-            out.push(Action::Retire { lane });
-        } else {
-            state.capacity += 1;
-        }
-        out.push(Action::Say(format!(
-            "a lost fetcher of {} came back; its answer is discarded",
-            state.config.name
-        )));
-    }
-
     fn upstream_works(&mut self, out: &mut Vec<Action<K, V, R>>) {
         if self.breaker.as_mut().is_some_and(Breaker::success) {
             out.push(Action::Say(format!(
@@ -569,7 +467,12 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
         }
     }
 
-    fn upstream_failed(&mut self, now: Instant, failure: &Failure, out: &mut Vec<Action<K, V, R>>) {
+    pub(super) fn upstream_failed(
+        &mut self,
+        now: Instant,
+        failure: &Failure,
+        out: &mut Vec<Action<K, V, R>>,
+    ) {
         self.last_failure = Some(failure.clone());
         let Some(breaker) = &mut self.breaker else {
             return;
@@ -583,52 +486,6 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
                 retry_in.as_secs(),
                 breaker.failures(),
             )));
-        }
-    }
-
-    /// The longest-waiting request gives its place to a newer one.
-    fn shed_oldest_waiter(&mut self, now: Instant, out: &mut Vec<Action<K, V, R>>) {
-        let oldest = self
-            .busy
-            .iter()
-            .filter_map(|k| {
-                let first = self.entries.get(k)?.waiters.iter().map(|w| w.asked).min()?;
-                Some((first, k.clone()))
-            })
-            .min();
-        let Some((asked, key)) = oldest else { return };
-        let Some(entry) = self.entries.get_mut(&key) else {
-            return;
-        };
-        if let Some(i) = entry.waiters.iter().position(|w| w.asked == asked) {
-            let waiter = entry.waiters.remove(i);
-            self.waiters -= 1;
-            let busy = Failure::Busy {
-                what: self.lanes[key.lane()].config.name.to_owned(),
-                retry_in: Duration::from_secs(1),
-            };
-            let reply = entry.instead(&busy, now);
-            out.push(Action::Reply {
-                to: waiter.to,
-                reply,
-            });
-        }
-        self.drop_unwanted(&key);
-    }
-
-    /// Drops the key that was asked for longest ago and is not busy, while there are too many.
-    fn make_room(&mut self) {
-        while self.entries.len() >= self.config.entries_max {
-            let oldest = self
-                .entries
-                .iter()
-                .filter(|(_, e)| e.flight.is_none() && e.waiters.is_empty())
-                .min_by_key(|(_, e)| e.asked)
-                .map(|(k, _)| k.clone());
-            match oldest {
-                Some(key) => self.entries.remove(&key),
-                None => return,
-            };
         }
     }
 }

@@ -15,6 +15,7 @@ mod limits;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod upkeep;
 
 use std::fmt;
 use std::hash::Hash;

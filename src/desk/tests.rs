@@ -1,1 +1,244 @@
-//! The cache core by its rules, and by thousands of random histories.
+//! The cache core by its rules, and by random histories.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct K(u8);
+
+impl fmt::Display for K {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key {}", self.0)
+    }
+}
+
+impl Key for K {
+    fn lane(&self) -> usize {
+        0
+    }
+}
+
+type Core = Cache<K, u32, u64>;
+type Out = Vec<Action<K, u32, u64>>;
+
+fn config() -> CacheConfig {
+    CacheConfig {
+        upstream: "the upstream",
+        lanes: vec![LaneConfig {
+            name: "things",
+            fetchers: 2,
+            pending_max: 3,
+            fresh_for: Duration::from_secs(60),
+            nodata_hold: Duration::from_secs(15),
+            failure_hold: Duration::from_secs(2),
+            stale_patience: Duration::from_secs(1),
+            deadline: Duration::from_secs(10),
+            attempts_max: 2,
+            backoff: Backoff {
+                min: Duration::from_millis(200),
+                max: Duration::from_secs(1),
+            },
+        }],
+        entries_max: 8,
+        idle_max: Duration::from_secs(900),
+        waiters_max: 6,
+        breaker: Some(BreakerConfig {
+            failures: 3,
+            open_for: Duration::from_secs(60),
+        }),
+        per_minute: Some(20),
+        seed: 7,
+    }
+}
+
+fn ask(core: &mut Core, now: Instant, id: u64, key: u8) -> Out {
+    let mut out = Out::new();
+    core.ask(
+        now,
+        AskId(id),
+        &K(key),
+        now + Duration::from_secs(9),
+        id,
+        &mut out,
+    );
+    out
+}
+
+fn jobs(out: &Out) -> Vec<Job<K>> {
+    out.iter()
+        .filter_map(|a| match a {
+            Action::Fetch { job, .. } => Some(job.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn fetched(core: &mut Core, now: Instant, job: &Job<K>, result: Result<u32, Failure>) -> Out {
+    let mut out = Out::new();
+    core.fetched(now, &job.key, job.flight, result, &mut out);
+    out
+}
+
+fn replies(out: &Out) -> Vec<(u64, &Reply<u32>)> {
+    out.iter()
+        .filter_map(|a| match a {
+            Action::Reply { to, reply } => Some((*to, reply)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn broken() -> Failure {
+    Failure::Unreachable {
+        upstream: "the upstream",
+        why: "refused".into(),
+    }
+}
+
+#[test]
+fn many_who_ask_for_one_key_share_one_call_and_a_fresh_value_needs_none() {
+    let now = Instant::now();
+    let mut core = Core::new(config());
+    let first = jobs(&ask(&mut core, now, 1, 1));
+    assert_eq!(first.len(), 1);
+    assert!(jobs(&ask(&mut core, now, 2, 1)).is_empty());
+    let out = fetched(&mut core, now, &first[0], Ok(5));
+    let got: Vec<u64> = replies(&out).iter().map(|(to, _)| *to).collect();
+    assert_eq!(got, [1, 2]);
+    let out = ask(&mut core, now + Duration::from_secs(59), 3, 1);
+    assert!(matches!(replies(&out)[0].1, Ok(s) if s.value == 5 && s.age.as_secs() == 59));
+}
+
+#[test]
+fn a_failure_gives_the_old_value_with_its_reason_and_is_held() {
+    let mut now = Instant::now();
+    let mut core = Core::new(config());
+    let job = jobs(&ask(&mut core, now, 1, 1)).remove(0);
+    fetched(&mut core, now, &job, Ok(5));
+    now += Duration::from_secs(61);
+    let job = jobs(&ask(&mut core, now, 2, 1)).remove(0);
+    let out = fetched(&mut core, now, &job, Err(broken()));
+    assert!(matches!(replies(&out)[0].1, Ok(s) if s.stale_because == Some(broken())));
+    let out = ask(&mut core, now + Duration::from_secs(1), 3, 1);
+    assert!(jobs(&out).is_empty() && replies(&out).len() == 1);
+}
+
+#[test]
+fn three_failures_open_the_breaker_and_one_probe_closes_it() {
+    let mut now = Instant::now();
+    let mut core = Core::new(config());
+    for key in 0..3 {
+        let job = jobs(&ask(&mut core, now, u64::from(key), key)).remove(0);
+        fetched(&mut core, now, &job, Err(broken()));
+    }
+    let out = ask(&mut core, now, 9, 7);
+    assert!(matches!(
+        replies(&out)[0].1,
+        Err(Failure::BreakerOpen { failures: 3, .. })
+    ));
+    now += Duration::from_secs(61);
+    let probe = jobs(&ask(&mut core, now, 10, 7));
+    assert_eq!(probe.len(), 1);
+    let out = ask(&mut core, now, 11, 6);
+    assert!(matches!(
+        replies(&out)[0].1,
+        Err(Failure::BreakerOpen { .. })
+    ));
+    fetched(&mut core, now, &probe[0], Ok(1));
+    assert_eq!(jobs(&ask(&mut core, now, 12, 6)).len(), 1);
+}
+
+#[test]
+fn a_busy_answer_is_tried_again_after_what_it_asked_for() {
+    let now = Instant::now();
+    let mut core = Core::new(config());
+    let job = jobs(&ask(&mut core, now, 1, 1)).remove(0);
+    let busy = Failure::Status {
+        upstream: "the upstream",
+        code: 429,
+        detail: String::new(),
+        retry_after: Some(Duration::from_secs(3)),
+    };
+    assert!(replies(&fetched(&mut core, now, &job, Err(busy))).is_empty());
+    let mut out = Out::new();
+    core.tick(now + Duration::from_millis(2_900), &mut out);
+    assert!(jobs(&out).is_empty());
+    core.tick(now + Duration::from_secs(3), &mut out);
+    assert_eq!(jobs(&out)[0].attempt, 2);
+}
+
+#[test]
+fn a_lost_fetcher_is_replaced_and_what_it_says_later_is_discarded() {
+    let now = Instant::now();
+    let mut core = Core::new(config());
+    let job = jobs(&ask(&mut core, now, 1, 1)).remove(0);
+    let mut out = Out::new();
+    core.tick(now + Duration::from_secs(13), &mut out);
+    assert!(out.iter().any(|a| matches!(a, Action::Replace { lane: 0 })));
+    assert!(matches!(replies(&out)[0].1, Err(Failure::Timeout { .. })));
+    let out = fetched(&mut core, now + Duration::from_secs(20), &job, Ok(1));
+    assert!(out.iter().any(|a| matches!(a, Action::Retire { lane: 0 })));
+    assert!(replies(&out).is_empty());
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_everybody_is_answered_once_and_the_bounds_hold(
+        steps in prop::collection::vec((0_u8..8, 0_u8..12, 0_u64..1_500), 1..200)
+    ) {
+        let mut now = Instant::now();
+        let mut core = Core::new(config());
+        let mut running: Vec<Job<K>> = Vec::new();
+        let mut open: HashMap<u64, Instant> = HashMap::new();
+        let mut id = 0;
+        for (what, key, wait_ms) in steps {
+            now += Duration::from_millis(wait_ms);
+            let mut out = Out::new();
+            if core.next_timeout(now).is_some_and(|at| at <= now) {
+                core.tick(now, &mut out);
+            }
+            match what {
+                0..=2 => {
+                    id += 1;
+                    open.insert(id, now + Duration::from_secs(9));
+                    core.ask(now, AskId(id), &K(key), now + Duration::from_secs(9), id, &mut out);
+                }
+                3 => core.cancel(now, AskId(id.saturating_sub(u64::from(key % 3))), &mut out),
+                4..=6 if !running.is_empty() => {
+                    let job = running.swap_remove(usize::from(key) % running.len());
+                    let result = match what {
+                        4 => Ok(1),
+                        5 => Err(broken()),
+                        _ => Err(Failure::NoData { what: String::new() }),
+                    };
+                    core.fetched(now, &job.key, job.flight, result, &mut out);
+                }
+                _ => core.tick(now, &mut out),
+            }
+            for action in out {
+                match action {
+                    Action::Reply { to, .. } => prop_assert!(open.remove(&to).is_some(), "answered twice"),
+                    Action::Fetch { job, .. } => running.push(job),
+                    _ => {}
+                }
+            }
+            // Two fetchers, and each replaced at most once.
+            prop_assert!(running.len() <= 4);
+            prop_assert!(core.waiters() <= 6 && core.waiters() == open.len());
+        }
+        now += Duration::from_secs(10);
+        let mut out = Out::new();
+        core.tick(now, &mut out);
+        for action in out {
+            if let Action::Reply { to, .. } = action {
+                prop_assert!(open.remove(&to).is_some());
+            }
+        }
+        prop_assert!(open.is_empty(), "{open:?} were never answered");
+    }
+}
