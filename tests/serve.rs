@@ -261,3 +261,44 @@ fn a_taken_port_and_wrong_settings_end_it_with_their_own_codes() {
     assert_eq!(wrong.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("gate.keep_alive"));
 }
+
+#[test]
+fn upstreams_that_accept_and_never_answer_hold_up_neither_the_rest_nor_the_end() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let token = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(token.path(), r#"{"token":{"access_token":"hush"}}"#).unwrap();
+    let mut server = Server::start(&[
+        "--schwab-url",
+        &url,
+        "--trader-url",
+        &url,
+        "--model-url",
+        &url,
+        "--data-dir",
+        "nowhere",
+        "--token-file",
+        token.path().to_str().unwrap(),
+        "--set",
+        "schwab.deadline=1s",
+    ]);
+    let (status, body) = server.get("/api/candles/TOYO");
+    assert_eq!(status, 504, "{body}");
+    assert!(
+        body["detail"]
+            .as_str()
+            .unwrap()
+            .contains("Schwab market data did not answer")
+    );
+    assert_eq!(server.get("/api/vwap/TOYO").1["source"], "timeout");
+    assert_eq!(server.get("/api/streaming/health").1["error"], "timeout");
+    assert_eq!(server.get("/api/health").0, 200);
+    assert_eq!(server.get("/api/streaming/status").1["connected"], false);
+    // A client that asks and waits for a hung answer while the server is told to end.
+    let mut waiting = TcpStream::connect(&server.address).unwrap();
+    write!(waiting, "GET /api/candles/ELPW HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    assert_eq!(server.ask("POST", "/api/shutdown").0, 200);
+    assert_eq!(server.exit_code(), 0);
+    let log = std::fs::read_to_string(server.logs.path().join("backend.log")).unwrap();
+    assert!(!log.contains("hush"), "a token in the log");
+}
