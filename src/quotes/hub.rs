@@ -14,13 +14,36 @@ use crate::market::{Quote, Symbol};
 use super::messages::{Frame, SessionId, Spike, StreamStatus, Wanted};
 use super::outbox::Outbox;
 
+/// Frames of one batch; a burst beyond it is conflated.
+const BATCH_FRAMES_MAX: usize = 4_096;
+
 /// How a frame is made of its text.
 pub type Encode = fn(&str) -> Frame;
 
 struct Session {
     wanted: Wanted,
+    /// What a ready session gets at the next flush, every quote of it.
+    batch: Vec<Frame>,
+    /// What waits, conflated, while a batch is on its way.
     outbox: Outbox<Frame>,
     ready: bool,
+}
+
+impl Session {
+    /// Whether what comes now goes into the next batch as it is.
+    fn takes(&self) -> bool {
+        self.ready && self.batch.len() < BATCH_FRAMES_MAX
+    }
+
+    /// A symbol's frame: into the batch of a session that keeps up, else conflated. True if it replaced
+    /// one that nobody will see.
+    fn give(&mut self, symbol: &Symbol, frame: Frame) -> bool {
+        if self.takes() {
+            self.batch.push(frame);
+            return false;
+        }
+        self.outbox.push(symbol, frame)
+    }
 }
 
 /// The hub's state.
@@ -72,7 +95,11 @@ impl Hub {
         self.connected = connected;
         let frame = self.status_frame();
         for (id, session) in &mut self.sessions {
-            session.outbox.replace_control(frame.clone());
+            if session.takes() {
+                session.batch.push(frame.clone());
+            } else {
+                session.outbox.replace_control(frame.clone());
+            }
             if session.ready {
                 self.due.insert(*id);
             }
@@ -91,7 +118,7 @@ impl Hub {
             let Some(session) = self.sessions.get_mut(id) else {
                 continue;
             };
-            let replaced = session.outbox.push(&quote.symbol, frame.clone());
+            let replaced = session.give(&quote.symbol, frame.clone());
             self.conflated += u64::from(replaced);
             if session.ready {
                 self.due.insert(*id);
@@ -111,11 +138,10 @@ impl Hub {
     /// A session begins.
     pub fn join(&mut self, id: SessionId) {
         self.changed = true;
-        let mut outbox = Outbox::default();
-        outbox.push_control(self.status_frame());
         let session = Session {
             wanted: Wanted::default(),
-            outbox,
+            batch: vec![self.status_frame()],
+            outbox: Outbox::default(),
             ready: true,
         };
         self.sessions.insert(id, session);
@@ -131,7 +157,7 @@ impl Hub {
         for symbol in symbols.difference(&before) {
             self.followers.entry(symbol.clone()).or_default().insert(id);
             if let Some(last) = self.last.get(symbol) {
-                session.outbox.push(symbol, last.clone());
+                session.give(symbol, last.clone());
                 if session.ready {
                     self.due.insert(id);
                 }
@@ -148,7 +174,8 @@ impl Hub {
     pub fn ready(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.ready = true;
-            if !session.outbox.is_empty() {
+            session.batch = session.outbox.drain();
+            if !session.batch.is_empty() {
                 self.due.insert(id);
             }
         }
@@ -174,7 +201,7 @@ impl Hub {
             if let Some(session) = self.sessions.get_mut(&id)
                 && session.ready
             {
-                let frames = session.outbox.drain();
+                let frames = std::mem::take(&mut session.batch);
                 if !frames.is_empty() {
                     session.ready = false;
                     batches.push((id, frames));
@@ -325,6 +352,23 @@ mod tests {
                 r#"{"type":"quote","symbol":"Y","n":4}"#
             ]
         );
+    }
+
+    #[test]
+    fn a_client_that_keeps_up_gets_every_quote() {
+        let mut hub = Hub::new(plain, 30_000);
+        hub.join(SessionId(1));
+        hub.want(SessionId(1), wanted(&["X"]));
+        hub.batches();
+        hub.ready(SessionId(1));
+        for n in 0..3 {
+            hub.quote(&quote("X", n));
+        }
+        let want: Vec<String> = (0..3)
+            .map(|n| format!(r#"{{"type":"quote","symbol":"X","n":{n}}}"#))
+            .collect();
+        assert_eq!(of(&mut hub, 1), want);
+        assert_eq!(hub.conflated, 0);
     }
 
     #[test]

@@ -271,8 +271,8 @@ impl Reader<'_> {
                 for quote in self.merge.update(payload) {
                     let symbol = quote.symbol.clone();
                     self.pending.push(&symbol, ToHub::Quote(quote));
+                    self.hand_over();
                 }
-                self.hand_over();
             }
             "volume_spike" => {
                 let Value::Object(fields) = payload else {

@@ -16,7 +16,7 @@ const ATTACHMENTS_MAX: usize = 64;
 /// Bounds of what a server may ask for between its pings.
 const INTERVAL_MAX_MS: u64 = 300_000;
 
-/// Before the server has said how often it pings.
+/// From the open WebSocket to the joined namespace.
 const OPEN_DEADLINE: Duration = Duration::from_secs(10);
 
 #[derive(Deserialize)]
@@ -56,6 +56,7 @@ pub struct Output {
 #[derive(Debug)]
 pub struct Session {
     connected: bool,
+    began: Instant,
     silence_max: Duration,
     heard: Instant,
     /// A binary event that waits for this many attachments.
@@ -69,6 +70,7 @@ impl Session {
     pub fn new(now: Instant) -> Self {
         Self {
             connected: false,
+            began: now,
             silence_max: OPEN_DEADLINE,
             heard: now,
             waiting: None,
@@ -76,10 +78,16 @@ impl Session {
         }
     }
 
-    /// When the server is taken to be dead unless it is heard before.
+    /// When the server is taken to be dead unless it is heard before. Until the namespace is joined,
+    /// pings do not count: a server that only pings is of no use.
     #[must_use]
     pub fn dead_at(&self) -> Instant {
-        self.heard + self.silence_max
+        let silent = self.heard + self.silence_max;
+        if self.connected {
+            silent
+        } else {
+            silent.min(self.began + OPEN_DEADLINE)
+        }
     }
 
     /// Messages that were not understood.
@@ -96,7 +104,14 @@ impl Session {
             '0' => self.opened(rest),
             '1' => Output::ended("the server closed the session"),
             '2' if rest.is_empty() => Output::send("3"),
-            '4' => self.packet(rest),
+            '4' => {
+                // Attachments follow their event at once: what is still waited for was lost, and must
+                // not come out later as if it were new.
+                if self.waiting.take().is_some() {
+                    self.ignored += 1;
+                }
+                self.packet(rest)
+            }
             '6' => Output::default(),
             _ => self.ignore(),
         }
@@ -298,6 +313,28 @@ mod tests {
         );
         assert_eq!(s.binary(now), Output::default());
         assert_eq!(s.ignored(), 1);
+    }
+
+    #[test]
+    fn a_server_that_only_pings_and_never_lets_us_join_is_given_up() {
+        let start = Instant::now();
+        let mut s = Session::new(start);
+        s.text(
+            start,
+            r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000}"#,
+        );
+        let later = start + Duration::from_secs(9);
+        s.text(later, "2");
+        assert_eq!(s.dead_at(), start + OPEN_DEADLINE);
+    }
+
+    #[test]
+    fn a_lost_attachment_does_not_let_an_older_event_out_later() {
+        let now = Instant::now();
+        let mut s = connected(now);
+        s.text(now, r#"451-["old",{"_placeholder":true,"num":0}]"#);
+        assert_eq!(emitted(&s.text(now, r#"42["new"]"#)).0, "new");
+        assert_eq!(s.binary(now), Output::default());
     }
 
     #[test]
