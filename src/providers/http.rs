@@ -4,11 +4,12 @@
 //! or 5xx is an answer here, not an error. No redirects are followed (a token is sent) and no proxy of
 //! the environment is used.
 
+use std::cell::Cell;
 use std::error::Error as _;
 use std::io;
 use std::time::{Duration, Instant};
 
-use ureq::unversioned::transport::DefaultConnector;
+use ureq::unversioned::transport::{Connector, RustlsConnector, TcpConnector};
 use ureq::{Agent, Body, Error};
 
 use crate::desk::Failure;
@@ -18,16 +19,20 @@ use super::resolve::Names;
 /// The longest answer taken, in bytes, after decompression.
 pub const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
+/// However long an upstream asks to be left alone, it is asked again after this: a header must not
+/// silence us for a year.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+
 /// What an upstream answered.
 #[derive(Clone, Debug)]
 pub struct Response {
     /// HTTP status.
     pub status: u16,
-    /// How long the upstream asks to be left alone.
+    /// How long the upstream asks to be left alone, at most [`RETRY_AFTER_MAX`].
     pub retry_after: Option<Duration>,
     /// Schwab's number of this exchange, for its support.
     pub correlation: Option<String>,
-    /// Decompressed.
+    /// Decompressed. Of an error status it may be empty although there was one.
     pub body: Vec<u8>,
 }
 
@@ -37,6 +42,16 @@ pub struct Upstream {
     name: &'static str,
     base: String,
     agent: Agent,
+    /// Whether the call before may have left a connection in the pool: only then can a dead one be
+    /// stale, and the call be worth repeating.
+    warm: Cell<bool>,
+}
+
+/// Why a call gave no answer.
+struct Fault {
+    error: Error,
+    /// Whether the answer's head had come.
+    in_body: bool,
 }
 
 impl Upstream {
@@ -46,14 +61,17 @@ impl Upstream {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
+            .max_redirects_will_error(false)
             .proxy(None)
             .user_agent(concat!("tapewarden/", env!("CARGO_PKG_VERSION")))
-            .max_idle_connections(2)
+            .max_idle_connections(1)
             .build();
+        let connector = ().chain(TcpConnector::default()).chain(RustlsConnector::default());
         Self {
             name,
             base: base.trim_end_matches('/').to_owned(),
-            agent: Agent::with_parts(config, DefaultConnector::new(), Names::default()),
+            agent: Agent::with_parts(config, connector, Names::default()),
+            warm: Cell::new(false),
         }
     }
 
@@ -75,14 +93,16 @@ impl Upstream {
         deadline: Instant,
     ) -> Result<Response, Failure> {
         let started = Instant::now();
-        match self.get_once(path, headers, deadline) {
-            Err(e) if is_stale_connection(&e) => self.get_once(path, headers, deadline),
-            first => first,
+        let was_warm = self.warm.get();
+        let mut answer = self.get_once(path, headers, deadline);
+        if was_warm && answer.as_ref().is_err_and(Fault::is_stale_connection) {
+            answer = self.get_once(path, headers, deadline);
         }
-        .map_err(|e| self.failure(&e, started))
+        self.settled(answer, started)
     }
 
-    /// `POST base + path` with a JSON body. Never repeated.
+    /// `POST base + path` with a JSON body. Never repeated, and so never sent on a connection that the
+    /// server may have closed meanwhile.
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -93,15 +113,16 @@ impl Upstream {
         deadline: Instant,
     ) -> Result<Response, Failure> {
         let started = Instant::now();
-        self.agent
+        let called = self
+            .agent
             .post(format!("{}{path}", self.base))
             .config()
             .timeout_global(Some(left(deadline)))
+            .max_idle_age(Duration::ZERO)
             .build()
             .header("Content-Type", "application/json")
-            .send(json)
-            .and_then(taken)
-            .map_err(|e| self.failure(&e, started))
+            .send(json);
+        self.settled(taken(called), started)
     }
 
     fn get_once(
@@ -109,7 +130,7 @@ impl Upstream {
         path: &str,
         headers: &[(&str, &str)],
         deadline: Instant,
-    ) -> Result<Response, Error> {
+    ) -> Result<Response, Fault> {
         let mut request = self
             .agent
             .get(format!("{}{path}", self.base))
@@ -120,10 +141,19 @@ impl Upstream {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        request.call().and_then(taken)
+        taken(request.call())
     }
 
-    fn failure(&self, error: &Error, started: Instant) -> Failure {
+    fn settled(
+        &self,
+        answer: Result<Response, Fault>,
+        started: Instant,
+    ) -> Result<Response, Failure> {
+        self.warm.set(answer.is_ok());
+        answer.map_err(|fault| self.failure(&fault, started))
+    }
+
+    fn failure(&self, fault: &Fault, started: Instant) -> Failure {
         let upstream = self.name;
         let timeout = || Failure::Timeout {
             upstream,
@@ -131,47 +161,80 @@ impl Upstream {
         };
         let malformed = |why: String| Failure::Malformed { upstream, why };
         let unreachable = |why: String| Failure::Unreachable { upstream, why };
-        match error {
+        let base = without_user(&self.base);
+        let tls = |why: String| unreachable(format!("TLS with {base} failed: {why}"));
+        match &fault.error {
             Error::Timeout(_) => timeout(),
             Error::Io(e) => match e.kind() {
                 io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => timeout(),
                 io::ErrorKind::ConnectionRefused => {
-                    unreachable(format!("nothing listens at {}", without_user(&self.base)))
+                    unreachable(format!("connection refused: nothing listens at {base}"))
                 }
-                io::ErrorKind::UnexpectedEof
-                | io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe => {
-                    unreachable("it closed the connection before its answer was complete".into())
-                }
-                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
-                    malformed(format!("its answer cannot be decoded: {}", words(e)))
-                }
-                _ => unreachable(words(e)),
+                _ if fault.is_broken_connection() => unreachable(
+                    if fault.in_body {
+                        "it closed the connection in the middle of its answer"
+                    } else {
+                        "it closed the connection before it answered"
+                    }
+                    .to_owned(),
+                ),
+                // Of all that ureq does on a socket only TLS finds data invalid.
+                io::ErrorKind::InvalidData => tls(words(e)),
+                _ => unreachable(format!("{base}: {}", words(e))),
             },
+            Error::Rustls(e) => tls(e.to_string()),
+            Error::Tls(e) => tls((*e).to_owned()),
             Error::HostNotFound => unreachable(format!(
-                "the name in {} is not found",
-                without_user(&self.base)
+                "the name in {base} has no address; check it in the settings"
             )),
             Error::Protocol(e) => malformed(format!("its answer is not HTTP: {e}")),
+            Error::LargeResponseHeader(..) => {
+                malformed("the head of its answer is too long".into())
+            }
             Error::BodyExceedsLimit(limit) => {
                 malformed(format!("its answer is longer than {limit} bytes"))
             }
-            Error::Decompress(what, e) => malformed(format!("broken {what} compression: {e}")),
+            Error::Decompress(what, e) => {
+                malformed(format!("its {what} answer cannot be decompressed: {e}"))
+            }
             other => unreachable(other.to_string()),
         }
     }
 }
 
-/// The time left, never 0, which ureq takes for none.
-fn left(deadline: Instant) -> Duration {
-    deadline
-        .saturating_duration_since(Instant::now())
-        .max(Duration::from_millis(1))
+impl Fault {
+    /// A connection that the server closed while it lay in the pool fails before the answer.
+    fn is_stale_connection(&self) -> bool {
+        !self.in_body && self.is_broken_connection()
+    }
+
+    fn is_broken_connection(&self) -> bool {
+        matches!(&self.error, Error::Io(e) if matches!(
+            e.kind(),
+            io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::NotConnected
+        ))
+    }
 }
 
-fn taken(response: ureq::http::Response<Body>) -> Result<Response, Error> {
-    let (head, mut body) = response.into_parts();
+/// The time left; with none ureq gives up before it connects.
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+/// Reads the whole answer. The body of an error status is only its explanation: a broken one must not
+/// hide the status.
+fn taken(called: Result<ureq::http::Response<Body>, Error>) -> Result<Response, Fault> {
+    let fault = |in_body| move |error| Fault { error, in_body };
+    let (head, mut body) = called.map_err(fault(false))?.into_parts();
+    let read = body.with_config().limit(BODY_BYTES_MAX).read_to_vec();
+    let body = match read {
+        Err(_) if head.status.as_u16() >= 400 => Vec::new(),
+        read => read.map_err(fault(true))?,
+    };
     let header = |name: &str| {
         head.headers
             .get(name)
@@ -182,30 +245,20 @@ fn taken(response: ureq::http::Response<Body>) -> Result<Response, Error> {
         status: head.status.as_u16(),
         retry_after: header("Retry-After").and_then(|v| retry_after(v, crate::clock::system_ms())),
         correlation: header("Schwab-Client-CorrelId").map(|v| v.chars().take(64).collect()),
-        body: body.with_config().limit(BODY_BYTES_MAX).read_to_vec()?,
+        body,
     })
 }
 
 /// `Retry-After`: seconds, or an HTTP date (RFC 9110, section 10.2.3).
 fn retry_after(value: &str, now_ms: i64) -> Option<Duration> {
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(value).ok()?;
-    let wait_ms = date.timestamp().as_millisecond() - now_ms;
-    Some(Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)))
-}
-
-/// A connection that the server closed while it lay in the pool fails at the first byte.
-fn is_stale_connection(error: &Error) -> bool {
-    let Error::Io(e) = error else { return false };
-    matches!(
-        e.kind(),
-        io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::UnexpectedEof
-    )
+    let asked = if let Ok(seconds) = value.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let date = jiff::fmt::rfc2822::parse(value).ok()?;
+        let wait_ms = date.timestamp().as_millisecond().saturating_sub(now_ms);
+        Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))
+    };
+    Some(asked.min(RETRY_AFTER_MAX))
 }
 
 /// An error and what is behind it.
@@ -246,26 +299,4 @@ pub fn escaped(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        assert_eq!(retry_after("7", 0), Some(Duration::from_secs(7)));
-        let at = "Thu, 01 Jan 1970 00:01:00 GMT";
-        assert_eq!(retry_after(at, 0), Some(Duration::from_secs(60)));
-        assert_eq!(retry_after(at, 90_000), Some(Duration::ZERO));
-        assert_eq!(retry_after("soon", 0), None);
-    }
-
-    #[test]
-    fn a_symbol_is_one_segment_whatever_is_in_it() {
-        assert_eq!(escaped("BRK/B"), "BRK%2FB");
-        assert_eq!(escaped("$SPX"), "%24SPX");
-    }
-
-    #[test]
-    fn errors_do_not_repeat_a_password() {
-        assert_eq!(without_user("http://u:p@h:1/x"), "http://h:1/x");
-    }
-}
+mod tests;

@@ -5,3 +5,6 @@ pub mod resolve;
 pub mod schwab;
 pub mod sim;
 pub mod trader;
+
+#[cfg(test)]
+mod fake_tests;

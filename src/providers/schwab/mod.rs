@@ -4,5 +4,8 @@ mod parse;
 mod rest;
 mod token;
 
+#[cfg(test)]
+mod tests;
+
 pub use rest::{SCHWAB, Schwab, SchwabConfig};
 pub use token::{Token, TokenError, TokenFile};

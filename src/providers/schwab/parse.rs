@@ -1,27 +1,48 @@
 //! What Schwab's answers mean. Pure.
 
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 
 use crate::market::{Candle, Symbol};
 
-/// Prices above this are no prices.
+/// Prices beyond this, above or below zero, are no prices. (Indexes such as $TICK do go below zero.)
 const PRICE_MAX: f64 = 1e12;
+
+/// The end of the year 9999, in milliseconds since the Unix epoch.
+const MOMENT_MAX_MS: f64 = 253_402_300_799_999.0;
 
 #[derive(Deserialize)]
 struct History {
+    candles: Option<Vec<Item>>,
     #[serde(default)]
-    candles: Vec<Option<RawCandle>>,
+    empty: bool,
+}
+
+/// A candle, or something else in its place, which is left out.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Item {
+    Candle(RawCandle),
+    Other(IgnoredAny),
 }
 
 #[derive(Deserialize)]
 struct RawCandle {
-    open: Option<f64>,
-    high: Option<f64>,
-    low: Option<f64>,
-    close: Option<f64>,
-    volume: Option<f64>,
-    datetime: Option<i64>,
+    open: Field,
+    high: Field,
+    low: Field,
+    close: Field,
+    volume: Option<Field>,
+    datetime: Field,
+}
+
+/// A number, or something else in its place: `null`, `"NaN"`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Field {
+    Number(f64),
+    Other(IgnoredAny),
 }
 
 /// The candles of a price history, sorted, without placeholders, broken ones and duplicates (the last
@@ -30,17 +51,18 @@ struct RawCandle {
 /// # Errors
 /// What is wrong with the answer.
 pub fn candles(body: &[u8], from_ms: i64) -> Result<Vec<Candle>, String> {
-    let value: Value = json(body)?;
-    if !value.get("candles").is_some_and(Value::is_array) {
-        return Err(format!("no candles in it: {}", detail(body)));
-    }
-    let history: History =
-        serde_json::from_value(value).map_err(|e| format!("its candles are not candles: {e}"))?;
-    let mut candles: Vec<Candle> = history
-        .candles
+    let history: History = json(body)?;
+    let items = match history.candles {
+        Some(items) => items,
+        None if history.empty => Vec::new(),
+        None => return Err(format!("there are no candles in it{}", detail(body))),
+    };
+    let mut candles: Vec<Candle> = items
         .into_iter()
-        .flatten()
-        .filter_map(|raw| raw.sound())
+        .filter_map(|item| match item {
+            Item::Candle(raw) => raw.sound(),
+            Item::Other(_) => None,
+        })
         .filter(|c| c.at_ms >= from_ms && !c.is_placeholder())
         .collect();
     candles.sort_by_key(|c| c.at_ms);
@@ -52,31 +74,44 @@ pub fn candles(body: &[u8], from_ms: i64) -> Result<Vec<Candle>, String> {
 
 impl RawCandle {
     fn sound(&self) -> Option<Candle> {
-        let price = |p: Option<f64>| p.filter(|p| (0.0..PRICE_MAX).contains(p));
-        let volume = self.volume.unwrap_or(0.0).clamp(0.0, PRICE_MAX);
+        let price = |field: &Field| field.number().filter(|p| p.abs() < PRICE_MAX);
+        let moment = self.datetime.number()?;
+        if !(0.0..MOMENT_MAX_MS).contains(&moment) {
+            return None;
+        }
+        let volume = self.volume.as_ref().and_then(Field::number).unwrap_or(0.0);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "both are within bounds"
+        )]
         Some(Candle {
-            at_ms: self.datetime?,
-            open: price(self.open)?,
-            high: price(self.high)?,
-            low: price(self.low)?,
-            close: price(self.close)?,
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "clamped above"
-            )]
-            volume: volume as u64,
+            at_ms: moment as i64,
+            open: price(&self.open)?,
+            high: price(&self.high)?,
+            low: price(&self.low)?,
+            close: price(&self.close)?,
+            volume: volume.clamp(0.0, PRICE_MAX) as u64,
         })
     }
 }
 
+impl Field {
+    fn number(&self) -> Option<f64> {
+        match self {
+            Self::Number(n) => Some(*n),
+            Self::Other(_) => None,
+        }
+    }
+}
+
 /// The `quote` object of a symbol; `None` when Schwab does not know the symbol, which it says inside
-/// a 200 (`errors.invalidSymbols`).
+/// a 200 (`errors.invalidSymbols`, or an entry with `QuoteError` in place of `quote`).
 ///
 /// # Errors
 /// What is wrong with the answer.
 pub fn quote(body: &[u8], symbol: &Symbol) -> Result<Option<Map<String, Value>>, String> {
-    let value = json(body)?;
+    let value: Value = json(body)?;
     let Some(all) = value.as_object() else {
         return Err("it is not an object by symbol".into());
     };
@@ -87,18 +122,17 @@ pub fn quote(body: &[u8], symbol: &Symbol) -> Result<Option<Map<String, Value>>,
     match entry.and_then(|e| e.get("quote")) {
         Some(Value::Object(quote)) if !quote.is_empty() => Ok(Some(quote.clone())),
         Some(Value::Object(_)) => Ok(None),
+        Some(Value::Null) | None => Ok(None),
         Some(_) => Err("its quote is not an object".into()),
-        None if entry.is_some() => Err(format!("no quote in it: {}", detail(body))),
-        None => Ok(None),
     }
 }
 
-fn json(body: &[u8]) -> Result<Value, String> {
+fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|e| {
         if looks_like_html(body) {
             format!("an HTML page instead of JSON{}", detail(body))
         } else {
-            format!("it is not JSON ({e})")
+            format!("it is not the JSON expected ({e})")
         }
     })
 }
@@ -222,7 +256,7 @@ mod tests {
             let body = serde_json::json!({ "candles": list }).to_string();
             let got = candles(body.as_bytes(), i64::MIN).unwrap();
             prop_assert!(got.windows(2).all(|w| w[0].at_ms < w[1].at_ms));
-            prop_assert!(got.iter().all(|c| c.open > 0.0 && c.open < PRICE_MAX));
+            prop_assert!(got.iter().all(|c| c.open.abs() < PRICE_MAX && !c.is_placeholder() && c.at_ms >= 0));
         }
     }
 }

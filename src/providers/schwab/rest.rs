@@ -16,7 +16,8 @@ use super::token::TokenFile;
 /// As errors name it.
 pub const SCHWAB: &str = "Schwab market data";
 
-/// Minutes are asked for up to this much after now, so that a clock somewhat behind loses none.
+/// Candles are asked for up to this much after now, so that a clock somewhat behind loses none. Without
+/// an end Schwab's series would end at the close of the day before.
 const END_SLACK_MS: i64 = 60_000;
 
 /// How daily candles are asked for: a year of them.
@@ -71,14 +72,14 @@ impl Schwab {
         };
         let range = match timeframe.minutes() {
             Some(minutes) => format!(
-                "periodType=day&frequencyType=minute&frequency={minutes}&startDate={from_ms}&endDate={}",
-                now_ms + END_SLACK_MS
+                "periodType=day&frequencyType=minute&frequency={minutes}&startDate={from_ms}"
             ),
             None => DAILY.to_owned(),
         };
         let path = format!(
-            "/pricehistory?symbol={}&{range}&needExtendedHoursData=true",
-            escaped(symbol.as_str())
+            "/pricehistory?symbol={}&{range}&endDate={}&needExtendedHoursData=true",
+            escaped(symbol.as_str()),
+            now_ms + END_SLACK_MS
         );
         let what = format!("candles {symbol} {timeframe}");
         let response = self.call(&path, &what, deadline)?;
