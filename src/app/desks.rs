@@ -12,6 +12,7 @@ use crate::config::Settings;
 use crate::desk::{
     Backoff, BreakerConfig, CacheConfig, DeskThreads, Job, LaneConfig, ToDesk, start_desk,
 };
+use crate::http::desk_names;
 use crate::model::{self, MODEL, ModelConfig, ModelKey, Verdict};
 use crate::providers::schwab::{SCHWAB, SchwabConfig};
 use crate::supervise::{Supervisor, Tx};
@@ -66,7 +67,7 @@ pub fn start_market(
         seed: system_ms().unsigned_abs(),
     };
     let threads = DeskThreads {
-        name: "candle-desk",
+        name: desk_names::MARKET,
         fetcher_prefixes: vec!["candle-fetch", "quote-fetch"],
         tag: "CANDLES",
         desk_class: classes.desk,
@@ -126,7 +127,7 @@ pub fn start_trader(
         seed: 0,
     };
     let threads = DeskThreads {
-        name: "trader-desk",
+        name: desk_names::TRADER,
         fetcher_prefixes: vec!["watchlist-get", "vwap-get", "feed-get", "lists-get"],
         tag: "TRADER",
         desk_class: classes.desk,
@@ -177,7 +178,7 @@ pub fn start_model(
         seed: 0,
     };
     let threads = DeskThreads {
-        name: "model-desk",
+        name: desk_names::MODEL,
         fetcher_prefixes: vec!["model-fetch", "model-status"],
         tag: "MODEL",
         desk_class: classes.desk,

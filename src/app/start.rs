@@ -17,7 +17,9 @@ use crate::config::values::{Market, SimTime};
 use crate::desk::Backoff;
 use crate::files::start_file_reader;
 use crate::gate::{BindError, GateConfig, LaneSpec, LinkAddress, bind, start_gate};
-use crate::http::{Cors, Desks, HttpConfig, LANES, Lane, boards, start_workers, unblock_workers};
+use crate::http::{
+    Cors, Desks, HttpConfig, LANES, Lane, boards, desk_names, start_workers, unblock_workers,
+};
 use crate::log::{LogConfig, LogError, LogHandle};
 use crate::market::Session;
 use crate::model::BUILT_IN;
@@ -177,9 +179,21 @@ pub fn start(
 
     let (sources, clock) = sources(settings, supervisor, &classes)?;
 
-    let (market_tx, market) = supervisor.channel("http -> candle-desk", DESK_INBOX, Full::Shed);
-    let (trader_tx, trader) = supervisor.channel("http -> trader-desk", DESK_INBOX, Full::Shed);
-    let (model_tx, model) = supervisor.channel("http -> model-desk", DESK_INBOX, Full::Shed);
+    let (market_tx, market) = supervisor.channel(
+        format!("http -> {}", desk_names::MARKET),
+        DESK_INBOX,
+        Full::Shed,
+    );
+    let (trader_tx, trader) = supervisor.channel(
+        format!("http -> {}", desk_names::TRADER),
+        DESK_INBOX,
+        Full::Shed,
+    );
+    let (model_tx, model) = supervisor.channel(
+        format!("http -> {}", desk_names::MODEL),
+        DESK_INBOX,
+        Full::Shed,
+    );
     desks::start_market(
         supervisor, settings, &classes, &sources, clock, &market_tx, market,
     )

@@ -1,6 +1,6 @@
 //! One key of a desk's cache: its value, its flight, and who waits for it. Pure.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::backoff::Jitter;
 use super::limits::LaneConfig;
@@ -107,8 +107,4 @@ pub(super) fn retry_at(
     let wait = failure.retry_after().unwrap_or(backoff);
     let at = now + wait;
     (at < flight.deadline).then_some(at)
-}
-
-pub(super) fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -3,8 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use crate::clock::millis;
+
 use super::cache::{Action, Cache, LOST_GRACE};
-use super::entry::{Stage, ms};
+use super::entry::Stage;
 use super::{Failure, Key};
 
 impl<K: Key, V: Clone, R> Cache<K, V, R> {
@@ -15,7 +17,7 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
         };
         let timeout = Failure::Timeout {
             upstream: self.config.upstream,
-            after_ms: ms(self.lanes[lane].config.deadline),
+            after_ms: millis(self.lanes[lane].config.deadline),
         };
         match flight.stage {
             Stage::Retry { at } if at <= now => {
@@ -48,7 +50,7 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
             self.waiters -= 1;
             let timeout = Failure::Timeout {
                 upstream: self.config.upstream,
-                after_ms: ms(now.saturating_duration_since(waiter.asked)),
+                after_ms: millis(now.saturating_duration_since(waiter.asked)),
             };
             let reply = entry.instead(&timeout, now);
             out.push(Action::Reply {

@@ -4,6 +4,7 @@
 
 mod history;
 mod read;
+pub mod regular;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,14 +1,14 @@
 //! Reading the trader's files, whatever happens to them meanwhile. Used by the `file-reader` thread.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use serde_json::value::RawValue;
 
 use super::history::Lines;
+use super::regular::{self, Stamp};
 
 /// A longer file is not read.
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -41,47 +41,15 @@ pub struct Runners {
     pub json: Arc<[u8]>,
 }
 
-/// What identifies one state of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    length: u64,
-    modified: Option<SystemTime>,
-}
-
-fn stamp(meta: &Metadata) -> Stamp {
-    #[cfg(unix)]
-    let inode = std::os::unix::fs::MetadataExt::ino(meta);
-    #[cfg(not(unix))]
-    let inode = 0;
-    Stamp {
-        inode,
-        length: meta.len(),
-        modified: meta.modified().ok(),
-    }
-}
-
-/// Opens a regular file; a FIFO or a device in its place would block its reader for ever.
-fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use rustix::fs::OFlags;
-        use std::os::unix::fs::OpenOptionsExt;
-        options.custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-    }
-    let file = options.open(path)?;
-    let meta = file.metadata()?;
-    if !meta.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    if meta.len() > FILE_BYTES_MAX {
+/// Opens a file of the trader's, if it is not too long.
+fn open(path: &Path) -> io::Result<(File, Stamp)> {
+    let (file, stamp) = regular::open(path)?;
+    if stamp.length > FILE_BYTES_MAX {
         return Err(io::Error::other(format!(
             "it is longer than {FILE_BYTES_MAX} bytes"
         )));
     }
-    Ok((file, meta))
+    Ok((file, stamp))
 }
 
 /// Follows `runners.json`.
@@ -118,11 +86,10 @@ impl RunnersFile {
     }
 
     fn read(&mut self) -> Result<(), String> {
-        let (mut file, meta) = open_regular(&self.path).map_err(|e| {
+        let (mut file, now) = open(&self.path).map_err(|e| {
             self.seen = None;
             format!("reading {} failed: {e}", self.path.display())
         })?;
-        let now = stamp(&meta);
         if self.seen == Some(now) {
             return self.error.clone().map_or(Ok(()), Err);
         }
@@ -201,8 +168,7 @@ impl HistoryFile {
     }
 
     fn read(&mut self) -> io::Result<bool> {
-        let (mut file, meta) = open_regular(&self.path)?;
-        let now = stamp(&meta);
+        let (mut file, now) = open(&self.path)?;
         if self.seen == Some(now) {
             return Ok(false);
         }
@@ -253,6 +219,7 @@ pub fn is_folder(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::OpenOptions;
     use std::io::Write;
 
     fn text(history: &History) -> String {

@@ -15,7 +15,7 @@ mod worker;
 
 pub use answer::Answer;
 pub use boards::{BoardPublishers, Boards, boards};
-pub use context::{Command, Desks, HttpConfig, LANES, Lane};
+pub use context::{Command, Desks, HttpConfig, LANES, Lane, desk_names};
 pub use cors::Cors;
 pub use router::{Route, RouteError, lane_of, route};
 pub use worker::{start_workers, unblock_workers};

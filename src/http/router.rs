@@ -1,5 +1,6 @@
 //! Which route a request means. Pure.
 
+use crate::gate::LANE_PING_PATH;
 use crate::market::{BadSymbol, Symbol, Timeframe, UnknownTimeframe};
 
 use super::context::Lane;
@@ -99,7 +100,8 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError>
     let segments = segments(path).ok_or(RouteError::Escape)?;
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     let allow = match segments.as_slice() {
-        ["metrics" | "__lane"] => GET,
+        ["metrics"] => GET,
+        _ if path == LANE_PING_PATH => GET,
         ["api", "validate", "status"] => GET,
         ["api", "validate", _] | ["api", "shutdown"] => POST,
         [
@@ -128,7 +130,7 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError>
     }
     Ok(match segments.as_slice() {
         ["metrics"] => Route::Metrics,
-        ["__lane"] => Route::LanePing,
+        _ if path == LANE_PING_PATH => Route::LanePing,
         ["api", "health"] => Route::Health,
         ["api", "threads"] => Route::Threads,
         ["api", "candles", symbol] => {

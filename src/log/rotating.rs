@@ -9,6 +9,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::files::regular::{checked, inode, never_blocking};
+
 /// How often it is looked whether the file is still what stands at its path.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -70,18 +72,10 @@ impl RotatingFile {
         let mut options = OpenOptions::new();
         options.append(true).create(true);
         #[cfg(unix)]
-        {
-            use rustix::fs::OFlags;
-            use std::os::unix::fs::OpenOptionsExt;
-            options
-                .mode(0o644)
-                .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-        }
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
+        never_blocking(&mut options);
         let file = options.open(&self.path)?;
-        let meta = file.metadata()?;
-        if !meta.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
-        }
+        let meta = checked(&file)?;
         self.open = Some(Open {
             inode: inode(&meta),
             bytes: meta.len(),
@@ -133,18 +127,6 @@ impl RotatingFile {
         let mut name = self.path.clone().into_os_string();
         name.push(format!(".{n}"));
         name.into()
-    }
-}
-
-fn inode(meta: &fs::Metadata) -> u64 {
-    #[cfg(unix)]
-    {
-        std::os::unix::fs::MetadataExt::ino(meta)
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = meta;
-        0
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use ureq::unversioned::transport::{Connector, RustlsConnector, TcpConnector};
 use ureq::{Agent, Body, Error};
 
+use crate::clock::millis;
 use crate::desk::Failure;
 
 use super::resolve::Names;
@@ -157,7 +158,7 @@ impl Upstream {
         let upstream = self.name;
         let timeout = || Failure::Timeout {
             upstream,
-            after_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            after_ms: millis(started.elapsed()),
         };
         let malformed = |why: String| Failure::Malformed { upstream, why };
         let unreachable = |why: String| Failure::Unreachable { upstream, why };

@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use crate::clock::millis;
+
 use super::snapshot::{Snapshot, ThreadState};
 
 /// For `/api/threads`: `{"threads":[…],"channels":[…],"ailments":[…],"stalls_total","age_ms"}`.
@@ -12,7 +14,7 @@ use super::snapshot::{Snapshot, ThreadState};
 pub fn to_json(snapshot: &Snapshot, now: Instant) -> String {
     let age = now.saturating_duration_since(snapshot.at);
     json!({
-        "age_ms": u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+        "age_ms": millis(age),
         "stalls_total": snapshot.stalls_total,
         "ailments": snapshot.ailments,
         "threads": snapshot.threads,

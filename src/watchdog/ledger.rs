@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use crate::clock::millis;
 use crate::supervise::{Beat, Class, Doing, OnStall, ThreadId};
 
 use super::snapshot::{ThreadState, ThreadView};
@@ -246,8 +247,8 @@ impl Ledger {
                     (None, _) => ThreadState::Busy,
                 },
                 activity: t.doing().into_owned(),
-                beat_age_ms: ms(t.silent(now)),
-                overdue_ms: t.stalled.and(t.overdue(now)).map(ms),
+                beat_age_ms: millis(t.silent(now)),
+                overdue_ms: t.stalled.and(t.overdue(now)).map(millis),
                 restarts: t.restarts,
             })
             .chain(self.dead.iter().map(|name| ThreadView {
@@ -306,10 +307,6 @@ impl Ledger {
             .count();
         (self.threads.len(), stalled)
     }
-}
-
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

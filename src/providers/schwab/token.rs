@@ -4,13 +4,15 @@
 //! `{"access_token_issued","token_dictionary":{"access_token","expires_in",…}}`.
 
 use std::fmt;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::Value;
 use thiserror::Error;
+
+use crate::files::regular::{self, Stamp};
 
 /// A longer file is no token file.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -66,14 +68,6 @@ pub struct TokenFile {
     token: Option<Token>,
 }
 
-/// What changes when a file is written or replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    modified: Option<SystemTime>,
-    length: u64,
-    inode: u64,
-}
-
 impl TokenFile {
     /// Nothing is read yet.
     #[must_use]
@@ -91,8 +85,8 @@ impl TokenFile {
     /// # Errors
     /// When there never was one.
     pub fn token(&mut self) -> Result<Token, TokenError> {
-        let stamp = match stamp(&self.path) {
-            Ok(stamp) => stamp,
+        let (file, stamp) = match regular::open(&self.path) {
+            Ok(opened) => opened,
             Err(source) => return self.last().ok_or_else(|| self.unreadable(source)),
         };
         if self.seen == Some(stamp)
@@ -100,7 +94,7 @@ impl TokenFile {
         {
             return Ok(token.clone());
         }
-        match self.read(stamp.length) {
+        match self.read(file, stamp.length) {
             Ok(token) => {
                 self.seen = Some(stamp);
                 self.token = Some(token.clone());
@@ -139,7 +133,7 @@ impl TokenFile {
         }
     }
 
-    fn read(&self, length: u64) -> Result<Token, TokenError> {
+    fn read(&self, mut file: File, length: u64) -> Result<Token, TokenError> {
         let unusable = |why| TokenError::Unusable {
             path: self.path.display().to_string(),
             why,
@@ -147,26 +141,11 @@ impl TokenFile {
         if length > FILE_BYTES_MAX {
             return Err(unusable("it is longer than a token file can be"));
         }
-        let bytes = fs::read(&self.path).map_err(|e| self.unreadable(e))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)
+            .map_err(|e| self.unreadable(e))?;
         parse(&bytes).map_err(unusable)
     }
-}
-
-/// A regular file's stamp; a FIFO or a device in its place would block its reader.
-fn stamp(path: &Path) -> io::Result<Stamp> {
-    let meta = fs::metadata(path)?;
-    if !meta.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    #[cfg(unix)]
-    let inode = std::os::unix::fs::MetadataExt::ino(&meta);
-    #[cfg(not(unix))]
-    let inode = 0;
-    Ok(Stamp {
-        modified: meta.modified().ok(),
-        length: meta.len(),
-        inode,
-    })
 }
 
 /// The access token in a token file of any known form.
