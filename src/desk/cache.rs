@@ -20,7 +20,7 @@ use super::breaker::{Breaker, Permit};
 use super::budget::Budget;
 use super::entry::{Entry, Flight, Stage, Waiter, retry_at};
 use super::limits::{CacheConfig, LaneConfig};
-use super::{AskId, Failure, Job, Key, Reply, Served};
+use super::{AskId, Failure, Job, Key, Reply};
 
 /// How much longer than its deadline a fetcher may take before it is given up.
 pub const LOST_GRACE: Duration = Duration::from_secs(2);
@@ -402,28 +402,11 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
 
     /// The flight ended with a value or with "there is nothing": everybody is answered.
     fn land(&mut self, now: Instant, key: &K, out: &mut Vec<Action<K, V, R>>) {
-        let Some(entry) = self.entries.get_mut(key) else {
-            return;
-        };
-        entry.flight = None;
-        let waiters = std::mem::take(&mut entry.waiters);
-        self.waiters -= waiters.len();
-        for waiter in waiters {
-            let reply = match (&entry.value, &entry.failed) {
-                (Some((value, at)), _) => Ok(Served {
-                    value: value.clone(),
-                    age: now.saturating_duration_since(*at),
-                    stale_because: None,
-                }),
-                (None, Some((failure, _))) => Err(failure.clone()),
-                (None, None) => Err(Failure::Cancelled),
-            };
-            out.push(Action::Reply {
-                to: waiter.to,
-                reply,
-            });
-        }
-        self.busy.remove(key);
+        self.end_flight(key, out, |entry| match (entry.served(now), &entry.failed) {
+            (Some(served), _) => Ok(served),
+            (None, Some((failure, _))) => Err(failure.clone()),
+            (None, None) => Err(Failure::Cancelled),
+        });
     }
 
     /// The flight ended with a failure: everybody gets the old value, or the failure.
@@ -435,27 +418,35 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
         out: &mut Vec<Action<K, V, R>>,
     ) {
         self.lanes[key.lane()].pending.retain(|k| k != key);
+        self.end_flight(key, out, |entry| entry.instead(&failure, now));
+        // Being shed or refused says nothing about the key: the next asker may try.
+        let says_nothing = matches!(
+            failure,
+            Failure::Busy { .. } | Failure::BreakerOpen { .. } | Failure::Budget { .. }
+        );
+        if !says_nothing && let Some(entry) = self.entries.get_mut(key) {
+            entry.failed = Some((failure, now));
+        }
+    }
+
+    /// Everybody who waits for the key is answered, and it is no longer busy.
+    fn end_flight(
+        &mut self,
+        key: &K,
+        out: &mut Vec<Action<K, V, R>>,
+        reply: impl Fn(&Entry<V, R>) -> Reply<V>,
+    ) {
+        self.busy.remove(key);
         let Some(entry) = self.entries.get_mut(key) else {
             return;
         };
         entry.flight = None;
         let waiters = std::mem::take(&mut entry.waiters);
         self.waiters -= waiters.len();
-        for waiter in waiters {
-            let reply = entry.instead(&failure, now);
-            out.push(Action::Reply {
-                to: waiter.to,
-                reply,
-            });
-        }
-        // Being shed or refused says nothing about the key: the next asker may try.
-        if !matches!(
-            failure,
-            Failure::Busy { .. } | Failure::BreakerOpen { .. } | Failure::Budget { .. }
-        ) {
-            entry.failed = Some((failure, now));
-        }
-        self.busy.remove(key);
+        out.extend(waiters.into_iter().map(|waiter| Action::Reply {
+            to: waiter.to,
+            reply: reply(entry),
+        }));
     }
 
     fn upstream_works(&mut self, out: &mut Vec<Action<K, V, R>>) {

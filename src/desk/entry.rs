@@ -61,23 +61,25 @@ impl<V: Clone, R> Entry<V, R> {
                 return Some(self.instead(failure, now));
             }
         }
-        let (value, at) = self.value.as_ref()?;
-        (now < *at + limits.fresh_for).then(|| {
-            Ok(Served {
-                value: value.clone(),
-                age: now.saturating_duration_since(*at),
-                stale_because: None,
-            })
+        let served = self.served(now)?;
+        (served.age < limits.fresh_for).then_some(Ok(served))
+    }
+
+    /// The value with its age, if there is one.
+    pub(super) fn served(&self, now: Instant) -> Option<Served<V>> {
+        self.value.as_ref().map(|(value, at)| Served {
+            value: value.clone(),
+            age: now.saturating_duration_since(*at),
+            stale_because: None,
         })
     }
 
     /// The old value with the reason, or the reason.
     pub(super) fn instead(&self, failure: &Failure, now: Instant) -> Reply<V> {
-        match &self.value {
-            Some((value, at)) => Ok(Served {
-                value: value.clone(),
-                age: now.saturating_duration_since(*at),
+        match self.served(now) {
+            Some(served) => Ok(Served {
                 stale_because: Some(failure.clone()),
+                ..served
             }),
             None => Err(failure.clone()),
         }

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::supervise::{Class, Full, Pulse, Supervisor, Tx};
 
-use super::conn::{Conn, GateConfig};
+use super::conn::{Conn, GateConfig, Shared};
+use super::deadline_io::client_waits;
 use super::lanes::{LinkAddress, start_lanes};
 
 /// How often the acceptor looks whether the end was told.
@@ -53,7 +54,12 @@ pub fn start_gate(
     let (evict, evictions) =
         supervisor.channel("gate -> conns: make room", HEADROOM, Full::DropAndCount);
     let stop = supervisor.stop().clone();
-    let seed = Conn::seed(config.clone(), lanes, evictions, stop.clone(), supervisor);
+    let shared = Arc::new(Shared {
+        config,
+        lanes,
+        evictions,
+        supervisor: supervisor.clone(),
+    });
     listener.set_nonblocking(true)?;
     let spawner = supervisor.clone();
     supervisor.spawn("gate", gate_class, move |pulse| {
@@ -63,8 +69,7 @@ pub fn start_gate(
             ended: &ended,
             ended_tx: &ended_tx,
             evict: &evict,
-            config: &config,
-            seed: &seed,
+            shared: &shared,
             open: 0,
             by_address: HashMap::new(),
             numbers: 0,
@@ -72,23 +77,14 @@ pub fn start_gate(
         };
         while !stop.is_set() {
             pulse.idle();
-            wait_for_client(&listener);
+            // Ready or not: accepting finds out.
+            let _ready = client_waits(&listener, LOOK_EVERY);
             pulse.begin("accepting connections");
             door.count_ended();
             door.accept_all(&listener, pulse);
         }
     })?;
     Ok(())
-}
-
-fn wait_for_client(listener: &TcpListener) {
-    let mut fds = [PollFd::new(listener, PollFlags::IN)];
-    let wait = Timespec {
-        tv_sec: 0,
-        tv_nsec: i64::from(LOOK_EVERY.subsec_nanos()),
-    };
-    // Interrupted or not: accepting finds out whether somebody is there.
-    let _ready = poll(&mut fds, Some(&wait));
 }
 
 /// A connection's place: given back when its thread ends, however it ends.
@@ -110,8 +106,7 @@ struct Door<'a> {
     ended: &'a Receiver<IpAddr>,
     ended_tx: &'a Tx<IpAddr>,
     evict: &'a Tx<()>,
-    config: &'a GateConfig,
-    seed: &'a Conn,
+    shared: &'a Arc<Shared>,
     open: usize,
     by_address: HashMap<IpAddr, usize>,
     numbers: u64,
@@ -159,8 +154,8 @@ impl Door<'_> {
     fn admit(&mut self, stream: TcpStream, address: IpAddr) {
         let of_address = self.by_address.get(&address).copied().unwrap_or(0);
         let crowded =
-            !address.is_loopback() && of_address >= self.config.connections_per_address_max;
-        if crowded || self.open >= self.config.connections_max + HEADROOM {
+            !address.is_loopback() && of_address >= self.shared.config.connections_per_address_max;
+        if crowded || self.open >= self.shared.config.connections_max + HEADROOM {
             refuse(&stream);
             self.say(&format!(
                 "refused a connection from {address}: {} are open, {of_address} of them from there",
@@ -168,7 +163,7 @@ impl Door<'_> {
             ));
             return;
         }
-        if self.open >= self.config.connections_max {
+        if self.open >= self.shared.config.connections_max {
             // Full: as many were asked already.
             let _ = self.evict.offer(());
         }
@@ -189,15 +184,13 @@ impl Door<'_> {
         };
         self.open += 1;
         *self.by_address.entry(address).or_insert(0) += 1;
-        let mut conn = Some((self.seed.with(stream, address, number), place));
-        let conn = std::cell::RefCell::new(conn.take());
-        let spawned = self.spawner.spawn(
+        let mut conn = Conn::new(Arc::clone(self.shared), address, number);
+        let spawned = self.spawner.spawn_once(
             format!("conn-{}", number % CONN_NAMES_MAX),
             self.class,
             move |pulse| {
-                if let Some((mut conn, _place)) = conn.borrow_mut().take() {
-                    conn.serve(pulse);
-                }
+                let _given_back_at_the_end = place;
+                conn.serve(stream, pulse);
             },
         );
         // On failure the closure was dropped, and the place with it.

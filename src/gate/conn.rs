@@ -2,13 +2,14 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Shutdown, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
 
 use crate::desk::AskId;
 use crate::http::{Answer, Cors, Desks, LANES, lane_of};
-use crate::supervise::{Pulse, Stop, Supervisor};
+use crate::supervise::{Pulse, Supervisor};
 use crate::ws::{Sessions, Upgrade};
 
 use super::deadline_io::{is_gone, read_some, write_all};
@@ -65,16 +66,23 @@ pub struct GateConfig {
     pub sessions: Sessions,
 }
 
-/// One connection; also the seed that they are made from.
+/// What all connections have in common. Never changes.
+pub struct Shared {
+    /// The limits.
+    pub config: GateConfig,
+    /// In the order of [`LANES`].
+    pub lanes: Vec<Lane>,
+    /// Each word has one idle connection make room.
+    pub evictions: Receiver<()>,
+    /// For the threads of streaming clients, and for the stop.
+    pub supervisor: Supervisor,
+}
+
+/// One connection.
 pub struct Conn {
-    stream: Option<TcpStream>,
+    shared: Arc<Shared>,
     peer: String,
     number: u64,
-    config: GateConfig,
-    lanes: Vec<Lane>,
-    evictions: Receiver<()>,
-    stop: Stop,
-    supervisor: Supervisor,
     /// Bytes received and not used yet.
     pending: Vec<u8>,
     buffer: Vec<u8>,
@@ -95,52 +103,22 @@ impl From<io::Error> for Over {
 }
 
 impl Conn {
-    /// What all connections have in common.
-    pub fn seed(
-        config: GateConfig,
-        lanes: Vec<Lane>,
-        evictions: Receiver<()>,
-        stop: Stop,
-        supervisor: &Supervisor,
-    ) -> Self {
-        Self {
-            stream: None,
-            peer: String::new(),
-            number: 0,
-            config,
-            lanes,
-            evictions,
-            stop,
-            supervisor: supervisor.clone(),
-            pending: Vec::new(),
-            buffer: Vec::new(),
-        }
-    }
-
     /// A connection of this client.
-    pub fn with(&self, stream: TcpStream, peer: IpAddr, number: u64) -> Self {
+    pub fn new(shared: Arc<Shared>, peer: IpAddr, number: u64) -> Self {
         Self {
-            stream: Some(stream),
+            shared,
             peer: peer.to_string(),
             number,
-            config: self.config.clone(),
-            lanes: self.lanes.clone(),
-            evictions: self.evictions.clone(),
-            stop: self.stop.clone(),
-            supervisor: self.supervisor.clone(),
             pending: Vec::new(),
             buffer: Vec::new(),
         }
     }
 
     /// Serves it to its end.
-    pub fn serve(&mut self, pulse: &Pulse) {
-        let Some(mut stream) = self.stream.take() else {
-            return;
-        };
+    pub fn serve(&mut self, mut stream: TcpStream, pulse: &Pulse) {
         self.buffer = vec![0; BUFFER_BYTES];
         let mut requests = 0_u64;
-        while !self.stop.is_set() {
+        while !self.shared.supervisor.stop().is_set() {
             requests += 1;
             let id = (self.number << REQUEST_BITS) | (requests & ((1 << REQUEST_BITS) - 1));
             pulse.idle();
@@ -179,21 +157,21 @@ impl Conn {
         let lane = lane_of(&head.method, head.path());
         let mut request = head.rewritten(id.0, &self.peer);
         request.extend_from_slice(&body);
-        let deadline = Instant::now() + self.config.answer_deadline + ANSWER_GRACE;
+        let deadline = Instant::now() + self.shared.config.answer_deadline + ANSWER_GRACE;
         pulse.wait(what, deadline);
         let forwarded = forward(
             stream,
-            &self.lanes[lane.index()],
+            &self.shared.lanes[lane.index()],
             &request,
             is_head,
             &mut self.buffer,
             deadline,
         );
-        let close = head.close || self.stop.is_set();
+        let close = head.close || self.shared.supervisor.stop().is_set();
         let bytes = match forwarded {
             Ok(answer) => answer.for_client(close, head.http10),
             Err(NotForwarded::ClientGone) => {
-                self.config.desks.cancel(LANES[lane.index()], id);
+                self.shared.config.desks.cancel(LANES[lane.index()], id);
                 return Ok(false);
             }
             Err(NotForwarded::LaneFull) => {
@@ -201,7 +179,7 @@ impl Conn {
                     503,
                     &format!(
                         "All {} places for {} requests are busy; try again in 1 s",
-                        self.config.lanes[lane.index()].slots,
+                        self.shared.config.lanes[lane.index()].slots,
                         lane.name()
                     ),
                 )
@@ -209,7 +187,7 @@ impl Conn {
                 self.own_answer(answer, head.origin.as_deref(), is_head, close)
             }
             Err(NotForwarded::WorkerSilent(e)) => {
-                self.config.desks.cancel(LANES[lane.index()], id);
+                self.shared.config.desks.cancel(LANES[lane.index()], id);
                 let answer = Answer::error(
                     503,
                     &format!(
@@ -224,14 +202,14 @@ impl Conn {
 
     /// The next head; none when the client is done, or has been idle for too long.
     fn read_head(&mut self, stream: &mut TcpStream, pulse: &Pulse) -> Result<Option<Head>, Over> {
-        let idle_until = Instant::now() + self.config.keep_alive;
+        let idle_until = Instant::now() + self.shared.config.keep_alive;
         let mut head_until: Option<Instant> = None;
         loop {
             if !self.pending.is_empty() {
                 match parse(
                     &self.pending,
-                    self.config.head_bytes_max,
-                    self.config.body_bytes_max,
+                    self.shared.config.head_bytes_max,
+                    self.shared.config.body_bytes_max,
                 ) {
                     Parsed::Whole(head, length) => {
                         self.pending.drain(..length);
@@ -241,7 +219,7 @@ impl Conn {
                     Parsed::Partial => {}
                 }
                 if head_until.is_none() {
-                    let until = Instant::now() + self.config.head_deadline;
+                    let until = Instant::now() + self.shared.config.head_deadline;
                     pulse.wait("reading a request's head", until);
                     head_until = Some(until);
                 }
@@ -258,9 +236,9 @@ impl Conn {
                             detail: "The request's head did not arrive in time".into(),
                         }));
                     }
-                    let must_go = self.stop.is_set()
+                    let must_go = self.shared.supervisor.stop().is_set()
                         || Instant::now() >= idle_until
-                        || self.evictions.try_recv().is_ok();
+                        || self.shared.evictions.try_recv().is_ok();
                     if must_go {
                         return Ok(None);
                     }
@@ -279,7 +257,7 @@ impl Conn {
         if head.body_bytes == 0 {
             return Ok(Vec::new());
         }
-        let until = Instant::now() + self.config.head_deadline;
+        let until = Instant::now() + self.shared.config.head_deadline;
         pulse.wait("reading a request's body", until);
         if head.expects_continue && self.pending.is_empty() {
             write_all(stream, b"HTTP/1.1 100 Continue\r\n\r\n", until)?;
@@ -308,7 +286,7 @@ impl Conn {
         key: &str,
         pulse: &Pulse,
     ) -> Result<bool, Over> {
-        if !self.config.cors.allows(head.origin.as_deref()) {
+        if !self.shared.config.cors.allows(head.origin.as_deref()) {
             return Err(Over::Refused(Refusal {
                 status: 403,
                 detail: "Pages of this origin may not stream from this server; its owner can allow them with the setting http.origins".into(),
@@ -321,7 +299,12 @@ impl Conn {
             peer: self.peer.clone(),
             number: self.number,
         };
-        match self.config.sessions.serve(&self.supervisor, upgrade, pulse) {
+        match self
+            .shared
+            .config
+            .sessions
+            .serve(&self.shared.supervisor, upgrade, pulse)
+        {
             Ok(()) => Ok(false),
             Err(detail) => Err(Over::Refused(Refusal {
                 status: 503,
@@ -338,7 +321,7 @@ impl Conn {
         is_head: bool,
         close: bool,
     ) -> Vec<u8> {
-        for (name, value) in self.config.cors.headers(origin) {
+        for (name, value) in self.shared.config.cors.headers(origin) {
             answer.set(name, value);
         }
         if close {
@@ -364,7 +347,7 @@ impl Conn {
 
     /// True when the client has taken it all.
     fn write(&self, stream: &mut TcpStream, bytes: &[u8], pulse: &Pulse) -> bool {
-        let until = Instant::now() + self.config.write_deadline;
+        let until = Instant::now() + self.shared.config.write_deadline;
         if write_all(stream, bytes, until).is_ok() {
             return true;
         }
@@ -375,7 +358,7 @@ impl Conn {
                 "closed the connection of {}: it did not take an answer of {} bytes within {} s",
                 self.peer,
                 bytes.len(),
-                self.config.write_deadline.as_secs()
+                self.shared.config.write_deadline.as_secs()
             );
         }
         false

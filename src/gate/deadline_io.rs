@@ -4,10 +4,12 @@
 //! here the time left is computed for every try.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// A socket with timeouts.
 pub trait Socket: Read + Write {
@@ -101,4 +103,15 @@ pub fn is_gone(socket: &TcpStream) -> bool {
         Err(e) => !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
     };
     socket.set_nonblocking(false).is_err() || gone
+}
+
+/// Whether a client waits to be accepted, within `time`. Errors are left to accepting, which words them
+/// better.
+pub fn client_waits(listener: &TcpListener, time: Duration) -> bool {
+    let mut fds = [PollFd::new(listener, PollFlags::IN)];
+    // A constant below a minute at every caller, so the conversion cannot fail.
+    let Ok(time) = Timespec::try_from(time) else {
+        return true;
+    };
+    poll(&mut fds, Some(&time)).is_ok_and(|ready| ready > 0)
 }

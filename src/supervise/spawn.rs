@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
@@ -230,6 +231,26 @@ impl Supervisor {
             self.lost.add(1);
         }
         Ok(id)
+    }
+
+    /// As [`Self::spawn`], for a thread that serves one thing it was given and then ends: its class must
+    /// not restart it.
+    ///
+    /// # Errors
+    /// When the system refuses another thread; `body` is dropped, and what it owns with it.
+    pub fn spawn_once(
+        &self,
+        name: impl Into<String>,
+        class: Class,
+        body: impl FnOnce(&Pulse) + Send + 'static,
+    ) -> io::Result<ThreadId> {
+        debug_assert_eq!(class.on_panic, OnPanic::End, "it can be called only once");
+        let body = Cell::new(Some(body));
+        self.spawn(name, class, move |pulse| {
+            if let Some(body) = body.take() {
+                body(pulse);
+            }
+        })
     }
 
     /// Tells the watchdog. Never waits; a notice that finds no room is counted as lost.

@@ -4,7 +4,6 @@
 //! after each batch. It ends when the client does not take a batch within the deadline, or when it is
 //! told to.
 
-use std::cell::RefCell;
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
@@ -53,13 +52,11 @@ impl Writer {
     /// # Errors
     /// When the system refuses it.
     pub fn start(self, supervisor: &Supervisor, class: Class, name: String) -> std::io::Result<()> {
-        let writer = RefCell::new(Some(self));
+        let mut writer = self;
         supervisor
-            .spawn(name, class, move |pulse| {
-                if let Some(mut writer) = writer.borrow_mut().take() {
-                    writer.run(pulse);
-                    let _gone = writer.stream.shutdown(Shutdown::Both);
-                }
+            .spawn_once(name, class, move |pulse| {
+                writer.run(pulse);
+                let _gone = writer.stream.shutdown(Shutdown::Both);
             })
             .map(drop)
     }

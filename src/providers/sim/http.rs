@@ -13,8 +13,8 @@ use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::gate::deadline_io::client_waits;
 use crate::supervise::{Class, Full, Pulse, Stop, Supervisor, Tx};
 
 /// No wait is longer, so that the end of the process is noticed in time.
@@ -399,7 +399,7 @@ pub(super) fn listen(
     supervisor.spawn(name, class, move |pulse| {
         while !inner.stop().is_set() {
             pulse.idle();
-            if !is_ready(&listener) {
+            if !client_waits(&listener, SLICE) {
                 continue;
             }
             pulse.begin("accepting a connection");
@@ -416,16 +416,6 @@ pub(super) fn listen(
         }
     })?;
     Ok(())
-}
-
-/// Whether a connection waits, within a slice. Errors are left to accept, which words them better.
-fn is_ready(listener: &TcpListener) -> bool {
-    let mut fds = [PollFd::new(listener, PollFlags::IN)];
-    // A constant of some milliseconds, so the conversion cannot fail.
-    let Ok(slice) = Timespec::try_from(SLICE) else {
-        return true;
-    };
-    poll(&mut fds, Some(&slice)).is_ok_and(|ready| ready > 0)
 }
 
 fn is_passing(error: &io::Error) -> bool {
