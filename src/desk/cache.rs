@@ -224,9 +224,9 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
         let Some(mine) = entry.flight.as_mut().filter(|f| f.id == flight) else {
             return;
         };
-        if !matches!(mine.stage, Stage::Running { .. }) {
+        let Stage::Running { probe } = mine.stage else {
             return;
-        }
+        };
         let lane = &mut self.lanes[key.lane()];
         lane.running -= 1;
         match result {
@@ -261,7 +261,8 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
                 }
                 if failure.counts_for_breaker() {
                     self.upstream_failed(now, &failure, out);
-                } else if let Some(breaker) = &mut self.breaker {
+                } else if probe && let Some(breaker) = &mut self.breaker {
+                    // It said nothing of the upstream. Only the probe itself makes room for another.
                     breaker.abandon();
                 }
                 if retry.is_none() {

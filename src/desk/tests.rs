@@ -154,6 +154,34 @@ fn three_failures_open_the_breaker_and_one_probe_closes_it() {
 }
 
 #[test]
+fn a_call_from_before_the_breaker_opened_does_not_let_a_second_probe_out() {
+    let mut now = Instant::now();
+    let mut core = Core::new(CacheConfig {
+        breaker: Some(BreakerConfig {
+            failures: 1,
+            open_for: Duration::from_secs(1),
+        }),
+        ..config()
+    });
+    let early = jobs(&ask(&mut core, now, 1, 1)).remove(0);
+    let failing = jobs(&ask(&mut core, now, 2, 2)).remove(0);
+    fetched(&mut core, now, &failing, Err(broken()));
+    now += Duration::from_secs(2);
+    assert_eq!(jobs(&ask(&mut core, now, 3, 3)).len(), 1, "the probe");
+    let token = Failure::Token {
+        upstream: "the upstream",
+        why: "refused".into(),
+    };
+    fetched(&mut core, now, &early, Err(token));
+    let out = ask(&mut core, now, 4, 4);
+    assert!(jobs(&out).is_empty(), "a second probe");
+    assert!(matches!(
+        replies(&out)[0].1,
+        Err(Failure::BreakerOpen { .. })
+    ));
+}
+
+#[test]
 fn a_busy_answer_is_tried_again_after_what_it_asked_for() {
     let now = Instant::now();
     let mut core = Core::new(config());
