@@ -20,6 +20,7 @@ pub mod app;
 pub mod candles;
 pub mod clock;
 pub mod config;
+pub mod deadline_io;
 pub mod desk;
 pub mod files;
 pub mod gate;

@@ -24,7 +24,7 @@ use crate::log::{LogConfig, LogError, LogHandle};
 use crate::market::Session;
 use crate::model::BUILT_IN;
 use crate::providers::sim::{SimClock, SimConfig, SimEndpoints, sim_offset_ms, start_sim};
-use crate::quotes::{HubOutputs, StreamConfig, start_hub, start_reader};
+use crate::quotes::{HubBounds, HubOutputs, StreamConfig, start_hub, start_reader};
 use crate::supervise::{Full, Supervisor, SupervisorEnds, latest};
 use crate::watchdog::{WatchdogConfig, WatchdogInputs, start_probe, start_watchdog};
 use crate::ws::{Sessions, WsConfig};
@@ -231,7 +231,10 @@ pub fn start(
         hub_inbox,
         outputs,
         clock,
-        settings.stream.spike_window,
+        HubBounds {
+            spike_window: settings.stream.spike_window,
+            symbols_max: settings.stream.symbols_max,
+        },
     )
     .doing("starting the quote hub")?;
     let stream = StreamConfig {
@@ -241,7 +244,6 @@ pub fn start(
             min: settings.stream.backoff_min,
             max: settings.stream.backoff_max,
         },
-        symbols_max: settings.stream.symbols_max,
         seed: jitter_seed(),
     };
     start_reader(supervisor, classes.reader, stream, wanted, hub_tx.clone())

@@ -176,7 +176,7 @@ settings! {
         backoff_max: Duration = "5s",
         /// How long a volume spike is active
         spike_window: Duration = "30s",
-        /// Symbols whose quotes are kept
+        /// Symbols that all streaming clients together may have
         symbols_max: usize = "2000",
     }
     /// The model behind validations.

@@ -11,8 +11,8 @@ use crossbeam::channel::Receiver;
 use crate::supervise::{Class, Full, Pulse, Supervisor, Tx};
 
 use super::conn::{Conn, GateConfig, Shared};
-use super::deadline_io::client_waits;
 use super::lanes::{LinkAddress, start_lanes};
+use crate::deadline_io::client_waits;
 
 /// How often the acceptor looks whether the end was told.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

@@ -12,10 +12,10 @@ use crate::http::{Answer, Cors, Desks, LANES, lane_of};
 use crate::supervise::{Pulse, Supervisor};
 use crate::ws::{Sessions, Upgrade};
 
-use super::deadline_io::{is_gone, read_some, write_all};
 use super::forward::{NotForwarded, forward};
 use super::head::{Head, Parsed, Refusal, parse};
 use super::lanes::{Lane, LaneSpec};
+use crate::deadline_io::{is_gone, read_some, write_all};
 
 /// How often an idle connection looks whether it must end or make room.
 const IDLE_LOOK_EVERY: Duration = Duration::from_secs(1);

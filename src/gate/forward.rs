@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::deadline_io::{is_gone, read_some, write_all};
 use super::lanes::{Lane, Link};
+use crate::deadline_io::{is_gone, read_some, write_all};
 
 /// How often it is looked whether the client is still there.
 const CLIENT_LOOK_EVERY: Duration = Duration::from_millis(100);

@@ -12,7 +12,7 @@ use crossbeam::channel::{Receiver, select_biased};
 
 use crate::supervise::{Class, Full, Supervisor, Tx};
 
-use super::deadline_io::{read_some, write_all};
+use crate::deadline_io::{read_some, write_all};
 
 /// The path that a fresh connection is tried with; the workers answer 204.
 pub const LANE_PING_PATH: &str = "/__lane";

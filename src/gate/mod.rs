@@ -8,7 +8,6 @@
 mod acceptor;
 mod bind;
 mod conn;
-pub mod deadline_io;
 mod forward;
 mod head;
 mod lanes;

@@ -14,6 +14,9 @@ use crate::market::{Quote, Symbol};
 use super::messages::{Frame, SessionId, Spike, StreamStatus, Wanted};
 use super::outbox::Outbox;
 
+/// Symbols whose last spike is kept; beyond it the oldest goes.
+const SPIKES_MAX: usize = 1_000;
+
 /// Frames of one batch; a burst beyond it is conflated.
 const BATCH_FRAMES_MAX: usize = 4_096;
 
@@ -26,6 +29,8 @@ struct Session {
     batch: Vec<Frame>,
     /// What waits, conflated, while a batch is on its way.
     outbox: Outbox<Frame>,
+    /// As above.
+    error: Option<Frame>,
     ready: bool,
 }
 
@@ -33,6 +38,24 @@ impl Session {
     /// Whether what comes now goes into the next batch as it is.
     fn takes(&self) -> bool {
         self.ready && self.batch.len() < BATCH_FRAMES_MAX
+    }
+
+    /// The state of the source, of which only the last matters.
+    fn tell_status(&mut self, frame: Frame) {
+        if self.takes() {
+            self.batch.push(frame);
+        } else {
+            self.outbox.replace_control(frame);
+        }
+    }
+
+    /// What was wrong with a wish; of those that wait the last is kept.
+    fn tell_error(&mut self, frame: Frame) {
+        if self.takes() {
+            self.batch.push(frame);
+        } else {
+            self.error = Some(frame);
+        }
     }
 
     /// A symbol's frame: into the batch of a session that keeps up, else conflated. True if it replaced
@@ -50,6 +73,7 @@ impl Session {
 pub struct Hub {
     encode: Encode,
     spike_window_ms: i64,
+    symbols_max: usize,
     sessions: HashMap<SessionId, Session>,
     followers: HashMap<Symbol, HashSet<SessionId>>,
     last: HashMap<Symbol, Frame>,
@@ -67,10 +91,11 @@ pub struct Hub {
 impl Hub {
     /// Nobody is there.
     #[must_use]
-    pub fn new(encode: Encode, spike_window_ms: i64) -> Self {
+    pub fn new(encode: Encode, spike_window_ms: i64, symbols_max: usize) -> Self {
         Self {
             encode,
             spike_window_ms,
+            symbols_max,
             sessions: HashMap::new(),
             followers: HashMap::new(),
             last: HashMap::new(),
@@ -87,7 +112,8 @@ impl Hub {
 
     /// The source came or went. Every session is told.
     pub fn source(&mut self, connected: bool, why: String) {
-        self.changed = true;
+        // The reader repeats itself, so that a hub that began anew knows.
+        self.changed |= self.connected != connected || self.why != why;
         self.why = why;
         if connected == self.connected {
             return;
@@ -95,11 +121,7 @@ impl Hub {
         self.connected = connected;
         let frame = self.status_frame();
         for (id, session) in &mut self.sessions {
-            if session.takes() {
-                session.batch.push(frame.clone());
-            } else {
-                session.outbox.replace_control(frame.clone());
-            }
+            session.tell_status(frame.clone());
             if session.ready {
                 self.due.insert(*id);
             }
@@ -131,6 +153,12 @@ impl Hub {
     pub fn spike(&mut self, now_ms: i64, spike: Spike) {
         self.changed = true;
         self.forget_old_spikes(now_ms);
+        if self.spikes.len() >= SPIKES_MAX
+            && let Some(oldest) = self.spikes.iter().min_by_key(|(_, (at_ms, _))| *at_ms)
+        {
+            let oldest = oldest.0.clone();
+            self.spikes.remove(&oldest);
+        }
         self.spikes
             .insert(spike.symbol.clone(), (now_ms, Arc::new(spike)));
     }
@@ -142,17 +170,46 @@ impl Hub {
             wanted: Wanted::default(),
             batch: vec![self.status_frame()],
             outbox: Outbox::default(),
+            error: None,
             ready: true,
         };
         self.sessions.insert(id, session);
         self.due.insert(id);
     }
 
-    /// A session's whole wish.
-    pub fn want(&mut self, id: SessionId, symbols: Wanted) {
+    /// A session's whole wish. What would be more than the server follows for all together is refused
+    /// with a word to the session, which may wish it again.
+    pub fn want(&mut self, id: SessionId, mut symbols: Wanted) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
+        let mut room = self.symbols_max.saturating_sub(self.followers.len());
+        let refused: Vec<Symbol> = symbols
+            .iter()
+            .filter(|symbol| {
+                let takes_room = !self.followers.contains_key(symbol);
+                let refused = takes_room && room == 0;
+                room -= usize::from(takes_room && !refused);
+                refused
+            })
+            .cloned()
+            .collect();
+        if let Some(first) = refused.first() {
+            for symbol in &refused {
+                Arc::make_mut(&mut symbols).remove(symbol);
+            }
+            let words = format!(
+                "{} symbols ({first} …) are not followed: all clients together may have {}; raise stream.symbols_max",
+                refused.len(),
+                self.symbols_max
+            );
+            session.tell_error((self.encode)(
+                &json!({"type": "error", "detail": words}).to_string(),
+            ));
+            if session.ready {
+                self.due.insert(id);
+            }
+        }
         let before = std::mem::replace(&mut session.wanted, Arc::clone(&symbols));
         for symbol in symbols.difference(&before) {
             self.followers.entry(symbol.clone()).or_default().insert(id);
@@ -174,7 +231,8 @@ impl Hub {
     pub fn ready(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.ready = true;
-            session.batch = session.outbox.drain();
+            session.batch = session.error.take().into_iter().collect();
+            session.batch.extend(session.outbox.drain());
             if !session.batch.is_empty() {
                 self.due.insert(id);
             }
@@ -312,7 +370,7 @@ mod tests {
 
     #[test]
     fn each_client_gets_its_own_symbols_and_one_leaving_does_not_silence_another() {
-        let mut hub = Hub::new(plain, 30_000);
+        let mut hub = Hub::new(plain, 30_000, 100);
         let (a, b) = (SessionId(1), SessionId(2));
         hub.join(a);
         hub.join(b);
@@ -333,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_client_with_a_batch_on_its_way_gets_the_latest_of_each_symbol_next() {
-        let mut hub = Hub::new(plain, 30_000);
+        let mut hub = Hub::new(plain, 30_000, 100);
         hub.join(SessionId(1));
         hub.want(SessionId(1), wanted(&["X", "Y"]));
         hub.batches();
@@ -356,7 +414,7 @@ mod tests {
 
     #[test]
     fn a_client_that_keeps_up_gets_every_quote() {
-        let mut hub = Hub::new(plain, 30_000);
+        let mut hub = Hub::new(plain, 30_000, 100);
         hub.join(SessionId(1));
         hub.want(SessionId(1), wanted(&["X"]));
         hub.batches();
@@ -373,7 +431,7 @@ mod tests {
 
     #[test]
     fn a_new_subscriber_gets_the_last_value_at_once() {
-        let mut hub = Hub::new(plain, 30_000);
+        let mut hub = Hub::new(plain, 30_000, 100);
         hub.join(SessionId(1));
         hub.want(SessionId(1), wanted(&["X"]));
         hub.quote(&quote("X", 7));
@@ -384,8 +442,23 @@ mod tests {
     }
 
     #[test]
+    fn what_all_want_together_has_a_bound_and_who_goes_beyond_it_is_told() {
+        let mut hub = Hub::new(plain, 30_000, 2);
+        let (a, b) = (SessionId(1), SessionId(2));
+        hub.join(a);
+        hub.join(b);
+        hub.want(a, wanted(&["X", "Y"]));
+        hub.want(b, wanted(&["X", "Z"]));
+        assert_eq!(**hub.wanted(), *wanted(&["X", "Y"]));
+        assert!(of(&mut hub, 2)[1].contains("1 symbols (Z …) are not followed"));
+        hub.leave(a);
+        hub.want(b, wanted(&["X", "Z"]));
+        assert_eq!(**hub.wanted(), *wanted(&["X", "Z"]));
+    }
+
+    #[test]
     fn spikes_are_active_for_their_window() {
-        let mut hub = Hub::new(plain, 30_000);
+        let mut hub = Hub::new(plain, 30_000, 100);
         let spike = Spike {
             symbol: "X".parse().unwrap(),
             fields: serde_json::Map::new(),
@@ -401,7 +474,7 @@ mod tests {
         fn whatever_happens_order_holds_and_the_last_word_arrives(
             steps in prop::collection::vec((0_u8..6, 0_u64..3, 0_u8..3), 1..150)
         ) {
-            let mut hub = Hub::new(plain, 30_000);
+            let mut hub = Hub::new(plain, 30_000, 100);
             let mut seen: HashMap<(u64, String), i64> = HashMap::new();
             let mut n = 0;
             let mut in_flight: HashSet<SessionId> = HashSet::new();

@@ -33,6 +33,15 @@ pub struct HubOutputs {
     pub boards: Vec<LatestTx<Arc<StreamStatus>>>,
 }
 
+/// What the hub holds at most.
+#[derive(Clone, Copy, Debug)]
+pub struct HubBounds {
+    /// How long a spike is active.
+    pub spike_window: Duration,
+    /// Symbols that all clients together may have.
+    pub symbols_max: usize,
+}
+
 /// Starts the thread.
 ///
 /// # Errors
@@ -43,15 +52,16 @@ pub fn start_hub(
     inbox: Receiver<ToHub>,
     outputs: HubOutputs,
     clock: Clock,
-    spike_window: Duration,
+    bounds: HubBounds,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
-    let window_ms = i64::try_from(spike_window.as_millis()).unwrap_or(i64::MAX);
+    let window_ms = i64::try_from(bounds.spike_window.as_millis()).unwrap_or(i64::MAX);
     supervisor.spawn("quote-hub", class, move |pulse| {
         let mut state = State {
-            hub: Hub::new(text_frame, window_ms),
+            hub: Hub::new(text_frame, window_ms, bounds.symbols_max),
             sessions: HashMap::new(),
             published: Wanted::default(),
+            source_spoke: false,
         };
         // A hub that starts anew after a panic has no sessions: nobody wants anything.
         outputs.wanted.publish(Wanted::default());
@@ -61,7 +71,11 @@ pub fn start_hub(
             pulse.idle();
             let first = select_biased! {
                 recv(stop.receiver()) -> _ => return,
-                recv(inbox) -> message => message.ok(),
+                recv(inbox) -> message => match message {
+                    Ok(message) => Some(message),
+                    // Nobody is left who could say anything.
+                    Err(_) => return,
+                },
                 recv(timer) -> _ => None,
             };
             pulse.begin("relaying quotes");
@@ -73,7 +87,9 @@ pub fn start_hub(
                     state.apply(message, now.wall_ms) | urgent
                 });
             state.send_batches();
-            if *state.hub.wanted() != state.published {
+            // Told again whenever the source speaks: a reader that began anew knows nothing.
+            if *state.hub.wanted() != state.published || state.source_spoke {
+                state.source_spoke = false;
                 state.published = Arc::clone(state.hub.wanted());
                 outputs.wanted.publish(Arc::clone(&state.published));
             }
@@ -106,13 +122,17 @@ struct State {
     hub: Hub,
     sessions: HashMap<SessionId, Sender<ToSession>>,
     published: Wanted,
+    source_spoke: bool,
 }
 
 impl State {
     /// True when the boards must hear of it at once.
     fn apply(&mut self, message: ToHub, now_ms: i64) -> bool {
         match message {
-            ToHub::Source { connected, why } => self.hub.source(connected, why),
+            ToHub::Source { connected, why } => {
+                self.source_spoke = true;
+                self.hub.source(connected, why);
+            }
             ToHub::Quote(quote) => {
                 self.hub.quote(&quote);
                 return false;

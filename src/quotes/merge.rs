@@ -11,26 +11,19 @@ use crate::market::{Quote, Symbol};
 
 use super::messages::Wanted;
 
-/// The last value of every field of every symbol.
-#[derive(Debug)]
+/// More fields than this are not kept of one symbol; the trader app has some twenty.
+const FIELDS_MAX: usize = 128;
+
+/// The last value of every field of every wanted symbol.
+#[derive(Debug, Default)]
 pub struct Merge {
+    wanted: Wanted,
     known: HashMap<Symbol, Map<String, Value>>,
-    symbols_max: usize,
-    /// Updates that were none.
+    /// Updates that were none, and fields beyond the bound.
     pub ignored: u64,
 }
 
 impl Merge {
-    /// Knows nothing; keeps at most this many symbols.
-    #[must_use]
-    pub fn new(symbols_max: usize) -> Self {
-        Self {
-            known: HashMap::new(),
-            symbols_max,
-            ignored: 0,
-        }
-    }
-
     /// An event's argument: one update, a list of them, or `{"quotes":[…]}`. Gives whole quotes, in the
     /// order of the updates; an update without any field gives none.
     pub fn update(&mut self, payload: Value) -> Vec<Quote> {
@@ -48,9 +41,10 @@ impl Merge {
         }
     }
 
-    /// Forgets what nobody wants.
+    /// Forgets what nobody wants, and hears of nothing else from here on.
     pub fn keep(&mut self, wanted: &Wanted) {
         self.known.retain(|symbol, _| wanted.contains(symbol));
+        self.wanted = Wanted::clone(wanted);
     }
 
     fn one(&mut self, update: Value) -> Option<Quote> {
@@ -67,15 +61,16 @@ impl Merge {
         };
         fields.shift_remove("type");
         fields.retain(|_, v| !v.is_null());
-        if fields.is_empty() {
+        if fields.is_empty() || !self.wanted.contains(&symbol) {
             return None;
-        }
-        if self.known.len() >= self.symbols_max && !self.known.contains_key(&symbol) {
-            return self.ignore();
         }
         let known = self.known.entry(symbol.clone()).or_default();
         for (field, value) in fields {
-            known.insert(field, value);
+            if known.len() < FIELDS_MAX || known.contains_key(&field) {
+                known.insert(field, value);
+            } else {
+                self.ignored += 1;
+            }
         }
         Some(Quote {
             symbol,
@@ -95,9 +90,29 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    fn merge(symbols: &[&str]) -> Merge {
+        let mut merge = Merge::default();
+        let wanted = symbols.iter().map(|s| s.parse().unwrap()).collect();
+        merge.keep(&Wanted::new(wanted));
+        merge
+    }
+
+    #[test]
+    fn what_nobody_wants_is_not_kept_and_fields_have_a_bound() {
+        let mut m = merge(&["A"]);
+        assert!(m.update(json!({"symbol":"B","x":1})).is_empty());
+        assert!(m.known.is_empty());
+        for n in 0..FIELDS_MAX + 10 {
+            m.update(json!({"symbol":"A", format!("f{n}"): n}));
+        }
+        let last = m.update(json!({"symbol":"A","f0":"new"})).pop().unwrap();
+        assert_eq!((last.fields.len(), m.ignored), (FIELDS_MAX, 10));
+        assert_eq!(last.fields["f0"], "new");
+    }
+
     #[test]
     fn changed_fields_are_merged_and_unknown_ones_kept() {
-        let mut m = Merge::new(10);
+        let mut m = merge(&["A"]);
         m.update(json!({"symbol":"a","last_price":1.5,"odd":"x","type":"quote"}));
         let got = m.update(json!({"symbol":"A","total_volume":7,"last_price":null}));
         assert_eq!(got.len(), 1);
@@ -110,7 +125,7 @@ mod tests {
 
     #[test]
     fn lists_are_taken_in_order_and_nonsense_is_counted() {
-        let mut m = Merge::new(10);
+        let mut m = merge(&["A", "B"]);
         let got = m.update(json!({"quotes":[{"symbol":"A","x":1},7,{"x":1},{"symbol":"B","x":2}]}));
         let symbols: Vec<&str> = got.iter().map(|q| q.symbol.as_str()).collect();
         assert_eq!(symbols, ["A", "B"]);
@@ -122,7 +137,7 @@ mod tests {
         fn merging_part_by_part_gives_the_same_as_all_at_once(
             parts in prop::collection::vec((prop::sample::select(vec!["p", "q", "r"]), 0_i32..9), 1..20)
         ) {
-            let mut m = Merge::new(2);
+            let mut m = merge(&["A"]);
             let mut whole = Map::new();
             let mut last = None;
             for (field, n) in parts {

@@ -1,5 +1,6 @@
 //! The live stream: one reader of the upstream's quotes, one hub that knows who wants what.
 
+mod connect;
 mod hub;
 mod hub_thread;
 mod merge;
@@ -7,6 +8,6 @@ mod messages;
 mod outbox;
 mod reader;
 
-pub use hub_thread::{HubOutputs, start_hub};
+pub use hub_thread::{HubBounds, HubOutputs, start_hub};
 pub use messages::{Frame, SessionId, Spike, StreamStatus, ToHub, ToSession, Wanted};
 pub use reader::{StreamConfig, start_reader};

@@ -1,6 +1,6 @@
 //! A conflating outbox. Pure.
 //!
-//! Control items keep their order and go first; of each symbol only the latest item is kept, at the
+//! The control item goes first; of each symbol only the latest item is kept, at the
 //! place of the symbol's first one. So it never holds more than one item for each symbol.
 
 use std::collections::{HashMap, VecDeque};
@@ -10,7 +10,7 @@ use crate::market::Symbol;
 /// What waits for somebody who is not ready.
 #[derive(Debug)]
 pub struct Outbox<T> {
-    control: VecDeque<T>,
+    control: Option<T>,
     order: VecDeque<Symbol>,
     latest: HashMap<Symbol, T>,
 }
@@ -18,7 +18,7 @@ pub struct Outbox<T> {
 impl<T> Default for Outbox<T> {
     fn default() -> Self {
         Self {
-            control: VecDeque::new(),
+            control: None,
             order: VecDeque::new(),
             latest: HashMap::new(),
         }
@@ -37,27 +37,21 @@ impl<T> Outbox<T> {
 
     /// Puts back what could not be handed over, unless something newer of the symbol has come; it was
     /// the first in order and is so again.
-    pub fn push_unless_newer(&mut self, symbol: &Symbol, item: T) {
+    pub fn put_back(&mut self, symbol: &Symbol, item: T) {
         if !self.latest.contains_key(symbol) {
             self.latest.insert(symbol.clone(), item);
             self.order.push_front(symbol.clone());
         }
     }
 
-    /// Puts back a control item that could not be handed over.
-    pub fn push_control_first(&mut self, item: T) {
-        self.control.push_front(item);
+    /// How many symbols have an item.
+    pub fn len(&self) -> usize {
+        self.latest.len()
     }
 
-    /// Adds an item that is not conflated.
-    pub fn push_control(&mut self, item: T) {
-        self.control.push_back(item);
-    }
-
-    /// Replaces all control items by this one: state, of which only the last matters.
+    /// Replaces the control item, which goes first: state, of which only the last matters.
     pub fn replace_control(&mut self, item: T) {
-        self.control.clear();
-        self.control.push_back(item);
+        self.control = Some(item);
     }
 
     /// Forgets a symbol's item.
@@ -69,7 +63,7 @@ impl<T> Outbox<T> {
 
     /// The next item.
     pub fn pop(&mut self) -> Option<T> {
-        if let Some(item) = self.control.pop_front() {
+        if let Some(item) = self.control.take() {
             return Some(item);
         }
         let symbol = self.order.pop_front()?;

@@ -5,33 +5,22 @@
 //! backoff and jitter, without end.
 
 use std::collections::BTreeSet;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Error, Message, WebSocket};
 
+use crate::deadline_io::SLICE;
 use crate::desk::{Backoff, Jitter};
-use crate::gate::deadline_io::{read_some, write_all};
-use crate::market::Symbol;
-use crate::providers::resolve::fixed_addresses;
+use crate::market::{Quote, Symbol};
 use crate::providers::trader::socketio::{self, Event};
 use crate::supervise::{Class, LatestRx, Pulse, Stop, Supervisor, Tx};
 
+use super::connect::{Connector, Timed, WRITE_DEADLINE};
 use super::merge::Merge;
 use super::messages::{Spike, ToHub, Wanted};
 use super::outbox::Outbox;
-
-/// How often a quiet connection looks for new wishes and for the stop.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// A longer message ends the connection.
-const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// How long the source may take for what we say.
-const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Symbols in one subscription.
 const SYMBOLS_AT_ONCE: usize = 200;
@@ -42,6 +31,15 @@ const GOOD_AFTER: Duration = Duration::from_secs(10);
 /// How long the reader waits for room in the hub's inbox before it conflates instead.
 const HUB_PATIENCE: Duration = Duration::from_millis(20);
 
+/// The source's state is told this often even if it did not change: a hub that began anew must know.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// The same words about a lost source are logged no more often than this.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+
+/// Symbols whose spikes can wait for a hub that takes nothing.
+const SPIKES_MAX: usize = 1_000;
+
 /// Whom the reader hears.
 #[derive(Clone, Debug)]
 pub struct StreamConfig {
@@ -51,8 +49,6 @@ pub struct StreamConfig {
     pub connect_deadline: Duration,
     /// Between tries.
     pub backoff: Backoff,
-    /// Symbols kept at most.
-    pub symbols_max: usize,
     /// Of the jitter.
     pub seed: u64,
 }
@@ -68,16 +64,20 @@ pub fn start_reader(
     wanted: LatestRx<Wanted>,
     hub: Tx<ToHub>,
 ) -> io::Result<()> {
-    let stop = supervisor.stop().clone();
+    let supervisor_too = supervisor.clone();
     supervisor.spawn("quote-reader", class, move |pulse| {
         let mut reader = Reader {
             config: &config,
             wanted: &wanted,
             wish: Wanted::default(),
             hub: &hub,
-            pending: Outbox::default(),
-            merge: Merge::new(config.symbols_max),
-            stop: &stop,
+            source: (false, "not connected yet".to_owned()),
+            tell_source_at: Instant::now(),
+            quotes: Outbox::default(),
+            spikes: Outbox::default(),
+            merge: Merge::default(),
+            connector: Connector::new(supervisor_too.clone(), class),
+            stop: supervisor_too.stop(),
             pulse,
         };
         reader.run();
@@ -90,72 +90,71 @@ struct Reader<'a> {
     wanted: &'a LatestRx<Wanted>,
     wish: Wanted,
     hub: &'a Tx<ToHub>,
+    /// Whether the source is connected, and why (not).
+    source: (bool, String),
+    /// When the hub is to be told, again, what `source` says.
+    tell_source_at: Instant,
     /// What the hub had no room for.
-    pending: Outbox<ToHub>,
+    quotes: Outbox<ToHub>,
+    /// As above.
+    spikes: Outbox<ToHub>,
     merge: Merge,
+    connector: Connector,
     stop: &'a Stop,
     pulse: &'a Pulse,
 }
 
-/// The stream as tungstenite sees it, with an absolute deadline for each phase.
-struct Timed {
-    stream: TcpStream,
-    /// While set: every read ends by then, or fails. Else reads are slices.
-    handshake_by: Option<Instant>,
+/// What was last logged about a source that is not there.
+#[derive(Default)]
+struct Said {
+    why: String,
+    at: Option<Instant>,
+    unsaid: u32,
 }
 
-impl Read for Timed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let by = self
-            .handshake_by
-            .unwrap_or_else(|| Instant::now() + LOOK_EVERY);
-        match read_some(&mut self.stream, buffer, by) {
-            Err(e) if e.kind() == ErrorKind::TimedOut && self.handshake_by.is_none() => {
-                Err(ErrorKind::WouldBlock.into())
-            }
-            other => other,
+impl Said {
+    /// Whether it is worth a line now, and how many tries had none.
+    fn is_news(&mut self, why: &str, now: Instant) -> Option<u32> {
+        let old = self.at.is_some_and(|at| now < at + SAY_EVERY) && self.why == why;
+        if old {
+            self.unsaid += 1;
+            return None;
         }
-    }
-}
-
-impl Write for Timed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let by = self
-            .handshake_by
-            .unwrap_or_else(|| Instant::now() + WRITE_DEADLINE);
-        write_all(&mut self.stream, bytes, by)?;
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        why.clone_into(&mut self.why);
+        self.at = Some(now);
+        Some(std::mem::take(&mut self.unsaid))
     }
 }
 
 impl Reader<'_> {
     fn run(&mut self) {
         let mut jitter = Jitter::new(self.config.seed);
+        let mut said = Said::default();
         let mut attempt = 0_u32;
         while !self.stop.is_set() {
             let began = Instant::now();
             let Ended::Because(why) = self.one_connection() else {
                 return;
             };
+            if self.stop.is_set() {
+                return;
+            }
             attempt = if began.elapsed() > GOOD_AFTER {
                 1
             } else {
                 attempt.saturating_add(1)
             };
             let wait = self.config.backoff.delay(attempt, jitter.draw());
-            log::warn!(
-                target: "STREAM",
-                "no quotes from {}: {why}; next try in {} ms",
-                self.config.url,
-                wait.as_millis()
-            );
-            self.tell(ToHub::Source {
-                connected: false,
-                why,
-            });
+            if let Some(unsaid) = said.is_news(&why, Instant::now()) {
+                log::warn!(
+                    target: "STREAM",
+                    "no quotes from {}: {why}; next try in {} ms{}",
+                    self.config.url,
+                    wait.as_millis(),
+                    if unsaid > 0 { format!(" ({unsaid} tries were not logged)") } else { String::new() }
+                );
+            }
+            self.source_is(false, why);
             if self.rest(wait) {
                 return;
             }
@@ -172,7 +171,7 @@ impl Reader<'_> {
             if left.is_zero() {
                 return false;
             }
-            if self.stop.sleep(left.min(LOOK_EVERY)) {
+            if self.stop.sleep(left.min(SLICE)) {
                 return true;
             }
         }
@@ -183,7 +182,7 @@ impl Reader<'_> {
         let by = Instant::now() + self.config.connect_deadline;
         self.pulse
             .wait(format!("connecting to {}", self.config.url), by);
-        let mut socket = match connect(&self.config.url, by) {
+        let mut socket = match self.connector.connect(&self.config.url, by) {
             Ok(socket) => socket,
             Err(why) => return Ended::Because(why),
         };
@@ -239,10 +238,7 @@ impl Reader<'_> {
                 Some(Event::Connected) => {
                     subscribed = Some(BTreeSet::new());
                     log::info!(target: "STREAM", "connected to {}", self.config.url);
-                    self.tell(ToHub::Source {
-                        connected: true,
-                        why: "connected".into(),
-                    });
+                    self.source_is(true, "connected".to_owned());
                 }
                 Some(Event::Ended(why)) => return Ended::Because(why),
                 Some(Event::Emitted { name, args }) => {
@@ -270,7 +266,7 @@ impl Reader<'_> {
             "quote_update" => {
                 for quote in self.merge.update(payload) {
                     let symbol = quote.symbol.clone();
-                    self.pending.push(&symbol, ToHub::Quote(quote));
+                    self.quotes.push(&symbol, ToHub::Quote(quote));
                     self.hand_over();
                 }
             }
@@ -279,35 +275,56 @@ impl Reader<'_> {
                     return;
                 };
                 let symbol = fields.get("symbol").and_then(Value::as_str);
-                if let Some(symbol) = symbol.and_then(|s| s.parse().ok()) {
-                    self.tell(ToHub::Spike(Spike { symbol, fields }));
+                if let Some(symbol) = symbol.and_then(|s| s.parse::<Symbol>().ok())
+                    && self.spikes.len() < SPIKES_MAX
+                {
+                    let spike = Spike {
+                        symbol: symbol.clone(),
+                        fields,
+                    };
+                    self.spikes.push(&symbol, ToHub::Spike(spike));
+                    self.hand_over();
                 }
             }
             _ => {}
         }
     }
 
-    /// Something that must not be conflated away with quotes.
-    fn tell(&mut self, message: ToHub) {
-        self.pending.push_control(message);
+    fn source_is(&mut self, connected: bool, why: String) {
+        self.source = (connected, why);
+        self.tell_source_at = Instant::now();
         self.hand_over();
     }
 
     /// Gives the hub what waits for it; what it has no room for stays, conflated.
     fn hand_over(&mut self) {
-        while let Some(message) = self.pending.pop() {
-            if let Err(back) = self.hub.send_by(message, Instant::now() + HUB_PATIENCE) {
-                match back {
-                    ToHub::Quote(quote) => {
-                        let symbol = quote.symbol.clone();
-                        self.pending.push_unless_newer(&symbol, ToHub::Quote(quote));
-                    }
-                    other => self.pending.push_control_first(other),
-                }
+        if Instant::now() >= self.tell_source_at {
+            let (connected, why) = self.source.clone();
+            if offer(self.hub, ToHub::Source { connected, why }).is_err() {
                 return;
             }
+            self.tell_source_at = Instant::now() + TELL_EVERY;
+        }
+        let _room = drain(&mut self.spikes, self.hub) && drain(&mut self.quotes, self.hub);
+    }
+}
+
+fn offer(hub: &Tx<ToHub>, message: ToHub) -> Result<(), ToHub> {
+    hub.send_by(message, Instant::now() + HUB_PATIENCE)
+}
+
+/// Sends what waits, in order; false once the hub has no room.
+fn drain(outbox: &mut Outbox<ToHub>, hub: &Tx<ToHub>) -> bool {
+    while let Some(message) = outbox.pop() {
+        if let Err(back) = offer(hub, message) {
+            if let ToHub::Quote(Quote { symbol, .. }) | ToHub::Spike(Spike { symbol, .. }) = &back {
+                let symbol = symbol.clone();
+                outbox.put_back(&symbol, back);
+            }
+            return false;
         }
     }
+    true
 }
 
 /// How a connection ended.
@@ -335,71 +352,4 @@ fn resubscribe(
     }
     have.clone_from(wish);
     Ok(())
-}
-
-/// Resolves, connects and upgrades, all before `by`.
-fn connect(url: &str, by: Instant) -> Result<WebSocket<Timed>, String> {
-    let Some(rest) = url.strip_prefix("http://") else {
-        return Err(format!(
-            "{url} is not an http:// address; the trader app's stream is only read over plain HTTP, set trader.url"
-        ));
-    };
-    let authority = rest.split('/').next().unwrap_or(rest);
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (
-            host,
-            port.parse().map_err(|_| format!("{port} is no port"))?,
-        ),
-        _ => (authority, 80),
-    };
-    let mut addresses = fixed_addresses(host, port);
-    if addresses.is_empty() {
-        addresses = (host, port)
-            .to_socket_addrs()
-            .map_err(|e| format!("the name {host} is not found: {e}"))?
-            .collect();
-    }
-    let mut last = format!("the name {host} has no address");
-    for (n, address) in addresses.iter().enumerate() {
-        let left = by.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(addresses.len() - n).unwrap_or(1);
-        if share.is_zero() {
-            break;
-        }
-        match TcpStream::connect_timeout(address, share) {
-            Ok(stream) => return upgrade(stream, authority, by),
-            Err(e) => last = format!("connecting to {address} failed: {e}"),
-        }
-    }
-    Err(last)
-}
-
-fn upgrade(stream: TcpStream, authority: &str, by: Instant) -> Result<WebSocket<Timed>, String> {
-    let _slower_without = stream.set_nodelay(true);
-    let timed = Timed {
-        stream,
-        handshake_by: Some(by),
-    };
-    let limits = WebSocketConfig::default()
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX));
-    let url = format!("ws://{authority}/socket.io/?EIO=4&transport=websocket");
-    match tungstenite::client::client_with_config(url, timed, Some(limits)) {
-        Ok((mut socket, _)) => {
-            socket.get_mut().handshake_by = None;
-            Ok(socket)
-        }
-        Err(tungstenite::HandshakeError::Failure(Error::Http(response))) => {
-            let status = response.status().as_u16();
-            Err(if status == 400 {
-                "it refuses WebSocket (400): its Socket.IO server runs without a WebSocket backend; install simple-websocket (or eventlet, gevent-websocket) there".to_owned()
-            } else {
-                format!("it answered {status} to the WebSocket upgrade")
-            })
-        }
-        Err(tungstenite::HandshakeError::Failure(e)) => Err(format!("the upgrade failed: {e}")),
-        Err(tungstenite::HandshakeError::Interrupted(_)) => {
-            Err("it did not answer the upgrade in time".to_owned())
-        }
-    }
 }

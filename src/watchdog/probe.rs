@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::gate::deadline_io::{read_some, write_all};
+use crate::deadline_io::{read_some, write_all};
 use crate::supervise::{Class, LatestRx, Supervisor, latest};
 
 /// Between probes.

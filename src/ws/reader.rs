@@ -9,7 +9,7 @@ use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, Message, WebSocket};
 
-use crate::gate::deadline_io::{read_some, write_all};
+use crate::deadline_io::{read_some, write_all};
 use crate::quotes::{SessionId, ToHub};
 use crate::supervise::{Class, Full, Pulse, Stop, Supervisor, Tx, session_channel};
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, select_biased};
 
-use crate::gate::deadline_io::write_all;
+use crate::deadline_io::write_all;
 use crate::quotes::{SessionId, ToHub, ToSession};
 use crate::supervise::{Class, Pulse, Supervisor, Tx};
 

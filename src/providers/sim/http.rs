@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
 
-use crate::gate::deadline_io::client_waits;
+use crate::deadline_io::client_waits;
 use crate::supervise::{Class, Full, Pulse, Stop, Supervisor, Tx};
 
 /// No wait is longer, so that the end of the process is noticed in time.

@@ -4,12 +4,13 @@
 //! here the time left is computed for every try.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, Type};
 
 /// A socket with timeouts.
 pub trait Socket: Read + Write {
@@ -44,6 +45,9 @@ impl Socket for UnixStream {
     }
 }
 
+/// How long a wait goes on before its caller is asked whether to give it up.
+pub const SLICE: Duration = Duration::from_millis(100);
+
 /// The shortest timeout that sockets take.
 const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 
@@ -74,13 +78,29 @@ pub fn read_some<S: Socket>(
 ///
 /// # Errors
 /// The socket's.
-pub fn write_all<S: Socket>(socket: &mut S, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+pub fn write_all<S: Socket>(socket: &mut S, bytes: &[u8], deadline: Instant) -> io::Result<()> {
+    write_all_unless(socket, bytes, deadline, || false)
+}
+
+/// As [`write_all`], and asks every [`SLICE`] whether to give up: then the error is `Interrupted`.
+///
+/// # Errors
+/// The socket's.
+pub fn write_all_unless<S: Socket>(
+    socket: &mut S,
+    mut bytes: &[u8],
+    deadline: Instant,
+    give_up: impl Fn() -> bool,
+) -> io::Result<()> {
     while !bytes.is_empty() {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(ErrorKind::TimedOut.into());
         }
-        socket.bound_writes(left.max(TIMEOUT_MIN))?;
+        if give_up() {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        socket.bound_writes(left.clamp(TIMEOUT_MIN, SLICE))?;
         match socket.write(bytes) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(n) => bytes = &bytes[n..],
@@ -89,6 +109,53 @@ pub fn write_all<S: Socket>(socket: &mut S, mut bytes: &[u8], deadline: Instant)
         }
     }
     Ok(())
+}
+
+/// Connects, and asks every [`SLICE`] whether to give up: then the error is `Interrupted`.
+///
+/// # Errors
+/// The system's; `TimedOut` once the deadline has passed.
+pub fn connect_unless(
+    address: SocketAddr,
+    deadline: Instant,
+    give_up: impl Fn() -> bool,
+) -> io::Result<TcpStream> {
+    let socket = RawSocket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&SockAddr::from(address)) {
+        Ok(()) => {}
+        Err(e) if under_way(&e) => loop {
+            if give_up() {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            let mut fds = [PollFd::new(&socket, PollFlags::OUT)];
+            match poll(&mut fds, Some(&timespec(left.min(SLICE)))) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
+                Ok(_) => match socket.take_error()? {
+                    Some(e) => return Err(e),
+                    None => break,
+                },
+                Err(e) => return Err(e.into()),
+            }
+        },
+        Err(e) => return Err(e),
+    }
+    socket.set_nonblocking(false)?;
+    Ok(socket.into())
+}
+
+/// What a non-blocking connect says when it goes on without its caller.
+fn under_way(e: &io::Error) -> bool {
+    e.kind() == ErrorKind::WouldBlock
+        || e.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error())
 }
 
 /// Whether the other side has closed, looked at without waiting and without taking bytes.
@@ -109,9 +176,13 @@ pub fn is_gone(socket: &TcpStream) -> bool {
 /// better.
 pub fn client_waits(listener: &TcpListener, time: Duration) -> bool {
     let mut fds = [PollFd::new(listener, PollFlags::IN)];
-    // A constant below a minute at every caller, so the conversion cannot fail.
-    let Ok(time) = Timespec::try_from(time) else {
-        return true;
-    };
-    poll(&mut fds, Some(&time)).is_ok_and(|ready| ready > 0)
+    poll(&mut fds, Some(&timespec(time))).is_ok_and(|ready| ready > 0)
+}
+
+/// A time that is too long for the system does not occur: every caller's is below a minute.
+fn timespec(time: Duration) -> Timespec {
+    Timespec::try_from(time).unwrap_or(Timespec {
+        tv_sec: 60,
+        tv_nsec: 0,
+    })
 }

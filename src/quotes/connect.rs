@@ -1,0 +1,224 @@
+//! From a URL to an open WebSocket at the trader app, within one deadline and heeding the stop.
+//!
+//! A name is looked up on a thread of its own, since the system's look-up has no deadline; while one
+//! hangs no other is made, and the addresses that were last found serve.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::Receiver;
+use tungstenite::protocol::WebSocketConfig;
+use tungstenite::{Error, WebSocket};
+
+use crate::deadline_io::{SLICE, connect_unless, read_some, write_all_unless};
+use crate::providers::resolve::fixed_addresses;
+use crate::supervise::{Class, OnPanic, Stop, Supervisor, one_shot};
+
+/// A longer message ends the connection.
+const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long the source may take for what we say.
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The stream as tungstenite sees it, with an absolute deadline for each phase.
+#[derive(Debug)]
+pub struct Timed {
+    stream: TcpStream,
+    stop: Stop,
+    /// While set: every read ends by then, or fails. Else reads are slices.
+    handshake_by: Option<Instant>,
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(by) = self.handshake_by else {
+            return match read_some(&mut self.stream, buffer, Instant::now() + SLICE) {
+                Err(e) if e.kind() == ErrorKind::TimedOut => Err(ErrorKind::WouldBlock.into()),
+                other => other,
+            };
+        };
+        loop {
+            let slice = by.min(Instant::now() + SLICE);
+            match read_some(&mut self.stream, buffer, slice) {
+                Err(e) if e.kind() == ErrorKind::TimedOut && Instant::now() < by => {
+                    if self.stop.is_set() {
+                        return Err(io::Error::other("the server ends"));
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+impl Write for Timed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let by = self
+            .handshake_by
+            .unwrap_or_else(|| Instant::now() + WRITE_DEADLINE);
+        write_all_unless(&mut self.stream, bytes, by, || self.stop.is_set()).map_err(|e| {
+            if e.kind() == ErrorKind::Interrupted {
+                // tungstenite would try again.
+                io::Error::other("the server ends")
+            } else {
+                e
+            }
+        })?;
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Host and port of `http://host:port/…`.
+fn place(url: &str) -> Result<(&str, &str, u16), String> {
+    let Some(rest) = url.strip_prefix("http://") else {
+        return Err(format!(
+            "{url} is not an http:// address; the trader app's stream is only read over plain HTTP, set trader.url"
+        ));
+    };
+    let authority = rest.split('/').next().unwrap_or(rest);
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => {
+            let port = port.parse().map_err(|_| format!("{port} is no port"))?;
+            Ok((authority, host, port))
+        }
+        _ => Ok((authority, authority, 80)),
+    }
+}
+
+/// Connects as often as it is asked; remembers addresses and a look-up that hangs.
+#[derive(Debug)]
+pub struct Connector {
+    supervisor: Supervisor,
+    class: Class,
+    known: Vec<SocketAddr>,
+    lookup: Option<Receiver<io::Result<Vec<SocketAddr>>>>,
+}
+
+impl Connector {
+    /// Knows no address yet; its look-ups run in threads of this class.
+    #[must_use]
+    pub fn new(supervisor: Supervisor, class: Class) -> Self {
+        Self {
+            supervisor,
+            class: Class {
+                on_panic: OnPanic::End,
+                ..class
+            },
+            known: Vec::new(),
+            lookup: None,
+        }
+    }
+
+    /// Resolves, connects and upgrades, all before `by`; the words of what failed.
+    pub fn connect(&mut self, url: &str, by: Instant) -> Result<WebSocket<Timed>, String> {
+        let (authority, host, port) = place(url)?;
+        let mut addresses = fixed_addresses(host, port);
+        if addresses.is_empty() {
+            addresses = self.look_up(host, port, by)?;
+        }
+        let stop = self.supervisor.stop().clone();
+        let mut last = format!("the name {host} has no address");
+        for (n, address) in addresses.iter().enumerate() {
+            let now = Instant::now();
+            let left = by.saturating_duration_since(now);
+            let share = left / u32::try_from(addresses.len() - n).unwrap_or(1);
+            if share.is_zero() {
+                break;
+            }
+            match connect_unless(*address, now + share, || stop.is_set()) {
+                Ok(stream) => return upgrade(stream, stop, authority, by),
+                Err(e) => last = format!("connecting to {address} failed: {e}"),
+            }
+        }
+        Err(last)
+    }
+
+    /// The addresses of a name, newly found if that goes in half of the time left.
+    fn look_up(&mut self, host: &str, port: u16, by: Instant) -> Result<Vec<SocketAddr>, String> {
+        let patience = Instant::now() + by.saturating_duration_since(Instant::now()) / 2;
+        let answer = match self.lookup.take() {
+            Some(answer) => answer,
+            None => {
+                let (reply, answer) = one_shot();
+                let name = host.to_owned();
+                let spawned =
+                    self.supervisor
+                        .spawn_once("quote-lookup", self.class, move |pulse| {
+                            pulse.wait(format!("looking up {name}"), by);
+                            let found = (name.as_str(), port).to_socket_addrs();
+                            let _asker_left = reply.send(found.map(Iterator::collect));
+                        });
+                if let Err(e) = spawned {
+                    return Err(format!("no thread to look up {host}: {e}"));
+                }
+                answer
+            }
+        };
+        let stop = self.supervisor.stop().clone();
+        loop {
+            let slice = patience.min(Instant::now() + SLICE);
+            match answer.recv_deadline(slice) {
+                Ok(Ok(found)) => {
+                    self.known.clone_from(&found);
+                    return Ok(found);
+                }
+                Ok(Err(e)) if self.known.is_empty() => {
+                    return Err(format!("the name {host} is not found: {e}"));
+                }
+                Err(e) if e.is_timeout() && Instant::now() < patience && !stop.is_set() => {}
+                Err(e) => {
+                    if e.is_timeout() {
+                        self.lookup = Some(answer);
+                    }
+                    if self.known.is_empty() {
+                        return Err(format!(
+                            "no name server answered for {host}; check the network"
+                        ));
+                    }
+                    return Ok(self.known.clone());
+                }
+                Ok(Err(_)) => return Ok(self.known.clone()),
+            }
+        }
+    }
+}
+
+fn upgrade(
+    stream: TcpStream,
+    stop: Stop,
+    authority: &str,
+    by: Instant,
+) -> Result<WebSocket<Timed>, String> {
+    let _slower_without = stream.set_nodelay(true);
+    let timed = Timed {
+        stream,
+        stop,
+        handshake_by: Some(by),
+    };
+    let limits = WebSocketConfig::default()
+        .max_message_size(Some(MESSAGE_BYTES_MAX))
+        .max_frame_size(Some(MESSAGE_BYTES_MAX));
+    let url = format!("ws://{authority}/socket.io/?EIO=4&transport=websocket");
+    match tungstenite::client::client_with_config(url, timed, Some(limits)) {
+        Ok((mut socket, _)) => {
+            socket.get_mut().handshake_by = None;
+            Ok(socket)
+        }
+        Err(tungstenite::HandshakeError::Failure(Error::Http(response))) => {
+            let status = response.status().as_u16();
+            Err(if status == 400 {
+                "it refuses WebSocket (400): its Socket.IO server runs without a WebSocket backend; install simple-websocket (or eventlet, gevent-websocket) there".to_owned()
+            } else {
+                format!("it answered {status} to the WebSocket upgrade")
+            })
+        }
+        Err(tungstenite::HandshakeError::Failure(e)) => Err(format!("the upgrade failed: {e}")),
+        Err(tungstenite::HandshakeError::Interrupted(_)) => {
+            Err("it did not answer the upgrade in time".to_owned())
+        }
+    }
+}
