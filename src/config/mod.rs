@@ -113,12 +113,29 @@ pub fn parse(
             )));
         }
     }
+    // What a stronger source overrides must be right all the same.
+    build(&given)?;
     add_environment(&mut given, env)?;
+    build(&given)?;
     for (key, value, origin) in words.given {
         let known = given.get_mut(&key).ok_or_else(|| unknown(&key, &origin))?;
         *known = (Raw::Text(value), origin);
     }
-    let settings = Settings::build(|key| given[key].0.clone()).map_err(|refused| {
+    let settings = build(&given)?;
+    let contradictions = settings.contradictions();
+    if !contradictions.is_empty() {
+        return Err(ConfigError(contradictions.join("\n")));
+    }
+    Ok(if words.print_config {
+        Command::Print(effective(&settings, &given))
+    } else {
+        Command::Run(Box::new(settings))
+    })
+}
+
+/// The settings as all sources so far say.
+fn build(given: &BTreeMap<String, (Raw, Origin)>) -> Result<Settings, ConfigError> {
+    Settings::build(|key| given[key].0.clone()).map_err(|refused| {
         let lines: Vec<String> = refused
             .iter()
             .map(|r| {
@@ -132,15 +149,6 @@ pub fn parse(
             })
             .collect();
         ConfigError(lines.join("\n"))
-    })?;
-    let contradictions = settings.contradictions();
-    if !contradictions.is_empty() {
-        return Err(ConfigError(contradictions.join("\n")));
-    }
-    Ok(if words.print_config {
-        Command::Print(effective(&settings, &given))
-    } else {
-        Command::Run(Box::new(settings))
     })
 }
 

@@ -334,12 +334,8 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
             return Some(Failure::BreakerOpen {
                 upstream: self.config.upstream,
                 failures: breaker.failures(),
-                last: self
-                    .last_failure
-                    .as_ref()
-                    .map(ToString::to_string)
-                    .unwrap_or_default(),
-                timed_out: matches!(self.last_failure, Some(Failure::Timeout { .. })),
+                // An open breaker has seen a failure.
+                last: Box::new(self.last_failure.clone().unwrap_or(Failure::Cancelled)),
                 retry_in,
             });
         }

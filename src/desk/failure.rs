@@ -67,10 +67,8 @@ pub enum Failure {
         upstream: &'static str,
         /// How many.
         failures: u32,
-        /// The last failure's sentence.
-        last: String,
-        /// Whether the last was a time-out.
-        timed_out: bool,
+        /// The last failure.
+        last: Box<Failure>,
         /// When it is tried again.
         retry_in: Duration,
     },

@@ -54,11 +54,15 @@ pub fn start_file_reader(
     let (notices_tx, notices) = supervisor.channel("file notices", NOTICES_MAX, Full::DropAndCount);
     supervisor.spawn("file-reader", class, move |pulse| {
         let tell = notices_tx.clone();
-        // The watcher's own thread only sends: a full queue holds a notice already.
-        let mut watcher = notify::recommended_watcher(move |_| {
-            let _ = tell.offer(());
-        })
-        .ok();
+        // The watcher's own thread only sends: a full queue holds a notice already. Reading a file is
+        // an event too, which must not lead to the next reading.
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                if !event.is_ok_and(|e| e.kind.is_access()) {
+                    let _ = tell.offer(());
+                }
+            })
+            .ok();
         let mut watched: Vec<PathBuf> = Vec::new();
         let mut runners = RunnersFile::new(runners_path(&data_dir));
         let mut history = HistoryFile::new(history_path(&data_dir));

@@ -9,8 +9,12 @@ use crate::quotes::StreamStatus;
 use crate::supervise::{LatestRx, LatestTx, latest};
 use crate::watchdog::{Snapshot, ThreadState};
 
-/// A watchdog that has not published for this long is itself an ailment.
+/// A watchdog that has not published for this long is itself an ailment …
 const WATCHDOG_SILENT: Duration = Duration::from_secs(5);
+
+/// … if a worker finds it so twice, at least this far apart: a process that was stopped and goes on
+/// finds every clock late, and the watchdog needs a tick to speak again.
+const SILENT_AGAIN: Duration = Duration::from_secs(1);
 
 /// One worker's boards.
 #[derive(Clone, Debug)]
@@ -19,6 +23,8 @@ pub struct Boards {
     streams: LatestRx<Arc<StreamStatus>>,
     reads: LatestRx<Arc<FilesRead>>,
     snapshot: Option<Arc<Snapshot>>,
+    /// Since when the last snapshot was seen to be too old.
+    silent_since: Option<Instant>,
     stream: Arc<StreamStatus>,
     files: Option<Arc<FilesRead>>,
 }
@@ -51,6 +57,7 @@ pub fn boards(workers: usize) -> (BoardPublishers, Vec<Boards>) {
                 streams: streams_rx,
                 reads: reads_rx,
                 snapshot: None,
+                silent_since: None,
                 stream: Arc::default(),
                 files: None,
             }
@@ -61,10 +68,15 @@ pub fn boards(workers: usize) -> (BoardPublishers, Vec<Boards>) {
 
 impl Boards {
     /// Takes what was published since the last look.
-    pub fn look(&mut self) {
+    pub fn look(&mut self, now: Instant) {
         if let Some(new) = self.snapshots.take() {
             self.snapshot = Some(new);
         }
+        let silent = self
+            .snapshot
+            .as_ref()
+            .is_some_and(|s| now.saturating_duration_since(s.at) > WATCHDOG_SILENT);
+        self.silent_since = silent.then(|| self.silent_since.unwrap_or(now));
         if let Some(new) = self.streams.take() {
             self.stream = new;
         }
@@ -110,7 +122,10 @@ impl Boards {
         };
         let mut ailments = snapshot.ailments.clone();
         let silent = now.saturating_duration_since(snapshot.at);
-        if silent > WATCHDOG_SILENT {
+        if self
+            .silent_since
+            .is_some_and(|since| now.saturating_duration_since(since) >= SILENT_AGAIN)
+        {
             ailments.push(format!(
                 "the watchdog itself has not reported for {} s",
                 silent.as_secs()

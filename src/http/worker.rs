@@ -94,7 +94,7 @@ impl Worker {
             Verdict::None | Verdict::Allowed(_) => match route(&method, path, query) {
                 Ok(route) => {
                     let mut boards = self.boards.borrow_mut();
-                    boards.look();
+                    boards.look(Instant::now());
                     let context = Context {
                         pulse,
                         desks: &self.desks,

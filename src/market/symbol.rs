@@ -9,7 +9,8 @@ use thiserror::Error;
 /// The longest symbol accepted, in characters.
 pub const SYMBOL_CHARS_MAX: usize = 16;
 
-/// A checked symbol: 1 to 16 of `A–Z`, `0–9`, `.`, `-`, `/`, `$`, always upper case.
+/// A checked symbol: 1 to 16 of `A–Z`, `0–9`, `.`, `-`, `/`, `$`, always upper case, with a letter or
+/// digit and never two marks in a row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Symbol(Box<str>);
@@ -43,8 +44,15 @@ impl FromStr for Symbol {
 
     fn from_str(text: &str) -> Result<Self, BadSymbol> {
         let upper = text.to_ascii_uppercase();
-        let sound =
-            !upper.is_empty() && upper.len() <= SYMBOL_CHARS_MAX && upper.chars().all(Self::allows);
+        // No exchange writes two marks in a row, and as a path they would lead elsewhere: "../x".
+        let marks_in_a_row = upper
+            .as_bytes()
+            .windows(2)
+            .any(|w| w.iter().all(u8::is_ascii_punctuation));
+        let sound = upper.len() <= SYMBOL_CHARS_MAX
+            && upper.chars().all(Self::allows)
+            && upper.bytes().any(|b| b.is_ascii_alphanumeric())
+            && !marks_in_a_row;
         if sound {
             Ok(Self(upper.into()))
         } else {
@@ -88,7 +96,18 @@ mod tests {
 
     #[test]
     fn what_is_no_symbol_is_refused_in_words() {
-        for bad in ["", "TOO-LONG-A-SYMBOL", "A B", "A%2FB", "é", "a\n", "../x?"] {
+        for bad in [
+            "",
+            "TOO-LONG-A-SYMBOL",
+            "A B",
+            "A%2FB",
+            "é",
+            "a\n",
+            "../x",
+            "..",
+            "/",
+            "A//B",
+        ] {
             let e = bad.parse::<Symbol>().unwrap_err();
             assert!(e.to_string().contains("is not a symbol"), "{e}");
         }

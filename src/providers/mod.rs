@@ -7,4 +7,5 @@ pub mod sim;
 pub mod trader;
 
 #[cfg(test)]
-mod fake_tests;
+#[path = "../../tests/kit/fake.rs"]
+mod fake;

@@ -18,6 +18,8 @@ use crate::supervise::{Class, OnPanic, Stop, Supervisor, one_shot};
 /// A longer message ends the connection.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+const NO_UPGRADE_IN_TIME: &str = "it did not answer the upgrade in time";
+
 /// How long the source may take for what we say.
 pub const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -216,9 +218,12 @@ fn upgrade(
                 format!("it answered {status} to the WebSocket upgrade")
             })
         }
-        Err(tungstenite::HandshakeError::Failure(e)) => Err(format!("the upgrade failed: {e}")),
-        Err(tungstenite::HandshakeError::Interrupted(_)) => {
-            Err("it did not answer the upgrade in time".to_owned())
+        Err(tungstenite::HandshakeError::Failure(Error::Io(e)))
+            if e.kind() == ErrorKind::TimedOut =>
+        {
+            Err(NO_UPGRADE_IN_TIME.to_owned())
         }
+        Err(tungstenite::HandshakeError::Failure(e)) => Err(format!("the upgrade failed: {e}")),
+        Err(tungstenite::HandshakeError::Interrupted(_)) => Err(NO_UPGRADE_IN_TIME.to_owned()),
     }
 }

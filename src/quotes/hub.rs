@@ -1,6 +1,7 @@
 //! Who wants what, and what each is to get. Pure.
 //!
-//! A session that is ready gets a batch at once; while its batch is on its way, quotes wait for it,
+//! A session that is ready gets a batch at once. While its batch is on its way quotes wait for it: the
+//! first [`BATCH_FRAMES_MAX`] as they came, so that a client that keeps up misses nothing, then
 //! conflated by symbol. Of each symbol quotes leave in the order in which they came. A new subscriber
 //! gets the symbol's last value at once, so that its chart does not begin with nothing.
 
@@ -17,17 +18,18 @@ use super::outbox::Outbox;
 /// Symbols whose last spike is kept; beyond it the oldest goes.
 const SPIKES_MAX: usize = 1_000;
 
-/// Frames of one batch; a burst beyond it is conflated.
-const BATCH_FRAMES_MAX: usize = 4_096;
+/// Frames that wait for a session as they came; what is beyond is conflated. At 2,000 quotes a second a
+/// client may so be a quarter of a second behind.
+const BATCH_FRAMES_MAX: usize = 512;
 
 /// How a frame is made of its text.
 pub type Encode = fn(&str) -> Frame;
 
 struct Session {
     wanted: Wanted,
-    /// What a ready session gets at the next flush, every quote of it.
+    /// What the session gets next, every quote of it.
     batch: Vec<Frame>,
-    /// What waits, conflated, while a batch is on its way.
+    /// What the batch has no room for, conflated.
     outbox: Outbox<Frame>,
     /// As above.
     error: Option<Frame>,
@@ -37,7 +39,7 @@ struct Session {
 impl Session {
     /// Whether what comes now goes into the next batch as it is.
     fn takes(&self) -> bool {
-        self.ready && self.batch.len() < BATCH_FRAMES_MAX
+        self.batch.len() < BATCH_FRAMES_MAX
     }
 
     /// The state of the source, of which only the last matters.
@@ -231,7 +233,7 @@ impl Hub {
     pub fn ready(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.ready = true;
-            session.batch = session.error.take().into_iter().collect();
+            session.batch.extend(session.error.take());
             session.batch.extend(session.outbox.drain());
             if !session.batch.is_empty() {
                 self.due.insert(id);
@@ -333,178 +335,4 @@ fn unfollow(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use serde_json::Value;
-
-    fn plain(text: &str) -> Frame {
-        Arc::from(text.as_bytes())
-    }
-
-    fn quote(symbol: &str, n: i64) -> Quote {
-        let mut fields = serde_json::Map::new();
-        fields.insert("n".into(), Value::from(n));
-        Quote {
-            symbol: symbol.parse().unwrap(),
-            fields,
-        }
-    }
-
-    fn wanted(symbols: &[&str]) -> Wanted {
-        Arc::new(symbols.iter().map(|s| s.parse().unwrap()).collect())
-    }
-
-    fn texts(frames: &[Frame]) -> Vec<String> {
-        frames
-            .iter()
-            .map(|f| String::from_utf8(f.to_vec()).unwrap())
-            .collect()
-    }
-
-    fn of(hub: &mut Hub, id: u64) -> Vec<String> {
-        let batches = hub.batches();
-        let mine = batches.iter().find(|(i, _)| *i == SessionId(id));
-        mine.map(|(_, f)| texts(f)).unwrap_or_default()
-    }
-
-    #[test]
-    fn each_client_gets_its_own_symbols_and_one_leaving_does_not_silence_another() {
-        let mut hub = Hub::new(plain, 30_000, 100);
-        let (a, b) = (SessionId(1), SessionId(2));
-        hub.join(a);
-        hub.join(b);
-        assert_eq!(of(&mut hub, 1), [r#"{"type":"status","connected":false}"#]);
-        hub.ready(a);
-        hub.ready(b);
-        hub.want(a, wanted(&["X", "Y"]));
-        hub.want(b, wanted(&["X"]));
-        assert_eq!(**hub.wanted(), *wanted(&["X", "Y"]));
-        hub.quote(&quote("Y", 1));
-        hub.quote(&quote("Z", 1));
-        assert_eq!(of(&mut hub, 1), [r#"{"type":"quote","symbol":"Y","n":1}"#]);
-        hub.leave(a);
-        assert_eq!(**hub.wanted(), *wanted(&["X"]));
-        hub.quote(&quote("X", 2));
-        assert_eq!(of(&mut hub, 2), [r#"{"type":"quote","symbol":"X","n":2}"#]);
-    }
-
-    #[test]
-    fn a_client_with_a_batch_on_its_way_gets_the_latest_of_each_symbol_next() {
-        let mut hub = Hub::new(plain, 30_000, 100);
-        hub.join(SessionId(1));
-        hub.want(SessionId(1), wanted(&["X", "Y"]));
-        hub.batches();
-        for n in 0..5 {
-            hub.quote(&quote("X", n));
-            hub.quote(&quote("Y", n));
-        }
-        hub.source(true, "up".into());
-        assert!(hub.batches().is_empty());
-        hub.ready(SessionId(1));
-        assert_eq!(
-            of(&mut hub, 1),
-            [
-                r#"{"type":"status","connected":true}"#,
-                r#"{"type":"quote","symbol":"X","n":4}"#,
-                r#"{"type":"quote","symbol":"Y","n":4}"#
-            ]
-        );
-    }
-
-    #[test]
-    fn a_client_that_keeps_up_gets_every_quote() {
-        let mut hub = Hub::new(plain, 30_000, 100);
-        hub.join(SessionId(1));
-        hub.want(SessionId(1), wanted(&["X"]));
-        hub.batches();
-        hub.ready(SessionId(1));
-        for n in 0..3 {
-            hub.quote(&quote("X", n));
-        }
-        let want: Vec<String> = (0..3)
-            .map(|n| format!(r#"{{"type":"quote","symbol":"X","n":{n}}}"#))
-            .collect();
-        assert_eq!(of(&mut hub, 1), want);
-        assert_eq!(hub.conflated, 0);
-    }
-
-    #[test]
-    fn a_new_subscriber_gets_the_last_value_at_once() {
-        let mut hub = Hub::new(plain, 30_000, 100);
-        hub.join(SessionId(1));
-        hub.want(SessionId(1), wanted(&["X"]));
-        hub.quote(&quote("X", 7));
-        hub.batches();
-        hub.join(SessionId(2));
-        hub.want(SessionId(2), wanted(&["X"]));
-        assert_eq!(of(&mut hub, 2)[1], r#"{"type":"quote","symbol":"X","n":7}"#);
-    }
-
-    #[test]
-    fn what_all_want_together_has_a_bound_and_who_goes_beyond_it_is_told() {
-        let mut hub = Hub::new(plain, 30_000, 2);
-        let (a, b) = (SessionId(1), SessionId(2));
-        hub.join(a);
-        hub.join(b);
-        hub.want(a, wanted(&["X", "Y"]));
-        hub.want(b, wanted(&["X", "Z"]));
-        assert_eq!(**hub.wanted(), *wanted(&["X", "Y"]));
-        assert!(of(&mut hub, 2)[1].contains("1 symbols (Z …) are not followed"));
-        hub.leave(a);
-        hub.want(b, wanted(&["X", "Z"]));
-        assert_eq!(**hub.wanted(), *wanted(&["X", "Z"]));
-    }
-
-    #[test]
-    fn spikes_are_active_for_their_window() {
-        let mut hub = Hub::new(plain, 30_000, 100);
-        let spike = Spike {
-            symbol: "X".parse().unwrap(),
-            fields: serde_json::Map::new(),
-        };
-        hub.spike(1_000, spike);
-        assert_eq!(hub.status(31_000).unwrap().spikes.len(), 1);
-        assert_eq!(hub.status(31_001).unwrap().spikes.len(), 0);
-        assert_eq!(hub.status(32_000), None);
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_happens_order_holds_and_the_last_word_arrives(
-            steps in prop::collection::vec((0_u8..6, 0_u64..3, 0_u8..3), 1..150)
-        ) {
-            let mut hub = Hub::new(plain, 30_000, 100);
-            let mut seen: HashMap<(u64, String), i64> = HashMap::new();
-            let mut n = 0;
-            let mut in_flight: HashSet<SessionId> = HashSet::new();
-            let mut take = |hub: &mut Hub, in_flight: &mut HashSet<SessionId>| {
-                for (id, frames) in hub.batches() {
-                    assert!(in_flight.insert(id), "a second batch in flight");
-                    for text in texts(&frames) {
-                        let v: Value = serde_json::from_str(&text).unwrap();
-                        if v["type"] == "quote" {
-                            let key = (id.0, v["symbol"].as_str().unwrap().to_owned());
-                            let now = v["n"].as_i64().unwrap();
-                            let before = seen.insert(key, now);
-                            assert!(before.is_none_or(|b| b <= now), "out of order");
-                        }
-                    }
-                }
-            };
-            for (what, id, s) in steps {
-                let id = SessionId(id);
-                let symbol = format!("S{s}");
-                match what {
-                    0 => { hub.leave(id); in_flight.remove(&id); hub.join(id); }
-                    1 => hub.want(id, wanted(&[&symbol])),
-                    2 => hub.want(id, wanted(&["S0", "S1", "S2"])),
-                    3 => { in_flight.remove(&id); hub.ready(id); }
-                    4 => take(&mut hub, &mut in_flight),
-                    _ => { n += 1; hub.quote(&quote(&symbol, n)); }
-                }
-                prop_assert!(hub.sessions.values().all(|s| s.wanted.iter().all(|w| hub.wanted().contains(w))));
-            }
-        }
-    }
-}
+mod tests;

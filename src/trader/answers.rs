@@ -2,10 +2,12 @@
 //!
 //! | failure | vwap `source` | `error` of health and rotation |
 //! |---|---|---|
-//! | not reachable, breaker open for that | `unavailable` | `trader_app_unavailable` |
-//! | too slow, breaker open for that | `timeout` | `timeout` |
+//! | not reachable | `unavailable` | `trader_app_unavailable` |
+//! | too slow | `timeout` | `timeout` |
 //! | an error status | `error` | `trader_app_error` |
 //! | unusable, or our own limits | `error` | `fetch_error` |
+//!
+//! While the breaker is open the words are those of the last failure.
 
 use std::sync::Arc;
 
@@ -24,13 +26,9 @@ enum Kind {
 
 fn kind(failure: &Failure) -> Kind {
     match failure {
-        Failure::Timeout { .. }
-        | Failure::BreakerOpen {
-            timed_out: true, ..
-        } => Kind::Timeout,
-        Failure::Unreachable { .. } | Failure::BreakerOpen { .. } | Failure::NoData { .. } => {
-            Kind::Unavailable
-        }
+        Failure::BreakerOpen { last, .. } => kind(last),
+        Failure::Timeout { .. } => Kind::Timeout,
+        Failure::Unreachable { .. } | Failure::NoData { .. } => Kind::Unavailable,
         Failure::Status { .. } => Kind::Error,
         _ => Kind::Fetch,
     }

@@ -3,7 +3,7 @@ use std::net::TcpListener;
 use std::thread;
 
 use super::*;
-use crate::providers::fake_tests::{Fake, Then, answer, hang};
+use crate::providers::fake::{Fake, Then, answer, hang};
 
 const UPSTREAM: &str = "the fake";
 const SHORT: Duration = Duration::from_millis(400);

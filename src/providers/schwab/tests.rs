@@ -13,7 +13,7 @@ use super::*;
 use crate::clock::{Clock, system_ms};
 use crate::desk::Failure;
 use crate::market::{Candle, Session, Symbol, Timeframe};
-use crate::providers::fake_tests::{Asked, Fake, Then, answer, hang};
+use crate::providers::fake::{Asked, Fake, Then, answer, hang};
 
 const LONG: Duration = Duration::from_secs(20);
 const OLD: &str =

@@ -1,4 +1,6 @@
-//! A small server on loopback that misbehaves as a test asks it to. Only in tests.
+//! A server on loopback that does to each request what a test asks for; it can go away and come
+//! back on the same port. Also the unit tests of the upstream clients use it.
+#![allow(dead_code)]
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -41,28 +43,38 @@ pub enum Then {
     Close,
 }
 
+/// Answers one request.
+pub type Handler = dyn Fn(&Asked, &mut TcpStream) -> Then + Send + Sync;
+
 /// The server. Dropping it closes everything.
 pub struct Fake {
     at: SocketAddr,
+    handler: Arc<Handler>,
     asked: Arc<Mutex<Vec<Asked>>>,
     open: Arc<Mutex<Vec<TcpStream>>>,
-    over: Arc<AtomicBool>,
-    acceptor: Option<JoinHandle<()>>,
+    accepting: Option<(Arc<AtomicBool>, JoinHandle<()>)>,
 }
 
 impl Fake {
     /// Starts it; `handler` answers each request.
     pub fn start(handler: impl Fn(&Asked, &mut TcpStream) -> Then + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let at = listener.local_addr().unwrap();
-        let (asked, open) = (
-            Arc::new(Mutex::new(Vec::new())),
-            Arc::new(Mutex::new(Vec::new())),
-        );
+        let mut fake = Self {
+            at: listener.local_addr().unwrap(),
+            handler: Arc::new(handler),
+            asked: Arc::default(),
+            open: Arc::default(),
+            accepting: None,
+        };
+        fake.accept(listener);
+        fake
+    }
+
+    fn accept(&mut self, listener: TcpListener) {
         let over = Arc::new(AtomicBool::new(false));
-        let handler = Arc::new(handler);
         let acceptor = thread::spawn({
-            let (asked, open, over) = (asked.clone(), open.clone(), over.clone());
+            let (asked, open) = (self.asked.clone(), self.open.clone());
+            let (over, handler) = (over.clone(), self.handler.clone());
             move || {
                 for (connection, stream) in listener.incoming().enumerate() {
                     let Ok(stream) = stream else { break };
@@ -75,12 +87,24 @@ impl Fake {
                 }
             }
         });
-        Self {
-            at,
-            asked,
-            open,
-            over,
-            acceptor: Some(acceptor),
+        self.accepting = Some((over, acceptor));
+    }
+
+    /// Refuses connections from here on, and drops those there are.
+    pub fn go_away(&mut self) {
+        if let Some((over, acceptor)) = self.accepting.take() {
+            over.store(true, Ordering::SeqCst);
+            let _woken = TcpStream::connect(self.at);
+            let _ended = acceptor.join();
+        }
+        self.close_connections();
+    }
+
+    /// Listens again where it did.
+    pub fn come_back(&mut self) {
+        if self.accepting.is_none() {
+            let listener = TcpListener::bind(self.at).expect("the port is still ours");
+            self.accept(listener);
         }
     }
 
@@ -118,21 +142,11 @@ impl Fake {
 
 impl Drop for Fake {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::SeqCst);
-        let _woken = TcpStream::connect(self.at);
-        if let Some(acceptor) = self.acceptor.take() {
-            let _ended = acceptor.join();
-        }
-        self.close_connections();
+        self.go_away();
     }
 }
 
-fn serve(
-    connection: usize,
-    mut stream: TcpStream,
-    asked: &Mutex<Vec<Asked>>,
-    handler: &(dyn Fn(&Asked, &mut TcpStream) -> Then + Send + Sync),
-) {
+fn serve(connection: usize, mut stream: TcpStream, asked: &Mutex<Vec<Asked>>, handler: &Handler) {
     stream
         .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();

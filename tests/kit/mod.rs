@@ -1,0 +1,13 @@
+//! What the tests of the whole program share: the built server as a process, upstreams that can be
+//! made to fail, and clients. Each test file uses its own part of it.
+#![allow(dead_code, unused_imports)]
+
+pub mod client;
+pub mod fake;
+pub mod server;
+pub mod stream;
+pub mod upstream;
+
+pub use client::{Got, Quotes, ask, get};
+pub use server::{PATIENCE, Server, eventually};
+pub use upstream::{Fault, Model, Schwab, Trader, Upstreams};

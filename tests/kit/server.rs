@@ -1,0 +1,176 @@
+//! The built program as a process of its own, with its own port and folder.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::client::{Got, ask};
+
+/// For hangs only.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks until it holds.
+pub fn eventually<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(got) = holds() {
+            return got;
+        }
+        assert!(Instant::now() < until, "never came: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The running program; killed when it is dropped.
+pub struct Server {
+    pub child: Child,
+    pub address: String,
+    /// Its working folder; the logs are in `logs`.
+    pub home: tempfile::TempDir,
+    // Kept open: a closed pipe would end its banner.
+    _stdout: Option<BufReader<ChildStdout>>,
+}
+
+/// The program, ready to be given arguments, in a folder of its own.
+pub fn program(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tapewarden"));
+    command
+        .args(["--listen", "127.0.0.1:0", "--log-dir"])
+        .arg(home.join("logs"))
+        .current_dir(home)
+        .stdin(Stdio::null());
+    command
+}
+
+impl Server {
+    /// Starts it with these arguments and waits for its address.
+    pub fn start(args: &[&str]) -> Self {
+        Self::start_by(tempfile::tempdir().unwrap(), |command| {
+            command.args(args).stderr(Stdio::null());
+        })
+    }
+
+    /// Starts it in this folder, as `prepare` says.
+    pub fn start_by(home: tempfile::TempDir, prepare: impl FnOnce(&mut Command)) -> Self {
+        let mut command = program(home.path());
+        command.stdout(Stdio::piped());
+        prepare(&mut command);
+        let mut child = command.spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let address = line
+            .trim()
+            .rsplit_once("http://")
+            .unwrap_or_else(|| panic!("no address in {line:?}"))
+            .1
+            .to_owned();
+        Self {
+            child,
+            address,
+            home,
+            _stdout: Some(stdout),
+        }
+    }
+
+    /// Status, head and body.
+    pub fn ask(&self, method: &str, path: &str) -> Got {
+        ask(&self.address, method, path, &[])
+    }
+
+    /// As above, with further headers.
+    pub fn ask_with(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Got {
+        ask(&self.address, method, path, headers)
+    }
+
+    /// As above.
+    pub fn get(&self, path: &str) -> Got {
+        self.ask("GET", path)
+    }
+
+    /// Asks until the answer is as it should be; gives its JSON.
+    pub fn eventually(&self, path: &str, holds: impl Fn(&Got) -> bool) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let got = self.get(path);
+            if holds(&got) {
+                return got.json();
+            }
+            assert!(
+                Instant::now() < until,
+                "{path} stayed {} {}",
+                got.status,
+                got.text()
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// A file in its log folder, as far as it is written.
+    pub fn log(&self, name: &str) -> String {
+        let bytes = std::fs::read(self.path("logs").join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Waits until a log has these words.
+    pub fn log_has(&self, name: &str, words: &str) -> String {
+        eventually(&format!("{words:?} in {name}"), || {
+            let log = self.log(name);
+            log.contains(words).then_some(log)
+        })
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal by the name that `kill` knows.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.pid().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    /// A number from /proc/PID/status: "Threads", "VmRSS" (kB).
+    pub fn proc_status(&self, field: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        text.lines()
+            .find_map(|l| l.strip_prefix(field)?.strip_prefix(':'))
+            .and_then(|v| v.split_whitespace().next()?.parse().ok())
+            .expect(field)
+    }
+
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .unwrap()
+            .count()
+    }
+
+    /// Waits for its end.
+    pub fn exit_code(&mut self) -> i32 {
+        eventually("the end of the server", || self.child.try_wait().unwrap())
+            .code()
+            .expect("an exit code, not a signal")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- backend.log\n{}", self.log("backend.log"));
+            eprintln!("--- watchdog.log\n{}", self.log("watchdog.log"));
+        }
+    }
+}
