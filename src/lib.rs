@@ -18,6 +18,7 @@
 
 pub mod app;
 pub mod candles;
+pub mod capture;
 pub mod clock;
 pub mod config;
 pub mod deadline_io;

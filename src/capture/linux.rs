@@ -1,0 +1,263 @@
+//! Linux: threads from /proc/self/task, what the kernel says of each, and their copies by signal.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{self, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{MemfdFlags, Mode, OFlags, RawDir, SeekFrom};
+use rustix::thread::{NanosleepRelativeResult, Timespec, nanosleep};
+
+use super::raw::{self, HEADER_BYTES};
+use super::slots::{self, Answer, Ask, SLOTS};
+use super::{ROUND_DEADLINE, Taken};
+
+/// Threads beyond this are counted and not asked.
+const THREADS_MAX: usize = 8_192;
+
+/// Between looks at what was asked.
+const LOOK_EVERY: Duration = Duration::from_micros(20);
+
+/// Files of /proc/self/task/N whose text is kept. Read before the thread is asked, or a sleeper would
+/// look running.
+const FACTS: [&CStr; 5] = [c"comm", c"stat", c"wchan", c"syscall", c"schedstat"];
+
+/// The file in memory and what is needed to fill it, all made beforehand.
+#[derive(Debug)]
+pub struct Capture {
+    file: OwnedFd,
+    pid: u32,
+    tids: Vec<u32>,
+    text: Vec<u8>,
+    entries: Vec<MaybeUninit<u8>>,
+}
+
+impl Capture {
+    /// Installs the handler and makes the file. Once in a process.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn new() -> io::Result<Self> {
+        let maps = std::fs::read_to_string("/proc/self/maps")?;
+        let main_stack_end = maps
+            .lines()
+            .find(|line| line.ends_with("[stack]"))
+            .and_then(|line| u64::from_str_radix(line.split(['-', ' ']).nth(1)?, 16).ok())
+            .unwrap_or(0);
+        slots::install(main_stack_end)?;
+        Ok(Self {
+            // Inherited by the scribe, which is started next.
+            file: rustix::fs::memfd_create("tapewarden-stacks", MemfdFlags::empty())?,
+            pid: std::process::id(),
+            tids: Vec::with_capacity(THREADS_MAX),
+            text: vec![0; 64 * 1024],
+            entries: vec![MaybeUninit::uninit(); 32 * 1024],
+        })
+    }
+
+    /// The file's number, for the scribe.
+    #[must_use]
+    pub fn fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+
+    /// Empties the file and writes where the code lies.
+    pub fn begin(&mut self) {
+        let _cannot_fail = rustix::fs::ftruncate(&self.file, 0);
+        let _cannot_fail = rustix::fs::seek(&self.file, SeekFrom::Start(0));
+        self.copy_file(c"/proc/self/maps", raw::MAPS, 0, 0);
+    }
+
+    /// One round over all threads; `number` is 1 or 2.
+    pub fn round(&mut self, number: u32) -> Taken {
+        let began = Instant::now();
+        let deadline = began + ROUND_DEADLINE;
+        let mut taken = Taken::default();
+        self.add(raw::TIME, &now_ns().to_le_bytes());
+        self.list_threads();
+        taken.threads = u32::try_from(self.tids.len()).unwrap_or(u32::MAX);
+        for i in 0..self.tids.len() {
+            self.facts(self.tids[i], number);
+        }
+        let asked_at = Instant::now();
+        let mut asked: [Option<(u32, Ask)>; SLOTS] = [None; SLOTS];
+        let mut next = 0;
+        loop {
+            let mut waiting = false;
+            for place in &mut asked {
+                if let Some((tid, ask)) = *place
+                    && let Answer::Copied(regs, stack) = slots::look(ask)
+                {
+                    put_stack(&self.file, tid, number, regs, stack);
+                    taken.stacks += 1;
+                    slots::release(ask);
+                    *place = None;
+                }
+                while place.is_none()
+                    && next < self.tids.len()
+                    && let Some(ask) = slots::reserve()
+                {
+                    let tid = self.tids[next];
+                    next += 1;
+                    match slots::send(ask, self.pid, tid) {
+                        Ok(()) => *place = Some((tid, ask)),
+                        Err(e) => {
+                            slots::release(ask);
+                            let why: &[u8] = match e.raw_os_error() {
+                                Some(libc::ESRCH) => b"it ended meanwhile",
+                                Some(libc::EAGAIN) => b"no signal could be queued (RLIMIT_SIGPENDING)",
+                                _ => b"the system refused the signal",
+                            };
+                            put(&self.file, raw::MISSING, tid, number, &[why]);
+                        }
+                    }
+                }
+                waiting |= place.is_some();
+            }
+            if !waiting && next == self.tids.len() {
+                break;
+            }
+            if Instant::now() >= deadline {
+                break;
+            }
+            pause(LOOK_EVERY);
+        }
+        for (tid, ask) in asked.into_iter().flatten() {
+            slots::release(ask);
+            put(&self.file, raw::MISSING, tid, number, &[b"it did not answer the signal: the kernel holds it (see its state), or it blocks all signals"]);
+        }
+        for i in next..self.tids.len() {
+            put(&self.file, raw::MISSING, self.tids[i], number, &[b"it was not asked: too many before it did not answer"]);
+        }
+        taken.micros = u64::try_from(asked_at.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.add(raw::TOOK, &taken.micros.to_le_bytes());
+        taken
+    }
+
+    /// Adds a section that belongs to no thread.
+    pub fn add(&mut self, tag: [u8; 4], bytes: &[u8]) {
+        put(&self.file, tag, 0, 0, &[bytes]);
+    }
+
+    /// The file's whole content, for tests and for a report without a scribe.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn content(&self) -> io::Result<Vec<u8>> {
+        use std::os::unix::fs::FileExt;
+        let file = File::from(self.file.try_clone()?);
+        let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes)
+    }
+
+    fn list_threads(&mut self) {
+        self.tids.clear();
+        let Ok(folder) = rustix::fs::open(
+            c"/proc/self/task",
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        ) else {
+            return;
+        };
+        let mut entries = RawDir::new(folder.as_fd(), &mut self.entries);
+        while let Some(Ok(entry)) = entries.next() {
+            let name = entry.file_name().to_bytes();
+            if let Some(tid) = std::str::from_utf8(name).ok().and_then(|n| n.parse().ok())
+                && self.tids.len() < THREADS_MAX
+            {
+                self.tids.push(tid);
+            }
+        }
+    }
+
+    /// What the kernel says of a thread, one section.
+    fn facts(&mut self, tid: u32, number: u32) {
+        let mut used = 0;
+        for name in FACTS {
+            let mut path = [0_u8; 64];
+            let mut rest = &mut path[..63];
+            // Both fit; the last byte stays zero.
+            let _ = write!(rest, "/proc/self/task/{tid}/");
+            let _ = rest.write_all(name.to_bytes());
+            let Ok(path) = CStr::from_bytes_until_nul(&path) else {
+                continue;
+            };
+            if let Some(room) = self.text.get_mut(used..used + 1_024) {
+                used += read_small(path, room);
+            }
+            if let Some(end) = self.text.get_mut(used) {
+                *end = 0;
+                used += 1;
+            }
+        }
+        put(&self.file, raw::FACTS, tid, number, &[&self.text[..used]]);
+    }
+
+    /// A file of any length, in sections of at most the buffer's.
+    fn copy_file(&mut self, path: &CStr, tag: [u8; 4], tid: u32, number: u32) {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let Ok(file) = rustix::fs::open(path, flags, Mode::empty()) else {
+            return;
+        };
+        loop {
+            match rustix::io::read(&file, &mut self.text) {
+                Ok(0) => return,
+                Ok(n) => put(&self.file, tag, tid, number, &[&self.text[..n]]),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// Reads as much of a small file as fits; how much that was.
+fn read_small(path: &CStr, room: &mut [u8]) -> usize {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty())
+        .and_then(|file| rustix::io::read(&file, room))
+        .unwrap_or(0)
+}
+
+fn put_stack(file: &OwnedFd, tid: u32, number: u32, regs: slots::Registers, stack: &[u8]) {
+    let mut bytes = [0_u8; 32];
+    for (place, register) in bytes.chunks_exact_mut(8).zip(regs) {
+        place.copy_from_slice(&register.to_le_bytes());
+    }
+    put(file, raw::STACK, tid, number, &[&bytes, stack]);
+}
+
+fn put(file: &OwnedFd, tag: [u8; 4], tid: u32, number: u32, parts: &[&[u8]]) {
+    let len: usize = parts.iter().map(|p| p.len()).sum();
+    let mut header = [0_u8; HEADER_BYTES];
+    header[..4].copy_from_slice(&tag);
+    header[4..8].copy_from_slice(&tid.to_le_bytes());
+    header[8..12].copy_from_slice(&u32::try_from(len).unwrap_or(0).to_le_bytes());
+    header[12..].copy_from_slice(&number.to_le_bytes());
+    for mut part in std::iter::once(&header[..]).chain(parts.iter().copied()) {
+        while !part.is_empty() {
+            match rustix::io::write(file, part) {
+                Ok(n) if n > 0 => part = &part[n..],
+                Err(rustix::io::Errno::INTR) => {}
+                // Out of memory: what is missing shows when it is read.
+                _ => return,
+            }
+        }
+    }
+}
+
+fn now_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
+}
+
+fn pause(time: Duration) {
+    let time = Timespec {
+        tv_sec: 0,
+        tv_nsec: i64::from(time.subsec_nanos()),
+    };
+    // Interrupted by the own signal, it is a little shorter.
+    let _: NanosleepRelativeResult = nanosleep(&time);
+}
