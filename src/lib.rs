@@ -31,6 +31,7 @@ pub mod market;
 pub mod model;
 pub mod providers;
 pub mod quotes;
+pub mod scribe;
 pub mod supervise;
 pub mod trader;
 pub mod watchdog;

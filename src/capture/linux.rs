@@ -107,7 +107,9 @@ impl Capture {
                             slots::release(ask);
                             let why: &[u8] = match e.raw_os_error() {
                                 Some(libc::ESRCH) => b"it ended meanwhile",
-                                Some(libc::EAGAIN) => b"no signal could be queued (RLIMIT_SIGPENDING)",
+                                Some(libc::EAGAIN) => {
+                                    b"no signal could be queued (RLIMIT_SIGPENDING)"
+                                }
                                 _ => b"the system refused the signal",
                             };
                             put(&self.file, raw::MISSING, tid, number, &[why]);
@@ -129,7 +131,13 @@ impl Capture {
             put(&self.file, raw::MISSING, tid, number, &[b"it did not answer the signal: the kernel holds it (see its state), or it blocks all signals"]);
         }
         for i in next..self.tids.len() {
-            put(&self.file, raw::MISSING, self.tids[i], number, &[b"it was not asked: too many before it did not answer"]);
+            put(
+                &self.file,
+                raw::MISSING,
+                self.tids[i],
+                number,
+                &[b"it was not asked: too many before it did not answer"],
+            );
         }
         taken.micros = u64::try_from(asked_at.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.add(raw::TOOK, &taken.micros.to_le_bytes());

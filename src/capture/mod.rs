@@ -6,14 +6,23 @@
 //! The file is a row of sections, each a header of 16 bytes (tag, thread, length, number) and its
 //! bytes; [`raw`] reads it.
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
 mod linux;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
-mod slots;
-#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
 #[path = "other.rs"]
 mod linux;
 pub mod raw;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod slots;
 
 pub use linux::Capture;
 
@@ -35,3 +44,6 @@ pub struct Taken {
     /// How long it took, in microseconds.
     pub micros: u64,
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

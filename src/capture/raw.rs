@@ -129,7 +129,7 @@ mod tests {
             for section in sections(&bytes) {
                 prop_assert!(section.bytes.len() <= bytes.len());
             }
-            Facts::parse(&bytes);
+            let _facts = Facts::parse(&bytes);
         }
     }
 }

@@ -236,8 +236,7 @@ extern "C" fn copy_myself(_: c_int, info: *mut libc::siginfo_t, context: *mut c_
                 *slot.regs.get() = regs;
                 *slot.len.get() = len;
                 ptr::copy_nonoverlapping(regs[1] as *const u8, slot.stack.get().cast::<u8>(), len);
-                slot.word
-                    .store(asked ^ ASKED ^ DONE, Ordering::Release);
+                slot.word.store(asked ^ ASKED ^ DONE, Ordering::Release);
             }
         }
         *libc::__errno_location() = errno;

@@ -1,0 +1,135 @@
+//! The files whose code is mapped: where each lies in the server, where in the scribe, and how its
+//! stacks are unwound.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::ops::Range;
+
+use framehop::{ExplicitModuleSectionInfo, Module};
+use object::{Object, ObjectSection, ReadCache};
+
+/// A mapped file, by device and inode: the same for two processes also when it was replaced or deleted.
+pub type Key = (String, u64);
+
+/// One mapped file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapped {
+    /// Device and inode.
+    pub key: Key,
+    /// Its path.
+    pub path: String,
+    /// From its first to its last mapped byte.
+    pub range: Range<u64>,
+    /// Where its beginning would lie.
+    pub base: u64,
+}
+
+/// The mapped files in the text of a `maps` file that have code.
+#[must_use]
+pub fn parse_maps(text: &str) -> Vec<Mapped> {
+    let mut found: Vec<Mapped> = Vec::new();
+    let mut code: HashMap<Key, bool> = HashMap::new();
+    for line in text.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let (Some(range), Some(rights), Some(offset), Some(device), Some(inode)) = (
+            words.next(),
+            words.next(),
+            words.next(),
+            words.next(),
+            words.next(),
+        ) else {
+            continue;
+        };
+        let hex = |t: &str| u64::from_str_radix(t, 16).ok();
+        let Some((start, end)) = range
+            .split_once('-')
+            .and_then(|(a, b)| Some((hex(a)?, hex(b)?)))
+        else {
+            continue;
+        };
+        let (Some(offset), Ok(inode)) = (hex(offset), inode.parse::<u64>()) else {
+            continue;
+        };
+        if inode == 0 {
+            continue;
+        }
+        let key = (device.to_owned(), inode);
+        *code.entry(key.clone()).or_default() |= rights.contains('x');
+        match found.iter_mut().find(|m| m.key == key) {
+            Some(m) => {
+                m.range.start = m.range.start.min(start);
+                m.range.end = m.range.end.max(end);
+            }
+            None => found.push(Mapped {
+                key,
+                path: words.collect::<Vec<_>>().join(" "),
+                range: start..end,
+                base: start.saturating_sub(offset),
+            }),
+        }
+    }
+    found.retain(|m| code.get(&m.key).copied().unwrap_or(false));
+    found
+}
+
+/// What the unwinder needs of a file; none if it cannot be read. `deleted` files are still there
+/// through the scribe's own mapping of its own binary.
+#[must_use]
+pub fn unwinding(mapped: &Mapped) -> Option<Module<Vec<u8>>> {
+    let file = File::open(&mapped.path).ok().or_else(|| {
+        mapped
+            .path
+            .ends_with(" (deleted)")
+            .then(|| File::open("/proc/self/exe").ok())?
+    })?;
+    let cache = ReadCache::new(BufReader::new(file));
+    let object = object::File::parse(&cache).ok()?;
+    let section = |name: &str| object.section_by_name(name);
+    let range = |name: &str| section(name).map(|s| s.address()..s.address() + s.size());
+    let data =
+        |name: &str| section(name).and_then(|s| Some(s.uncompressed_data().ok()?.into_owned()));
+    let info = ExplicitModuleSectionInfo {
+        base_svma: 0,
+        text_svma: range(".text"),
+        text: data(".text"),
+        got_svma: range(".got"),
+        eh_frame_svma: range(".eh_frame"),
+        eh_frame: data(".eh_frame"),
+        eh_frame_hdr_svma: range(".eh_frame_hdr"),
+        eh_frame_hdr: data(".eh_frame_hdr"),
+        ..ExplicitModuleSectionInfo::default()
+    };
+    Some(Module::new(
+        mapped.path.clone(),
+        mapped.range.clone(),
+        mapped.base,
+        info,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mapped_files_with_code_are_found_whole() {
+        let text = "\
+55d0-55e0 r--p 00000000 fe:01 42 /bin/a b
+55e0-55f0 r-xp 00000010 fe:01 42 /bin/a b
+55f0-5600 rw-p 00000020 fe:01 42 /bin/a b
+7f00-7f10 r--p 00000000 fe:01 43 /lib/data
+7ffc-7ffd rw-p 00000000 00:00 0 [stack]
+nonsense
+";
+        assert_eq!(
+            parse_maps(text),
+            [Mapped {
+                key: ("fe:01".into(), 42),
+                path: "/bin/a b".into(),
+                range: 0x55d0..0x5600,
+                base: 0x55d0,
+            }]
+        );
+    }
+}

@@ -1,0 +1,306 @@
+//! The report as a person reads it at night: the verdict, the stalled threads, the others folded. Pure.
+
+use std::fmt::Write;
+
+use super::read::{Dump, Frame, Thread};
+
+/// Frames outside of these are how the standard library starts a thread, and the same for all.
+const START_OF_A_THREAD: &str = "__rust_begin_short_backtrace";
+
+/// Threads that wait for a stalled one and are named in the verdict.
+const WAITERS_NAMED: usize = 6;
+
+/// One line for each stalled thread: which, since when, doing what, stuck where, who waits for it. One
+/// sentence where none is stalled.
+#[must_use]
+pub fn verdict(dump: &Dump) -> Vec<String> {
+    let stalled: Vec<String> = dump
+        .dump
+        .iter()
+        .filter(|t| t.state() == "stalled")
+        .map(|t| of_stalled(t, dump))
+        .collect();
+    if stalled.is_empty() {
+        vec![format!("no thread is stalled ({})", dump.context.reason)]
+    } else {
+        stalled
+    }
+}
+
+fn of_stalled(t: &Thread, dump: &Dump) -> String {
+    let Some(said) = &t.said else {
+        return String::new();
+    };
+    let mut line = format!(
+        "{} ({}, thread {}) FROZEN for {:.1} s, doing: {}; {}",
+        t.name,
+        said.class,
+        t.tid,
+        said.beat_age_ms as f64 / 1_000.0,
+        said.activity,
+        t.pace.words()
+    );
+    if let Some(frame) = t.own_frame() {
+        let _ = write!(line, " in {}", place(frame));
+    }
+    if !t.waits.is_empty() {
+        let _ = write!(line, " -> {}", t.waits);
+    }
+    if !t.missing.is_empty() {
+        let _ = write!(line, "; no stack: {}", t.missing);
+    }
+    let words = format!("waiting for {}", t.name);
+    let waiters: Vec<&str> = dump
+        .context
+        .threads
+        .iter()
+        .filter(|o| o.activity.contains(&words))
+        .map(|o| o.name.as_str())
+        .collect();
+    match waiters.len() {
+        0 => line.push_str("; nobody waits for it"),
+        n => {
+            let _ = write!(
+                line,
+                "; {n} wait for it: {}",
+                waiters[..n.min(WAITERS_NAMED)].join(" ")
+            );
+        }
+    }
+    line
+}
+
+fn place(frame: &Frame) -> String {
+    if frame.file.is_empty() {
+        frame.function.clone()
+    } else {
+        format!("{} ({}:{})", frame.function, frame.file, frame.line)
+    }
+}
+
+/// The whole text.
+#[must_use]
+pub fn text(dump: &Dump) -> String {
+    let c = &dump.context;
+    let mut out = String::with_capacity(64 * 1024);
+    for line in verdict(dump) {
+        let _ = writeln!(out, "{} [ERROR] [WATCHDOG] VERDICT: {line}", c.time);
+    }
+    let stacks = dump.dump.iter().filter(|t| !t.frames.is_empty()).count();
+    let _ = writeln!(
+        out,
+        "=== THREAD STACK DUMP === {} | tapewarden {}, process {}, up {} s | {} threads, {stacks} stacks, copied in {:.1} ms",
+        c.reason,
+        c.version,
+        c.pid,
+        c.uptime_s,
+        dump.dump.len(),
+        dump.took_us as f64 / 1_000.0
+    );
+    if !dump.no_stacks.is_empty() {
+        let _ = writeln!(out, "({})", dump.no_stacks);
+        for said in &c.threads {
+            let _ = writeln!(
+                out,
+                "--- Thread {} ({}) ---\n    {}, class {}, last beat {} ms ago: {}",
+                said.tid, said.name, said.state, said.class, said.beat_age_ms, said.activity
+            );
+        }
+    }
+    let mut idle: Vec<&Thread> = Vec::new();
+    let mut shown: Vec<&Thread> = Vec::new();
+    for t in &dump.dump {
+        if t.state() == "idle" {
+            idle.push(t);
+        } else {
+            shown.push(t);
+        }
+    }
+    while !shown.is_empty() {
+        let first = shown[0];
+        let same: Vec<&Thread> = if first.state() == "stalled" {
+            vec![first]
+        } else {
+            shown.iter().copied().filter(|t| alike(t, first)).collect()
+        };
+        shown.retain(|t| !same.iter().any(|s| s.tid == t.tid));
+        group(&mut out, &same);
+    }
+    idle_lines(&mut out, &idle);
+    let _ = writeln!(out, "=== END STACK DUMP ===");
+    let _ = writeln!(out, "Channels (waiting/room, refused so far):");
+    for q in &c.channels {
+        let full = if q.depth >= q.capacity { "  FULL" } else { "" };
+        let _ = writeln!(
+            out,
+            "    {:<40} {:>5}/{:<5} {:>8}  {}{full}",
+            q.name, q.depth, q.capacity, q.drops, q.when_full
+        );
+    }
+    let _ = writeln!(out, "The last {} log lines:", c.log.len());
+    for line in &c.log {
+        let _ = writeln!(out, "    {line}");
+    }
+    out
+}
+
+fn addresses(t: &Thread) -> impl Iterator<Item = u64> {
+    t.frames.iter().map(|f| f.address)
+}
+
+/// Whether two threads are shown as one: same state, same stack.
+fn alike(a: &Thread, b: &Thread) -> bool {
+    a.state() == b.state() && !a.frames.is_empty() && addresses(a).eq(addresses(b))
+}
+
+fn group(out: &mut String, same: &[&Thread]) {
+    for t in same {
+        let _ = writeln!(out, "--- Thread {} ({}) ---", t.tid, t.name);
+        let said = t.said.as_ref().map_or_else(
+            || "a library's own thread".to_owned(),
+            |s| {
+                let state = if s.state == "stalled" {
+                    "STALLED"
+                } else {
+                    &s.state
+                };
+                format!(
+                    "{state}, class {}, last beat {} ms ago: {}",
+                    s.class, s.beat_age_ms, s.activity
+                )
+            },
+        );
+        let _ = writeln!(out, "    {said}");
+        let _ = writeln!(
+            out,
+            "    {}, kernel state {}, {} µs of CPU between two looks{}{}",
+            t.pace.words(),
+            t.kernel_state,
+            t.cpu_us,
+            if t.waits.is_empty() { "" } else { ", in " },
+            t.waits
+        );
+    }
+    let Some(t) = same.first() else { return };
+    if !t.missing.is_empty() {
+        let _ = writeln!(out, "    no stack: {}", t.missing);
+        return;
+    }
+    if same.len() > 1 {
+        let _ = writeln!(out, "    these {} have the same stack:", same.len());
+    }
+    for frame in &t.frames {
+        if frame.function.contains(START_OF_A_THREAD) {
+            break;
+        }
+        let indent = if frame.is_own() { "  > " } else { "        " };
+        let _ = writeln!(out, "{indent}{} [{:#x}]", place(frame), frame.address);
+    }
+    if t.truncated {
+        let _ = writeln!(out, "        (what is outside of this could not be found)");
+    }
+}
+
+/// Idle threads: one line for each class and place in which they wait.
+fn idle_lines(out: &mut String, idle: &[&Thread]) {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for t in idle {
+        let class = t.said.as_ref().map_or("", |s| &s.class);
+        let at = t
+            .own_frame()
+            .map_or_else(|| t.waits.clone(), |f| f.function.clone());
+        let key = format!("of class {class}, waiting for work in {at}");
+        match groups.iter_mut().find(|(k, _)| *k == key) {
+            Some((_, names)) => names.push(&t.name),
+            None => groups.push((key, vec![&t.name])),
+        }
+    }
+    for (key, names) in groups {
+        let _ = writeln!(out, "--- {} idle {key}: {}", names.len(), names.join(" "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::{Context, Pace, Said};
+    use super::*;
+
+    fn thread(tid: u32, name: &str, state: &str, frames: &[&str]) -> Thread {
+        Thread {
+            tid,
+            name: name.into(),
+            said: (!state.is_empty()).then(|| Said {
+                name: name.into(),
+                tid,
+                class: "desk".into(),
+                state: state.into(),
+                activity: "deciding".into(),
+                beat_age_ms: 2_300,
+            }),
+            pace: Pace::Blocked,
+            kernel_state: 'S',
+            waits: "futex".into(),
+            frames: frames
+                .iter()
+                .zip(1..)
+                .map(|(f, address)| Frame {
+                    function: (*f).into(),
+                    file: "src/x.rs".into(),
+                    line: 7,
+                    address,
+                })
+                .collect(),
+            ..Thread::default()
+        }
+    }
+
+    #[test]
+    fn the_verdict_comes_first_and_the_rest_is_folded() {
+        let waiter = Said {
+            name: "http-1".into(),
+            activity: "GET /x, waiting for candle-desk".into(),
+            ..Said::default()
+        };
+        let dump = Dump {
+            context: Context {
+                threads: vec![waiter],
+                log: vec!["a line".into()],
+                ..Context::default()
+            },
+            dump: vec![
+                thread(
+                    7,
+                    "candle-desk",
+                    "stalled",
+                    &[
+                        "std::lock",
+                        "tapewarden::desk::run",
+                        "std::__rust_begin_short_backtrace",
+                        "noise",
+                    ],
+                ),
+                thread(8, "conn-1", "busy", &["poll", "tapewarden::gate::serve"]),
+                thread(9, "conn-2", "busy", &["poll", "tapewarden::gate::serve"]),
+                thread(10, "http-2", "idle", &["wait", "tapewarden::http::worker"]),
+                thread(11, "http-3", "idle", &["wait", "tapewarden::http::worker"]),
+            ],
+            ..Dump::default()
+        };
+        let text = text(&dump);
+        assert!(
+            text.contains("VERDICT: candle-desk (desk, thread 7) FROZEN for 2.3 s, doing: deciding; blocked in tapewarden::desk::run (src/x.rs:7) -> futex; 1 wait for it: http-1\n"),
+            "{text}"
+        );
+        let at = |s: &str| text.find(s).unwrap_or_else(|| panic!("{s} in {text}"));
+        assert!(at("--- Thread 7 (candle-desk) ---") < at("--- Thread 8 (conn-1) ---"));
+        assert!(at("  > tapewarden::desk::run") > at("        std::lock"));
+        assert!(!text.contains("noise"));
+        assert!(at("these 2 have the same stack") > at("--- Thread 9 (conn-2) ---"));
+        assert!(
+            at(
+                "--- 2 idle of class desk, waiting for work in tapewarden::http::worker: http-2 http-3"
+            ) < at("=== END STACK DUMP ===")
+        );
+        assert!(at("    a line") > at("The last 1 log lines"));
+    }
+}
