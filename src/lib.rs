@@ -19,6 +19,7 @@
 pub mod app;
 pub mod candles;
 pub mod capture;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod deadline_io;

@@ -4,10 +4,13 @@ use std::env;
 use std::fs;
 use std::process::ExitCode;
 
-use tapewarden::app;
 use tapewarden::config::{Command, parse};
+use tapewarden::{app, cli};
 
 fn main() -> ExitCode {
+    if let Some(code) = cli::run(env::args_os().skip(1)) {
+        return code;
+    }
     match parse(env::args_os().skip(1), env::vars_os(), |path| {
         fs::read(path)
     }) {

@@ -41,6 +41,8 @@ pub struct Ears {
     pub signals: Receiver<&'static str>,
     /// The watchdog's own beat.
     pub watchdog: LatestRx<Instant>,
+    /// The watchdog's word that the process must end.
+    pub give_up: LatestRx<String>,
 }
 
 impl Ears {
@@ -51,6 +53,7 @@ impl Ears {
         commands: Receiver<Command>,
         signals: Receiver<&'static str>,
         watchdog: LatestRx<Instant>,
+        give_up: LatestRx<String>,
     ) -> Self {
         Self {
             births: ends.births.clone(),
@@ -58,6 +61,7 @@ impl Ears {
             commands,
             signals,
             watchdog,
+            give_up,
         }
     }
 }
@@ -69,6 +73,8 @@ pub enum End {
     Asked(&'static str),
     /// The watchdog is gone.
     WatchdogLost,
+    /// The watchdog says that a stall has lasted too long.
+    Stalled(String),
 }
 
 /// The threads that live, by their ids.
@@ -95,6 +101,9 @@ impl Household {
                 },
                 recv(ears.signals) -> signal => if let Ok(signal) = signal {
                     return End::Asked(signal);
+                },
+                recv(ears.give_up.receiver()) -> why => if let Ok(why) = why {
+                    return End::Stalled(why);
                 },
                 recv(looks) -> _ => {
                     let now = Instant::now();

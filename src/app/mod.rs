@@ -42,6 +42,10 @@ pub fn run(settings: &Settings) -> Result<u8, StartError> {
             log::error!(target: "MAIN", "ending with exit code {EXIT_STALLED}: the watchdog is lost");
             EXIT_STALLED
         }
+        lifecycle::End::Stalled(why) => {
+            log::error!(target: "MAIN", "ending with exit code {EXIT_STALLED}: {why}; see watchdog.log");
+            EXIT_STALLED
+        }
     };
     drop(stopper);
     running.wake_everybody();

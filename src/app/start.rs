@@ -40,6 +40,9 @@ const DESK_INBOX: usize = 4_096;
 /// Quotes and sessions' words that can wait for the hub.
 const HUB_INBOX: usize = 8_192;
 
+/// Wishes for reports and drills that can wait for the watchdog.
+const WATCHDOG_INBOX: usize = 16;
+
 /// Commands that can wait for `main`.
 const COMMANDS: usize = 4;
 
@@ -131,8 +134,11 @@ pub fn start(
     let prompt = prompt(settings)?;
     let (log, log_lines) = crate::log::init(supervisor, &log_config(settings, &classes))?;
     warn_of_exposure(address);
+    let (watchdog_tx, asked) =
+        supervisor.channel("http, signals -> watchdog", WATCHDOG_INBOX, Full::Shed);
     let (signals, signals_handle) =
-        signals::start(supervisor, classes.signals).doing("listening for signals")?;
+        signals::start(supervisor, classes.signals, watchdog_tx.clone())
+            .doing("listening for signals")?;
     let (commands_tx, commands) =
         supervisor.channel("http -> main: commands", COMMANDS, Full::DropAndCount);
 
@@ -153,6 +159,7 @@ pub fn start(
     let workers = lanes.iter().map(|l| l.slots).sum::<usize>() + 1;
     let (publishers, boards) = boards(workers);
 
+    let (give_up_tx, give_up) = latest();
     let probed = start_probe(supervisor, classes.watchdog, probe_address(address))
         .doing("starting the probe")?;
     let watchdog = start_watchdog(
@@ -163,6 +170,8 @@ pub fn start(
             dir: settings.server.log_dir.clone(),
             file_bytes_max: settings.watchdog.file_bytes_max.0,
             files_max: settings.watchdog.files_max,
+            reports_max: settings.watchdog.reports_max,
+            exit_after: settings.watchdog.exit_after.0,
             class: classes.watchdog,
             started,
         },
@@ -172,6 +181,8 @@ pub fn start(
             log_lines,
             log: log.clone(),
             probed,
+            asked,
+            give_up: give_up_tx,
         },
         publishers.snapshots,
     )
@@ -260,6 +271,12 @@ pub fn start(
         cors: cors.clone(),
         clock,
         started,
+        watchdog: watchdog_tx,
+        allow_drills: settings
+            .watchdog
+            .allow_drills
+            .0
+            .unwrap_or(settings.server.market == Market::Sim),
     };
     start_workers(
         supervisor,
@@ -304,7 +321,7 @@ pub fn start(
     .doing("starting the gate")?;
     announce(&log, settings, address, &sources);
     Ok(Running {
-        ears: Ears::new(ends, commands, signals, watchdog),
+        ears: Ears::new(ends, commands, signals, watchdog, give_up),
         log,
         server,
         workers,

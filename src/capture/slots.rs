@@ -217,7 +217,6 @@ extern "C" fn copy_myself(_: c_int, info: *mut libc::siginfo_t, context: *mut c_
         let (info, context) = (&*info, &*context.cast::<libc::ucontext_t>());
         if info.si_code == libc::SI_QUEUE && info.si_pid() == libc::getpid() {
             let value = info.si_value().sival_ptr as u64;
-            #[expect(clippy::cast_possible_truncation, reason = "eight bits")]
             let index = (value & 0xff) as usize;
             let asked = (value >> 8) << 2 | ASKED;
             if let Some(slot) = TABLE.get(index)

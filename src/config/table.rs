@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::values::{Bytes, Listen, Market, Raw, Setting, SimTime, Url};
+use super::values::{Auto, Bytes, Limit, Listen, Market, Raw, Setting, SimTime, Url};
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -265,6 +265,12 @@ settings! {
         busy_writer: Duration = "10s",
         /// How often `[HEARTBEAT]` is logged
         heartbeat_every: Duration = "30s",
+        /// A stalled desk or hub ends the process with code 70 after this; or "never"
+        exit_after: Limit = "120s",
+        /// Stall reports kept in the folder `reports` beside the logs
+        reports_max: usize = "20",
+        /// Whether drills (real stalls) may be ordered; "auto": with the embedded market
+        allow_drills: Auto = "auto",
         /// `watchdog.log` is rotated at this size
         file_bytes_max: Bytes = "10 MB",
         /// Rotated files kept

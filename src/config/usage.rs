@@ -12,6 +12,11 @@ pub fn usage() -> String {
 
 Usage: tapewarden [run] [FLAGS]     serve; without flags, an embedded market
        tapewarden config [FLAGS]    print the effective settings
+       tapewarden dump [--pid PID | --url URL] [--format text|json|folded]
+                       [--diff FILE]       every thread's stack, now
+       tapewarden stalls [--log-dir DIR] [show N]    past reports
+       tapewarden drill --stall THREAD --how HOW [--for 20s] [--url URL]
+                                    a real stall, and what is said of it
 
   --listen ADDR        address and port            (127.0.0.1:8081)
   --log-dir DIR        backend.log, watchdog.log   (logs)

@@ -137,6 +137,41 @@ impl Setting for Duration {
     }
 }
 
+/// A duration, or never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(pub Option<Duration>);
+
+impl Setting for Limit {
+    const ACCEPTS: &'static str = "a duration with its unit, in quotes: \"120s\"; or \"never\"";
+    fn read(raw: &Raw) -> Option<Self> {
+        match text(raw) {
+            Some("never" | "0" | "0s") => Some(Self(None)),
+            _ if whole(raw) == Some(0) => Some(Self(None)),
+            _ => Duration::read(raw).map(|d| Self(Some(d))),
+        }
+    }
+    fn show(&self) -> String {
+        self.0.map_or_else(|| quoted("never"), |d| d.show())
+    }
+}
+
+/// Yes, no, or as it fits the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Auto(pub Option<bool>);
+
+impl Setting for Auto {
+    const ACCEPTS: &'static str = "true, false or \"auto\"";
+    fn read(raw: &Raw) -> Option<Self> {
+        match text(raw) {
+            Some("auto") => Some(Self(None)),
+            _ => bool::read(raw).map(|b| Self(Some(b))),
+        }
+    }
+    fn show(&self) -> String {
+        self.0.map_or_else(|| quoted("auto"), |b| b.to_string())
+    }
+}
+
 /// A size in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes(pub u64);

@@ -9,6 +9,7 @@ use crate::desk::{Ask, AskId, Failure, Key, Reply, ToDesk};
 use crate::model::{ModelKey, Verdict};
 use crate::supervise::{Pulse, Tx, one_shot};
 use crate::trader::TraderKey;
+use crate::watchdog::ToWatchdog;
 
 use super::boards::Boards;
 use super::cors::Cors;
@@ -98,6 +99,10 @@ pub struct HttpConfig {
     pub clock: Clock,
     /// When the process started.
     pub started: Instant,
+    /// The watchdog's inbox.
+    pub watchdog: Tx<ToWatchdog>,
+    /// Whether drills may be ordered.
+    pub allow_drills: bool,
 }
 
 /// One request's surroundings.

@@ -17,5 +17,5 @@ pub use answer::Answer;
 pub use boards::{BoardPublishers, Boards, boards};
 pub use context::{Command, Desks, HttpConfig, LANES, Lane, desk_names};
 pub use cors::Cors;
-pub use router::{Route, RouteError, lane_of, route};
+pub use router::{Form, Route, RouteError, lane_of, route};
 pub use worker::{start_workers, unblock_workers};

@@ -1,6 +1,9 @@
 //! Which route a request means. Pure.
 
 use crate::gate::LANE_PING_PATH;
+use crate::supervise::{DRILL_MAX, Drill};
+use std::time::Duration;
+
 use crate::market::{BadSymbol, Symbol, Timeframe, UnknownTimeframe};
 
 use super::context::Lane;
@@ -13,6 +16,15 @@ pub enum Route {
     Health,
     /// `GET /api/threads`
     Threads,
+    /// `GET /api/threads/dump?format=text|json|folded`
+    Dump(Form),
+    /// `POST /api/drill?stall=THREAD&how=HOW&for=20s`
+    Drill {
+        /// The thread's name.
+        thread: String,
+        /// The stall.
+        drill: Drill,
+    },
     /// `GET /metrics`
     Metrics,
     /// `GET /api/candles/{symbol}?timeframe=1m`
@@ -56,6 +68,17 @@ pub enum Route {
     },
 }
 
+/// A form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// For flame-graph tools.
+    Folded,
+}
+
 /// Why a request means none of them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
@@ -82,6 +105,9 @@ pub enum RouteError {
     #[error(transparent)]
     Timeframe(#[from] UnknownTimeframe),
     /// 400
+    #[error("{0}")]
+    Query(String),
+    /// 400
     #[error("The path has a broken %-escape; write a slash in a symbol as %2F")]
     Escape,
 }
@@ -103,7 +129,8 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError>
         ["metrics"] => GET,
         _ if path == LANE_PING_PATH => GET,
         ["api", "validate", "status"] => GET,
-        ["api", "validate", _] | ["api", "shutdown"] => POST,
+        ["api", "validate", _] | ["api", "shutdown" | "drill"] => POST,
+        ["api", "threads", "dump"] => GET,
         [
             "api",
             "health" | "threads" | "watchlist" | "runners" | "trade-history" | "vwap" | "signals"
@@ -133,6 +160,17 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError>
         _ if path == LANE_PING_PATH => Route::LanePing,
         ["api", "health"] => Route::Health,
         ["api", "threads"] => Route::Threads,
+        ["api", "threads", "dump"] => Route::Dump(match query_value(query, "format").as_deref() {
+            None | Some("text") => Form::Text,
+            Some("json") => Form::Json,
+            Some("folded") => Form::Folded,
+            Some(other) => {
+                return Err(RouteError::Query(format!(
+                    "{other:?} is no format; use text, json or folded"
+                )));
+            }
+        }),
+        ["api", "drill"] => drill(query)?,
         ["api", "candles", symbol] => {
             let symbol = symbol.parse()?;
             let timeframe =
@@ -175,9 +213,39 @@ pub fn lane_of(method: &str, path: &str) -> Lane {
         "candles" | "quote" => Lane::Market,
         "watchlist" | "vwap" | "signals" | "positions" => Lane::Trader,
         "streaming" if more.trim_end_matches('/') != "status" => Lane::Trader,
-        "validate" => Lane::Model,
+        "validate" | "drill" => Lane::Model,
+        "threads" if !more.is_empty() => Lane::Model,
         _ => Lane::Instant,
     }
+}
+
+fn drill(query: &str) -> Result<Route, RouteError> {
+    let value = |name: &str| {
+        query_value(query, name).ok_or_else(|| {
+            RouteError::Query(format!(
+                "{name} is missing; use /api/drill?stall=candle-desk&how=mutex&for=20s"
+            ))
+        })
+    };
+    let time = value("for")?;
+    let time = time
+        .strip_suffix('s')
+        .and_then(|s| s.parse().ok())
+        .map(Duration::from_secs)
+        .filter(|t| *t <= DRILL_MAX)
+        .ok_or_else(|| {
+            RouteError::Query(format!(
+                "for={time}: write whole seconds, at most {}s",
+                DRILL_MAX.as_secs()
+            ))
+        })?;
+    Ok(Route::Drill {
+        thread: value("stall")?.to_string(),
+        drill: Drill {
+            how: value("how")?.parse().map_err(RouteError::Query)?,
+            time,
+        },
+    })
 }
 
 fn echo(path: &str) -> String {

@@ -152,7 +152,10 @@ fn refusal(error: &RouteError) -> Answer {
     let status = match error {
         RouteError::Unknown { .. } => 404,
         RouteError::Method { .. } => 405,
-        RouteError::Symbol(_) | RouteError::Timeframe(_) | RouteError::Escape => 400,
+        RouteError::Symbol(_)
+        | RouteError::Timeframe(_)
+        | RouteError::Query(_)
+        | RouteError::Escape => 400,
     };
     let mut answer = Answer::error(status, &error.to_string());
     if let RouteError::Method { allow, .. } = error {

@@ -22,8 +22,8 @@ use std::fs::File;
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 
-pub use read::{Context, Dump, Frame, Pace, Thread};
-pub use report::verdict;
+pub use read::{Context, Dump, Frame, Pace, Queue, Said, Thread};
+pub use report::{text as report_text, verdict};
 pub use shelf::{Shelf, Shelved};
 
 /// What the scribe is started with.
@@ -79,8 +79,10 @@ pub fn run(args: &ScribeArgs) -> io::Result<()> {
         let name = line?;
         for _ in signals.pending() {}
         let bytes = read_whole(&File::open(&path)?)?;
+        // On disk before anything can go wrong with its names.
+        let _put_says_it_again = shelf.put_raw(name.trim(), &bytes);
         let mut forms = make(&bytes);
-        forms.file = match shelf.put(name.trim(), &forms, &bytes) {
+        forms.file = match shelf.put(name.trim(), &forms) {
             Ok(file) => file.display().to_string(),
             Err(e) => {
                 forms.text.push_str(&format!(

@@ -117,7 +117,11 @@ impl Frame {
     /// Whether it is this program's own code.
     #[must_use]
     pub fn is_own(&self) -> bool {
-        self.function.starts_with("tapewarden::") || self.function.starts_with("<tapewarden::")
+        // An inlined function's name has no path; then its file tells: those of others begin with a
+        // library's name.
+        self.function.starts_with("tapewarden::")
+            || self.function.starts_with("<tapewarden::")
+            || (self.file.starts_with("src/") && self.file.ends_with(".rs"))
     }
 }
 
@@ -134,6 +138,8 @@ pub struct Thread {
     pub pace: Pace,
     /// The kernel's letter.
     pub kernel_state: char,
+    /// Whether it is the process's first thread.
+    pub is_main: bool,
     /// Where it waits, in words: the system call, on what, in which kernel function.
     pub waits: String,
     /// CPU time between the two looks, in µs.
@@ -289,6 +295,7 @@ fn thread(
         .collect();
     Thread {
         tid,
+        is_main: tid == context.pid,
         name: facts.name.clone(),
         said: context.threads.iter().find(|s| s.tid == tid).cloned(),
         pace,

@@ -2,10 +2,13 @@
 
 use std::fmt::Write;
 
-use super::read::{Dump, Frame, Thread};
+use super::read::{Dump, Frame, Said, Thread};
 
-/// Frames outside of these are how the standard library starts a thread, and the same for all.
-const START_OF_A_THREAD: &str = "__rust_begin_short_backtrace";
+/// Frames outside of these are how every thread starts.
+const START_OF_A_THREAD: [&str; 2] = [
+    "__rust_begin_short_backtrace",
+    "supervise::spawn::Supervisor::live",
+];
 
 /// Threads that wait for a stalled one and are named in the verdict.
 const WAITERS_NAMED: usize = 6;
@@ -15,10 +18,14 @@ const WAITERS_NAMED: usize = 6;
 #[must_use]
 pub fn verdict(dump: &Dump) -> Vec<String> {
     let stalled: Vec<String> = dump
-        .dump
+        .context
+        .threads
         .iter()
-        .filter(|t| t.state() == "stalled")
-        .map(|t| of_stalled(t, dump))
+        .filter(|s| s.state == "stalled")
+        .map(|said| {
+            let thread = dump.dump.iter().find(|t| t.tid == said.tid);
+            of_stalled(said, thread, dump)
+        })
         .collect();
     if stalled.is_empty() {
         vec![format!("no thread is stalled ({})", dump.context.reason)]
@@ -27,29 +34,28 @@ pub fn verdict(dump: &Dump) -> Vec<String> {
     }
 }
 
-fn of_stalled(t: &Thread, dump: &Dump) -> String {
-    let Some(said) = &t.said else {
-        return String::new();
-    };
+fn of_stalled(said: &Said, thread: Option<&Thread>, dump: &Dump) -> String {
     let mut line = format!(
-        "{} ({}, thread {}) FROZEN for {:.1} s, doing: {}; {}",
-        t.name,
+        "{} ({}, thread {}) FROZEN for {:.1} s, doing: {}",
+        said.name,
         said.class,
-        t.tid,
+        said.tid,
         said.beat_age_ms as f64 / 1_000.0,
         said.activity,
-        t.pace.words()
     );
-    if let Some(frame) = t.own_frame() {
-        let _ = write!(line, " in {}", place(frame));
+    if let Some(t) = thread {
+        let _ = write!(line, "; {}", t.pace.words());
+        if let Some(frame) = t.own_frame() {
+            let _ = write!(line, " in {}", place(frame));
+        }
+        if !t.waits.is_empty() {
+            let _ = write!(line, " -> {}", t.waits);
+        }
+        if !t.missing.is_empty() {
+            let _ = write!(line, "; no stack: {}", t.missing);
+        }
     }
-    if !t.waits.is_empty() {
-        let _ = write!(line, " -> {}", t.waits);
-    }
-    if !t.missing.is_empty() {
-        let _ = write!(line, "; no stack: {}", t.missing);
-    }
-    let words = format!("waiting for {}", t.name);
+    let words = format!("waiting for {}", said.name);
     let waiters: Vec<&str> = dump
         .context
         .threads
@@ -83,8 +89,10 @@ fn place(frame: &Frame) -> String {
 pub fn text(dump: &Dump) -> String {
     let c = &dump.context;
     let mut out = String::with_capacity(64 * 1024);
+    let stalled = c.threads.iter().any(|s| s.state == "stalled");
+    let level = if stalled { "ERROR" } else { "INFO" };
     for line in verdict(dump) {
-        let _ = writeln!(out, "{} [ERROR] [WATCHDOG] VERDICT: {line}", c.time);
+        let _ = writeln!(out, "{} [{level}] [WATCHDOG] VERDICT: {line}", c.time);
     }
     let stacks = dump.dump.iter().filter(|t| !t.frames.is_empty()).count();
     let _ = writeln!(
@@ -116,15 +124,13 @@ pub fn text(dump: &Dump) -> String {
             shown.push(t);
         }
     }
-    while !shown.is_empty() {
-        let first = shown[0];
-        let same: Vec<&Thread> = if first.state() == "stalled" {
-            vec![first]
-        } else {
-            shown.iter().copied().filter(|t| alike(t, first)).collect()
-        };
-        shown.retain(|t| !same.iter().any(|s| s.tid == t.tid));
-        group(&mut out, &same);
+    while let Some((first, others)) = shown.split_first() {
+        let folds = first.state() != "stalled";
+        let (same, rest): (Vec<&Thread>, Vec<&Thread>) =
+            others.iter().partition(|t| folds && alike(t, first));
+        let group_of: Vec<&Thread> = std::iter::once(*first).chain(same).collect();
+        group(&mut out, &group_of);
+        shown = rest;
     }
     idle_lines(&mut out, &idle);
     let _ = writeln!(out, "=== END STACK DUMP ===");
@@ -157,7 +163,14 @@ fn group(out: &mut String, same: &[&Thread]) {
     for t in same {
         let _ = writeln!(out, "--- Thread {} ({}) ---", t.tid, t.name);
         let said = t.said.as_ref().map_or_else(
-            || "a library's own thread".to_owned(),
+            || {
+                let what = if t.is_main {
+                    "the main thread: owns the others, hears who asks for the end"
+                } else {
+                    "a library's own thread"
+                };
+                what.to_owned()
+            },
             |s| {
                 let state = if s.state == "stalled" {
                     "STALLED"
@@ -190,7 +203,7 @@ fn group(out: &mut String, same: &[&Thread]) {
         let _ = writeln!(out, "    these {} have the same stack:", same.len());
     }
     for frame in &t.frames {
-        if frame.function.contains(START_OF_A_THREAD) {
+        if START_OF_A_THREAD.iter().any(|s| frame.function.contains(s)) {
             break;
         }
         let indent = if frame.is_own() { "  > " } else { "        " };
@@ -245,7 +258,11 @@ mod tests {
                 .zip(1..)
                 .map(|(f, address)| Frame {
                     function: (*f).into(),
-                    file: "src/x.rs".into(),
+                    file: if f.starts_with("tapewarden") {
+                        "src/x.rs".into()
+                    } else {
+                        "library/x.rs".into()
+                    },
                     line: 7,
                     address,
                 })
@@ -261,9 +278,10 @@ mod tests {
             activity: "GET /x, waiting for candle-desk".into(),
             ..Said::default()
         };
+        let desk = thread(7, "candle-desk", "stalled", &[]).said.unwrap();
         let dump = Dump {
             context: Context {
-                threads: vec![waiter],
+                threads: vec![desk, waiter],
                 log: vec!["a line".into()],
                 ..Context::default()
             },
@@ -281,6 +299,8 @@ mod tests {
                 ),
                 thread(8, "conn-1", "busy", &["poll", "tapewarden::gate::serve"]),
                 thread(9, "conn-2", "busy", &["poll", "tapewarden::gate::serve"]),
+                thread(12, "", "", &[]),
+                thread(13, "", "", &[]),
                 thread(10, "http-2", "idle", &["wait", "tapewarden::http::worker"]),
                 thread(11, "http-3", "idle", &["wait", "tapewarden::http::worker"]),
             ],

@@ -41,19 +41,30 @@ impl Shelf {
         Self { dir, keep }
     }
 
-    /// Writes a report's forms; gives the text's path. `raw`: the captured bytes, kept where they could
+    /// Writes the captured bytes, before it is known what they mean.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn put_raw(&self, name: &str, raw: &[u8]) -> io::Result<()> {
+        fs::create_dir_all(&self.dir)?;
+        fs::write(self.dir.join(format!("{name}.raw")), raw)
+    }
+
+    /// Writes a report's forms; gives the text's path. The captured bytes are kept only where they could
     /// not be named.
     ///
     /// # Errors
     /// The system's.
-    pub fn put(&self, name: &str, forms: &Forms, raw: &[u8]) -> io::Result<PathBuf> {
+    pub fn put(&self, name: &str, forms: &Forms) -> io::Result<PathBuf> {
         fs::create_dir_all(&self.dir)?;
         let path = |ending: &str| self.dir.join(format!("{name}.{ending}"));
-        fs::write(path("txt"), &forms.text)?;
         fs::write(path("json"), &forms.json)?;
         fs::write(path("folded"), &forms.folded)?;
-        if forms.folded.is_empty() && !raw.is_empty() {
-            fs::write(path("raw"), raw)?;
+        // Last and in one step: who finds the text finds it whole, and the others beside it.
+        fs::write(path("part"), &forms.text)?;
+        fs::rename(path("part"), path("txt"))?;
+        if !forms.folded.is_empty() {
+            let _named_so_no_longer_needed = fs::remove_file(path("raw"));
         }
         self.give_up_old();
         Ok(path("txt"))
@@ -128,7 +139,9 @@ mod tests {
                 text: format!("verdict {n}\nmore"),
                 ..Forms::default()
             };
-            shelf.put(&format!("2026-0{n}"), &forms, b"raw").unwrap();
+            let name = format!("2026-0{n}");
+            shelf.put_raw(&name, b"raw").unwrap();
+            shelf.put(&name, &forms).unwrap();
         }
         let kept = shelf.list().unwrap();
         let names: Vec<&str> = kept.iter().map(|s| s.name.as_str()).collect();

@@ -8,6 +8,7 @@
 
 mod channel;
 mod counter;
+mod drill;
 mod latest;
 mod pulse;
 mod spawn;
@@ -15,6 +16,7 @@ mod stop;
 
 pub use channel::{Full, Gauge, Tx, one_shot, session_channel};
 pub use counter::Counter;
+pub use drill::{DRILL_MAX, Drill, How};
 pub use latest::{LatestRx, LatestTx, latest, recent};
 pub use pulse::{Beat, Doing, Pulse};
 pub use spawn::{

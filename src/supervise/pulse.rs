@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use super::latest::LatestTx;
+use super::drill::Drill;
+use super::latest::{LatestRx, LatestTx};
 
 /// What a thread is doing, in its own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,17 +36,18 @@ pub struct Beat {
 #[derive(Clone, Debug)]
 pub struct Pulse {
     cell: LatestTx<Beat>,
+    orders: Option<LatestRx<Drill>>,
 }
 
 impl Pulse {
-    pub(super) fn new(cell: LatestTx<Beat>) -> Self {
-        Self { cell }
+    pub(super) fn new(cell: LatestTx<Beat>, orders: Option<LatestRx<Drill>>) -> Self {
+        Self { cell, orders }
     }
 
     /// A pulse that nobody watches: for tests and for code run outside a supervised thread.
     #[must_use]
     pub fn unwatched() -> Self {
-        Self::new(super::latest::latest().0)
+        Self::new(super::latest::latest().0, None)
     }
 
     /// Begins a piece of work: "merging 41 quotes".
@@ -67,6 +69,15 @@ impl Pulse {
     }
 
     fn tell(&self, doing: Doing) {
+        if let Some(drill) = self.orders.as_ref().and_then(LatestRx::take) {
+            let what = format!("a drill: {} for {} s", drill.how, drill.time.as_secs());
+            self.publish(Doing::Busy(what.into()));
+            drill.run();
+        }
+        self.publish(doing);
+    }
+
+    fn publish(&self, doing: Doing) {
         self.cell.publish(Beat {
             at: Instant::now(),
             doing,

@@ -12,7 +12,8 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::channel::Gauge;
 use super::counter::Counter;
-use super::latest::{LatestRx, latest};
+use super::drill::Drill;
+use super::latest::{LatestRx, LatestTx, latest};
 use super::pulse::{Beat, Pulse};
 use super::stop::Stop;
 
@@ -81,6 +82,8 @@ pub enum Notice {
         class: Class,
         /// Where its beats are read.
         beats: LatestRx<Beat>,
+        /// Where it takes orders for drills.
+        orders: LatestTx<Drill>,
     },
     /// The kernel's number of a thread that has begun to run; 0 where the system has none.
     Tid {
@@ -202,13 +205,15 @@ impl Supervisor {
         );
         let id = ThreadId(self.ids.next());
         let (cell, beats) = latest();
-        let pulse = Pulse::new(cell);
+        let (orders, taken) = latest();
+        let pulse = Pulse::new(cell, Some(taken));
         pulse.begin("starting");
         self.notify(Notice::Born {
             id,
             name: name.clone(),
             class,
             beats,
+            orders,
         });
         let me = self.clone();
         let spawned = thread::Builder::new()

@@ -291,6 +291,17 @@ impl Ledger {
         ailments
     }
 
+    /// How long the process has been unhealthy because of a stall.
+    #[must_use]
+    pub fn unhealthy_for(&self, now: Instant) -> Duration {
+        self.threads
+            .values()
+            .filter(|t| t.class.on_stall == OnStall::Unhealthy && t.stalled.is_some())
+            .filter_map(|t| t.overdue(now))
+            .max()
+            .unwrap_or_default()
+    }
+
     /// Stalls seen so far.
     #[must_use]
     pub fn stalls(&self) -> u64 {

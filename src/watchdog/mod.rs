@@ -1,15 +1,44 @@
 //! The watchdog: who is stalled, since when, doing what.
 //!
 //! [`ledger`] decides; `thread` reads beats and writes `watchdog.log` with its own handle; `probe` is a
-//! client of the server's own port; `report` is what a person reads at night. Call stacks of all threads
-//! have their place in the report between the markers of each thread.
+//! client of the server's own port; `reporter` has all stacks copied ([`crate::capture`]) and named
+//! ([`crate::scribe`]).
+
+use std::sync::Arc;
+
+use crossbeam::channel::Sender;
+
+use crate::scribe::Forms;
+use crate::supervise::Drill;
 
 pub mod export;
 pub mod ledger;
 mod probe;
 mod report;
+mod reporter;
 mod snapshot;
 mod thread;
+
+/// What the watchdog is asked.
+#[derive(Debug)]
+pub enum ToWatchdog {
+    /// A report of everything, now.
+    Dump {
+        /// Who wants it, in words.
+        why: String,
+        /// Who waits for it.
+        reply: Option<Sender<Arc<Forms>>>,
+    },
+    /// A real stall in a thread.
+    Drill {
+        /// The thread's name.
+        thread: String,
+        /// The stall.
+        drill: Drill,
+        /// Gets an error in words, or nothing once the order is given.
+        reply: Sender<Result<(), String>>,
+    },
+}
 
 pub use probe::{Probed, start_probe};
 pub use snapshot::{ChannelView, Snapshot, ThreadState, ThreadView};

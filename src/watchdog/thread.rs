@@ -16,17 +16,23 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::log::{LogHandle, RING_LINES, RotatingFile, stamp};
+use crate::scribe::{Context, Queue, Said};
 use crate::supervise::{
-    Beat, Class, Counter, Gauge, LatestRx, LatestTx, Notice, Supervisor, ThreadId, latest,
+    Beat, Class, Counter, Drill, Gauge, LatestRx, LatestTx, Notice, Supervisor, ThreadId, latest,
 };
 
+use super::ToWatchdog;
 use super::ledger::{Finding, Ledger};
 use super::probe::Probed;
-use super::report::{dump, finding_line};
-use super::snapshot::{ChannelView, Snapshot};
+use super::report::finding_line;
+use super::reporter::{Asker, Reporter};
+use super::snapshot::{ChannelView, Snapshot, ThreadState};
 
 /// A report is not written more often than this; findings meanwhile get their line.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
+
+/// How long the last report before the end is waited for.
+const LAST_REPORT_PATIENCE: Duration = Duration::from_secs(8);
 
 /// The watchdog's own settings.
 #[derive(Clone, Debug)]
@@ -41,6 +47,10 @@ pub struct WatchdogConfig {
     pub file_bytes_max: u64,
     /// Rotated files kept.
     pub files_max: usize,
+    /// Reports kept in `reports` beside it.
+    pub reports_max: usize,
+    /// A stall that makes the process unhealthy ends it after this.
+    pub exit_after: Option<Duration>,
     /// What is expected of it.
     pub class: Class,
     /// When the process started.
@@ -60,6 +70,10 @@ pub struct WatchdogInputs {
     pub log: LogHandle,
     /// The probe's word.
     pub probed: LatestRx<Probed>,
+    /// Wishes for reports and drills.
+    pub asked: Receiver<ToWatchdog>,
+    /// To `main`: the process must end, and why.
+    pub give_up: LatestTx<String>,
 }
 
 /// Starts the thread. Returns its own beat, for `main`.
@@ -73,12 +87,22 @@ pub fn start_watchdog(
     boards: Vec<LatestTx<Arc<Snapshot>>>,
 ) -> io::Result<LatestRx<Instant>> {
     let (own_beat, beats_for_main) = latest();
+    let reporter = Reporter::start(
+        supervisor,
+        config.class,
+        config.dir.join("reports"),
+        config.reports_max,
+    )?;
     let stop = supervisor.stop().clone();
     let class = config.class;
     // Kept through a panic: a watchdog that starts anew still knows everybody.
     let state = RefCell::new(State {
         ledger: Ledger::default(),
         beats: HashMap::new(),
+        orders: HashMap::new(),
+        reporter,
+        unreported: None,
+        given_up: false,
         gauges: Vec::new(),
         ring: VecDeque::with_capacity(RING_LINES),
         file: RotatingFile::new(
@@ -102,9 +126,19 @@ pub fn start_watchdog(
         let ticks = tick(state.config.tick);
         loop {
             pulse.idle();
-            select_biased! {
+            let asked = select_biased! {
                 recv(stop.receiver()) -> _ => return,
-                recv(ticks) -> _ => {}
+                recv(ticks) -> _ => None,
+                recv(state.inputs.asked) -> asked => asked.ok(),
+                recv(state.reporter.answers()) -> forms => {
+                    if let Ok(forms) = forms {
+                        state.reporter.answered(forms);
+                    }
+                    None
+                }
+            };
+            if let Some(asked) = asked {
+                state.asked(asked);
             }
             let now = Instant::now();
             own_beat.publish(now);
@@ -122,6 +156,11 @@ struct State {
     inputs: WatchdogInputs,
     ledger: Ledger,
     beats: HashMap<ThreadId, LatestRx<Beat>>,
+    orders: HashMap<ThreadId, (String, LatestTx<Drill>)>,
+    reporter: Reporter,
+    /// Why a report is due.
+    unreported: Option<String>,
+    given_up: bool,
     gauges: Vec<Gauge>,
     ring: VecDeque<Arc<str>>,
     file: RotatingFile,
@@ -137,14 +176,7 @@ struct State {
 
 impl State {
     fn look(&mut self, now: Instant) -> Snapshot {
-        while let Ok(notice) = self.inputs.notices.try_recv() {
-            self.notice(notice, now);
-        }
-        for (id, beats) in &self.beats {
-            if let Some(beat) = beats.take() {
-                self.ledger.beat(*id, beat);
-            }
-        }
+        self.hear(now);
         while let Some(line) = self.inputs.log_lines.take() {
             if self.ring.len() == RING_LINES {
                 self.ring.pop_front();
@@ -163,22 +195,148 @@ impl State {
         if let Some(line) = edge_line {
             self.write(&line);
         }
-        if newly_stalled
+        if newly_stalled {
+            self.unreported = Some("a thread is stalled".to_owned());
+        }
+        if !self.reporter.is_busy()
             && self
                 .reported
                 .is_none_or(|at| now.duration_since(at) >= REPORT_EVERY)
+            && let Some(why) = self.unreported.take()
         {
             self.reported = Some(now);
-            let uptime = now.duration_since(self.config.started).as_secs();
-            let lines: Vec<Arc<str>> = self.ring.iter().cloned().collect();
-            let report = dump(&snapshot, &lines, uptime);
-            self.append(report.as_bytes());
+            self.report(why, &snapshot, None);
         }
+        if let Some(forms) = self.reporter.look(Instant::now()) {
+            self.append(forms.text.as_bytes());
+            if !forms.file.is_empty() {
+                log::warn!(target: "WATCHDOG", "a report of all threads is in {} and in watchdog.log", forms.file);
+            }
+        }
+        self.give_up(now, &snapshot);
         if now >= self.heartbeat_at {
             self.heartbeat_at = now + self.config.heartbeat_every;
             self.heartbeat(now, &snapshot);
         }
         snapshot
+    }
+
+    /// Takes what threads have told since the last time.
+    fn hear(&mut self, now: Instant) {
+        while let Ok(notice) = self.inputs.notices.try_recv() {
+            self.notice(notice, now);
+        }
+        for (id, beats) in &self.beats {
+            if let Some(beat) = beats.take() {
+                self.ledger.beat(*id, beat);
+            }
+        }
+    }
+
+    /// Begins a report of everything.
+    fn report(&mut self, why: String, snapshot: &Snapshot, asker: Option<Asker>) {
+        let word = |state: ThreadState| match state {
+            ThreadState::Idle => "idle",
+            ThreadState::Busy => "busy",
+            ThreadState::Stalled => "stalled",
+            ThreadState::Dead => "dead",
+        };
+        let context = Context {
+            reason: why,
+            time: stamp(Timestamp::now(), &self.zone),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_s: self.config.started.elapsed().as_secs(),
+            threads: snapshot
+                .threads
+                .iter()
+                .map(|t| Said {
+                    name: t.name.clone(),
+                    tid: t.tid,
+                    class: t.class.to_owned(),
+                    state: word(t.state).to_owned(),
+                    activity: t.activity.clone(),
+                    beat_age_ms: t.beat_age_ms,
+                })
+                .collect(),
+            channels: snapshot
+                .channels
+                .iter()
+                .map(|c| Queue {
+                    name: c.name.clone(),
+                    depth: c.depth,
+                    capacity: c.capacity,
+                    drops: c.drops,
+                    when_full: c.when_full.clone(),
+                })
+                .collect(),
+            log: self.ring.iter().map(|l| l.to_string()).collect(),
+        };
+        self.reporter.begin(context, asker);
+    }
+
+    fn asked(&mut self, asked: ToWatchdog) {
+        match asked {
+            ToWatchdog::Dump { reply, .. } if self.reporter.is_busy() => self.reporter.join(reply),
+            ToWatchdog::Dump { why, reply } => {
+                self.hear(Instant::now());
+                let snapshot = self.snapshot(Instant::now());
+                self.report(format!("asked for by {why}"), &snapshot, reply);
+            }
+            ToWatchdog::Drill {
+                thread,
+                drill,
+                reply,
+            } => {
+                let hit = self.orders.values().find(|(name, _)| *name == thread);
+                let answer = match hit {
+                    Some((_, orders)) => {
+                        orders.publish(drill);
+                        let line = format!(
+                            "[WARN] [WATCHDOG] a drill was ordered: {thread} stalls ({}) for {} s where it next beats",
+                            drill.how,
+                            drill.time.as_secs()
+                        );
+                        self.write(&line);
+                        Ok(())
+                    }
+                    None => Err(format!(
+                        "there is no thread {thread}; /api/threads names them"
+                    )),
+                };
+                let _left = reply.try_send(answer);
+            }
+        }
+    }
+
+    /// Has `main` end the process once a stall that makes it unhealthy has lasted too long.
+    fn give_up(&mut self, now: Instant, snapshot: &Snapshot) {
+        let Some(limit) = self.config.exit_after else {
+            return;
+        };
+        let unhealthy = self.ledger.unhealthy_for(now);
+        if self.given_up || unhealthy < limit {
+            return;
+        }
+        self.given_up = true;
+        let why = format!(
+            "unhealthy for {} s (watchdog.exit_after): {}",
+            unhealthy.as_secs(),
+            snapshot.ailments.join("; ")
+        );
+        self.write(&format!("[ERROR] [WATCHDOG] the process ends: {why}"));
+        if !self.reporter.is_busy() {
+            self.report("the last report before the end".to_owned(), snapshot, None);
+        }
+        let by = Instant::now() + LAST_REPORT_PATIENCE;
+        while Instant::now() < by {
+            if let Some(forms) = self.reporter.look(Instant::now()) {
+                self.append(forms.text.as_bytes());
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.inputs.give_up.publish(why);
     }
 
     fn notice(&mut self, notice: Notice, now: Instant) {
@@ -188,7 +346,9 @@ impl State {
                 name,
                 class,
                 beats,
+                orders,
             } => {
+                self.orders.insert(id, (name.clone(), orders));
                 self.ledger.born(id, name, class, now);
                 self.beats.insert(id, beats);
             }
@@ -201,6 +361,7 @@ impl State {
             Notice::Ended { id } => {
                 self.ledger.ended(id);
                 self.beats.remove(&id);
+                self.orders.remove(&id);
             }
             Notice::Channel(gauge) => self.gauges.push(gauge),
         }

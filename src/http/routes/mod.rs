@@ -5,6 +5,7 @@ mod files;
 mod market;
 mod process;
 mod stream;
+mod threads;
 mod trader;
 mod validate;
 
@@ -17,6 +18,8 @@ pub fn answer(route: &Route, context: &Context<'_>) -> Answer {
     match route {
         Route::Health => process::health(context),
         Route::Threads => process::threads(context),
+        Route::Dump(form) => threads::dump(context, *form),
+        Route::Drill { thread, drill } => threads::drill(context, thread, *drill),
         Route::Metrics => process::metrics(context),
         Route::Shutdown => process::shutdown(context),
         Route::LanePing => Answer::empty(),

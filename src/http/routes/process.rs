@@ -84,13 +84,17 @@ pub fn metrics(context: &Context<'_>) -> Answer {
     }
 }
 
-/// `POST /api/shutdown`, from this machine only.
-pub fn shutdown(context: &Context<'_>) -> Answer {
-    let local = context
+/// Whether the client is on this machine.
+pub(super) fn is_local(context: &Context<'_>) -> bool {
+    context
         .peer
         .parse::<IpAddr>()
-        .is_ok_and(|ip| ip.to_canonical().is_loopback());
-    if !local {
+        .is_ok_and(|ip| ip.to_canonical().is_loopback())
+}
+
+/// `POST /api/shutdown`, from this machine only.
+pub fn shutdown(context: &Context<'_>) -> Answer {
+    if !is_local(context) {
         log::warn!(target: "HTTP", "refused POST /api/shutdown from {}: only this machine may", context.peer);
         return Answer::error(
             403,

@@ -1,0 +1,120 @@
+//! `tapewarden dump`: every thread's stack of a running server, by its process (works while every http
+//! worker is stuck) or by its URL.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use crate::scribe::Shelf;
+
+use super::{DEFAULT_URL, Fault, ask, diff, value, words};
+
+/// How long a report may take from the signal to its file.
+const REPORT_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Runs the command.
+pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
+    let (named, bare) = words(args, &["pid", "url", "format", "diff"])?;
+    if let Some(word) = bare.first() {
+        return Err(Fault::usage(format!("dump takes no {word}")));
+    }
+    let format = value(&named, "format").unwrap_or("text");
+    if !["text", "json", "folded"].contains(&format) {
+        return Err(Fault::usage(format!(
+            "{format} is no format: text, json or folded"
+        )));
+    }
+    let before = value(&named, "diff")
+        .map(|file| {
+            fs::read_to_string(file)
+                .map_err(|e| Fault::failed(format!("reading the report {file} failed: {e}")))
+        })
+        .transpose()?;
+    let wanted = if before.is_some() { "json" } else { format };
+    let got = match value(&named, "pid") {
+        Some(pid) => {
+            let pid = pid
+                .parse()
+                .map_err(|_| Fault::usage(format!("{pid} is no process number")))?;
+            by_pid(pid, wanted)?
+        }
+        None => by_url(value(&named, "url").unwrap_or(DEFAULT_URL), wanted)?,
+    };
+    match before {
+        Some(before) => print!("{}", diff::diff(&before, &got).map_err(Fault::failed)?),
+        None => print!("{got}"),
+    }
+    Ok(())
+}
+
+fn by_url(url: &str, format: &str) -> Result<String, Fault> {
+    let url = format!(
+        "{}/api/threads/dump?format={format}",
+        url.trim_end_matches('/')
+    );
+    match ask("GET", &url, REPORT_PATIENCE)? {
+        (200, body) => Ok(body),
+        (status, body) => Err(Fault::failed(format!("{url} answered {status}: {body}"))),
+    }
+}
+
+/// Asks by SIGQUIT and waits for the next report in the folder of the log that the process has open.
+#[cfg(unix)]
+fn by_pid(pid: i32, format: &str) -> Result<String, Fault> {
+    let logs = log_folder(pid)?;
+    let shelf = Shelf::new(logs.join("reports"), usize::MAX);
+    let newest = || {
+        let reports = shelf.list().unwrap_or_default();
+        reports.last().map(|r| (r.name.clone(), r.path.clone()))
+    };
+    let before = newest();
+    let to = rustix::process::Pid::from_raw(pid)
+        .ok_or_else(|| Fault::usage(format!("{pid} is no process number")))?;
+    rustix::process::kill_process(to, rustix::process::Signal::QUIT)
+        .map_err(|e| Fault::failed(format!("signalling process {pid} failed: {e}")))?;
+    let until = Instant::now() + REPORT_PATIENCE;
+    loop {
+        if let Some((name, path)) = newest()
+            && before.as_ref().is_none_or(|(b, _)| *b != name)
+        {
+            let ending = if format == "text" { "txt" } else { format };
+            let file = path.with_extension(ending);
+            // The text is written last of the three.
+            return fs::read_to_string(&file)
+                .map_err(|e| Fault::failed(format!("reading {} failed: {e}", file.display())));
+        }
+        if Instant::now() >= until {
+            return Err(Fault::failed(format!(
+                "process {pid} wrote no report to {} within {} s; try gdb -p {pid} -batch -ex 'thread apply all bt'",
+                logs.join("reports").display(),
+                REPORT_PATIENCE.as_secs()
+            )));
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[cfg(not(unix))]
+fn by_pid(_: i32, _: &str) -> Result<String, Fault> {
+    Err(Fault::failed(
+        "there are no signals on this system; use --url",
+    ))
+}
+
+/// Where the process writes its watchdog.log.
+#[cfg(unix)]
+fn log_folder(pid: i32) -> Result<PathBuf, Fault> {
+    let folder = format!("/proc/{pid}/fd");
+    let entries = fs::read_dir(&folder)
+        .map_err(|e| Fault::failed(format!("looking at process {pid} failed: {e}")))?;
+    entries
+        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+        .find(|link| link.file_name().is_some_and(|name| name == "watchdog.log"))
+        .and_then(|link| link.parent().map(PathBuf::from))
+        .ok_or_else(|| {
+            Fault::failed(format!(
+                "process {pid} has no watchdog.log open; is it a tapewarden server?"
+            ))
+        })
+}

@@ -1,0 +1,88 @@
+//! The watchdog's report on demand, and drills.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::supervise::{Drill, one_shot};
+use crate::watchdog::ToWatchdog;
+
+use super::super::answer::Answer;
+use super::super::context::Context;
+use super::super::router::Form;
+use super::process::is_local;
+
+/// How long a report may take; the watchdog makes one without stacks before this has passed.
+const REPORT_PATIENCE: Duration = Duration::from_secs(8);
+
+/// `GET /api/threads/dump?format=text|json|folded`: every thread's stack, now.
+pub fn dump(context: &Context<'_>, form: Form) -> Answer {
+    let by = context.deadline.min(Instant::now() + REPORT_PATIENCE);
+    let (reply, report) = one_shot();
+    let why = format!("{} for {}", context.what, context.peer);
+    let wanted = ToWatchdog::Dump {
+        why,
+        reply: Some(reply),
+    };
+    if context.config.watchdog.offer(wanted).is_err() {
+        return Answer::error(
+            503,
+            "Many reports are asked for already; try again in a second",
+        )
+        .with_retry_after(Some(Duration::from_secs(1)));
+    }
+    context
+        .pulse
+        .wait(format!("{}, waiting for watchdog", context.what), by);
+    let Ok(forms) = report.recv_deadline(by) else {
+        return Answer::error(
+            504,
+            "The watchdog did not make a report in time; see logs/watchdog.log, or use kill -QUIT",
+        );
+    };
+    let (body, content_type) = match form {
+        Form::Text => (&forms.text, "text/plain; charset=utf-8"),
+        Form::Json => (&forms.json, "application/json; charset=utf-8"),
+        Form::Folded => (&forms.folded, "text/plain; charset=utf-8"),
+    };
+    let mut answer = Answer::json(body.as_bytes());
+    answer.content_type = content_type;
+    answer
+}
+
+/// `POST /api/drill?stall=THREAD&how=HOW&for=20s`: a real stall, where the settings allow it and only
+/// from this machine.
+pub fn drill(context: &Context<'_>, thread: &str, drill: Drill) -> Answer {
+    if !context.config.allow_drills {
+        return Answer::error(
+            403,
+            "Drills are not allowed here; set watchdog.allow_drills = true",
+        );
+    }
+    if !is_local(context) {
+        return Answer::error(
+            403,
+            "Only callers on the server's own machine may order drills",
+        );
+    }
+    let by = context.deadline;
+    let (reply, answer) = one_shot();
+    let order = ToWatchdog::Drill {
+        thread: thread.to_owned(),
+        drill,
+        reply,
+    };
+    if context.config.watchdog.offer(order).is_err() {
+        return Answer::error(503, "The watchdog is busy; try again in a second");
+    }
+    context
+        .pulse
+        .wait(format!("{}, waiting for watchdog", context.what), by);
+    match answer.recv_deadline(by) {
+        Ok(Ok(())) => Answer::value(&json!({
+            "ordered": {"stall": thread, "how": drill.how.to_string(), "for_s": drill.time.as_secs()}
+        })),
+        Ok(Err(why)) => Answer::error(404, &why),
+        Err(_) => Answer::error(504, "The watchdog did not take the order in time"),
+    }
+}

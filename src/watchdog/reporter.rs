@@ -1,0 +1,303 @@
+//! From a stall to its report: the watchdog copies all stacks, the scribe (a process of its own) finds
+//! out what they mean, the thread `scribe` reads what it says.
+//!
+//! The watchdog waits for neither: the copy has a deadline, the scribe's answer comes through a cell, and
+//! a scribe that does not answer is replaced; then the report has what threads say of themselves.
+
+use std::cell::RefCell;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, Sender};
+
+use crate::capture::{BETWEEN_ROUNDS, Capture, raw};
+use crate::scribe::{Context, Dump, Forms, report_text};
+use crate::supervise::{Class, LatestRx, LatestTx, Supervisor, latest};
+
+/// A scribe that takes longer than this for a report is replaced.
+const SCRIBE_DEADLINE: Duration = Duration::from_secs(7);
+
+/// A scribe that ended is replaced after this.
+const SCRIBE_BACKOFF: Duration = Duration::from_secs(1);
+
+/// A form longer than this is none.
+const FORM_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Someone who waits for a report.
+pub type Asker = Sender<Arc<Forms>>;
+
+/// Where the scribe's ends are.
+#[derive(Debug)]
+struct Scribe {
+    stdin: ChildStdin,
+    pid: u32,
+}
+
+struct Pending {
+    until: Instant,
+    context: Context,
+    askers: Vec<Asker>,
+}
+
+/// The watchdog's side.
+pub struct Reporter {
+    capture: Option<Capture>,
+    why_no_stacks: String,
+    scribes: LatestRx<Scribe>,
+    scribe: Option<Scribe>,
+    forms: LatestRx<Forms>,
+    answer: Option<Forms>,
+    pending: Option<Pending>,
+    reports: u64,
+}
+
+impl Reporter {
+    /// Makes ready to capture and starts the scribe and the thread that reads from it. Without them
+    /// reports have no stacks and say why.
+    ///
+    /// # Errors
+    /// When the system refuses the thread.
+    pub fn start(
+        supervisor: &Supervisor,
+        class: Class,
+        dir: PathBuf,
+        keep: usize,
+    ) -> io::Result<Self> {
+        let (scribe_tx, scribes) = latest();
+        let (forms_tx, forms) = latest();
+        let (capture, why_no_stacks) = match Capture::new() {
+            Ok(capture) => (Some(capture), String::new()),
+            Err(e) => (None, e.to_string()),
+        };
+        if let Some(capture) = &capture {
+            let fd = capture.fd();
+            start_reader(supervisor, class, fd, dir, keep, scribe_tx, forms_tx)?;
+        }
+        Ok(Self {
+            capture,
+            why_no_stacks,
+            scribes,
+            scribe: None,
+            forms,
+            answer: None,
+            pending: None,
+            reports: 0,
+        })
+    }
+
+    /// Whether a report is being made.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// For `select!`: becomes ready when the scribe has answered.
+    #[must_use]
+    pub fn answers(&self) -> &Receiver<Forms> {
+        self.forms.receiver()
+    }
+
+    /// What [`Self::answers`] gave.
+    pub fn answered(&mut self, forms: Forms) {
+        self.answer = Some(forms);
+    }
+
+    /// Adds somebody who wants the report that is being made.
+    pub fn join(&mut self, asker: Option<Asker>) {
+        if let Some(pending) = &mut self.pending {
+            pending.askers.extend(asker);
+        }
+    }
+
+    /// Copies all stacks, twice, and asks the scribe for the report. Takes [`BETWEEN_ROUNDS`] and a little.
+    pub fn begin(&mut self, mut context: Context, asker: Option<Asker>) {
+        while let Some(newer) = self.scribes.take() {
+            self.scribe = Some(newer);
+        }
+        // An answer that came too late for its own report.
+        self.answer = None;
+        while self.forms.take().is_some() {}
+        self.reports += 1;
+        if let Some(capture) = &mut self.capture {
+            capture.begin();
+            capture.round(1);
+            std::thread::sleep(BETWEEN_ROUNDS);
+            capture.round(2);
+            context.pid = std::process::id();
+            let json = serde_json::to_vec(&context).unwrap_or_default();
+            capture.add(raw::CONTEXT, &json);
+        }
+        let digits = |c: char| c.is_ascii_digit();
+        let stamp: String = context.time.chars().filter(|c| digits(*c)).collect();
+        let name = format!("{stamp}-{}", self.reports);
+        let asked = self
+            .scribe
+            .as_mut()
+            .is_some_and(|s| writeln!(s.stdin, "{name}").is_ok());
+        self.pending = Some(Pending {
+            // Without a scribe the next look makes the report from what there is.
+            until: Instant::now()
+                + if asked {
+                    SCRIBE_DEADLINE
+                } else {
+                    Duration::ZERO
+                },
+            context,
+            askers: asker.into_iter().collect(),
+        });
+    }
+
+    /// The report, once it is there or cannot be had in full.
+    pub fn look(&mut self, now: Instant) -> Option<Arc<Forms>> {
+        let pending = self.pending.as_ref()?;
+        let forms = match self.answer.take().or_else(|| self.forms.take()) {
+            Some(forms) => forms,
+            None if now >= pending.until => self.without_stacks(&pending.context),
+            None => return None,
+        };
+        let forms = Arc::new(forms);
+        for asker in self.pending.take().into_iter().flat_map(|p| p.askers) {
+            let _left = asker.try_send(Arc::clone(&forms));
+        }
+        Some(forms)
+    }
+
+    /// What can be said without the scribe, which is given up if it was asked.
+    fn without_stacks(&self, context: &Context) -> Forms {
+        let mut why = self.why_no_stacks.clone();
+        if why.is_empty() {
+            why = format!(
+                "the process that names stacks did not answer within {} s and is replaced",
+                SCRIBE_DEADLINE.as_secs()
+            );
+        }
+        if let Some(scribe) = &self.scribe {
+            kill(scribe.pid);
+        }
+        let dump = Dump {
+            context: context.clone(),
+            no_stacks: format!("no call stacks: {why}"),
+            ..Dump::default()
+        };
+        Forms {
+            text: report_text(&dump),
+            json: serde_json::to_string(&dump).unwrap_or_default(),
+            ..Forms::default()
+        }
+    }
+}
+
+#[cfg(unix)]
+fn kill(pid: u32) {
+    if let Some(pid) = rustix::process::Pid::from_raw(pid.cast_signed()) {
+        let _gone_already = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+}
+
+#[cfg(not(unix))]
+fn kill(_: u32) {}
+
+fn start_reader(
+    supervisor: &Supervisor,
+    class: Class,
+    fd: i32,
+    dir: PathBuf,
+    keep: usize,
+    scribes: LatestTx<Scribe>,
+    forms: LatestTx<Forms>,
+) -> io::Result<()> {
+    let stop = supervisor.stop().clone();
+    // Started here, before there is much to inherit; later ones by the thread itself.
+    let first = RefCell::new(Some(start_scribe(fd, &dir, keep)));
+    supervisor.spawn("scribe", class, move |pulse| {
+        while !stop.is_set() {
+            pulse.begin("starting the process that names stacks");
+            let started = first
+                .borrow_mut()
+                .take()
+                .unwrap_or_else(|| start_scribe(fd, &dir, keep));
+            match started {
+                Ok(mut child) => {
+                    let pid = child.id();
+                    let out = child.stdout.take();
+                    if let Some(stdin) = child.stdin.take() {
+                        scribes.publish(Scribe { stdin, pid });
+                    }
+                    let mut out = out.map(BufReader::new);
+                    pulse.idle();
+                    while let Some(got) = out.as_mut().and_then(|o| read_forms(o).ok()) {
+                        forms.publish(got);
+                    }
+                    let _reaped = child.wait();
+                }
+                Err(e) => log::error!(
+                    target: "WATCHDOG",
+                    "the process that names stacks cannot be started: {e}; reports have no call stacks until it can"
+                ),
+            }
+            pulse.idle();
+            if stop.sleep(SCRIBE_BACKOFF) {
+                return;
+            }
+        }
+    })?;
+    Ok(())
+}
+
+fn start_scribe(fd: i32, dir: &std::path::Path, keep: usize) -> io::Result<Child> {
+    // The same binary also when it was replaced on disk meanwhile.
+    let me = PathBuf::from("/proc/self/exe");
+    let mut command = Command::new(me);
+    command
+        .arg("scribe")
+        .args([
+            "--fd",
+            &fd.to_string(),
+            "--keep",
+            &keep.to_string(),
+            "--dir",
+        ])
+        .arg(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        // A Ctrl-C for the server is none for the scribe.
+        command.process_group(0).arg0("tapewarden-scribe");
+    }
+    command.spawn()
+}
+
+/// A line with three lengths and a file's name, then the three forms.
+fn read_forms(out: &mut BufReader<impl Read>) -> io::Result<Forms> {
+    let mut line = String::new();
+    if out.read_line(&mut line)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut words = line.trim_end().splitn(4, ' ');
+    let mut length = || {
+        words
+            .next()
+            .and_then(|w| w.parse::<usize>().ok())
+            .filter(|n| *n <= FORM_BYTES_MAX)
+            .ok_or(io::ErrorKind::InvalidData)
+    };
+    let lengths = [length()?, length()?, length()?];
+    let file = words.next().unwrap_or_default().to_owned();
+    let [text, json, folded] = lengths.map(|n| {
+        let mut bytes = vec![0; n];
+        out.read_exact(&mut bytes)
+            .map(|()| String::from_utf8_lossy(&bytes).into_owned())
+    });
+    Ok(Forms {
+        text: text?,
+        json: json?,
+        folded: folded?,
+        file,
+    })
+}

@@ -1,0 +1,355 @@
+//! Real stalls in real threads of the running program: seen in time, named with their function, the
+//! rest served meanwhile, and over when they are over.
+
+mod kit;
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kit::{Quotes, Server, eventually};
+
+/// Classes that would wait longer for their limit than a test should.
+const SHORT: &[&str] = &[
+    "--set",
+    "watchdog.busy_http=1s",
+    "--set",
+    "watchdog.busy_desk=1s",
+    "--set",
+    "watchdog.busy_conn=2s",
+    "--set",
+    "watchdog.busy_writer=1s",
+];
+
+fn order(server: &Server, thread: &str, how: &str, seconds: u32) {
+    let path = format!("/api/drill?stall={thread}&how={how}&for={seconds}s");
+    let got = server.ask("POST", &path);
+    assert_eq!(got.status, 200, "{}", got.text());
+}
+
+/// The first verdict on this thread in watchdog.log, once it is there; errands wake the thread.
+fn verdict(server: &Server, thread: &str, errand: impl Fn()) -> String {
+    let words = format!("VERDICT: {thread} (");
+    eventually(&words, || {
+        errand();
+        let log = server.log("watchdog.log");
+        let line = log.lines().find(|l| l.contains(&words))?;
+        Some(line.to_owned())
+    })
+}
+
+/// Asks without caring for the answer, and not for long.
+fn poke(server: &Server, path: &str) {
+    use std::io::Write;
+    if let Ok(mut stream) = std::net::TcpStream::connect(&server.address) {
+        let _ = write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn each_kind_of_stall_is_named_with_its_function() {
+    let server = Server::start(SHORT);
+    server.eventually("/api/threads", |got| got.status == 200);
+    for (thread, how, function, errand) in [
+        (
+            "candle-desk",
+            "mutex",
+            "stall_on_a_mutex",
+            "/api/candles/TOYO",
+        ),
+        ("trader-desk", "spin", "stall_by_spinning", "/api/vwap/TOYO"),
+        ("quote-hub", "write", "stall_in_a_write", "/api/health"),
+        ("log-writer", "disk", "stall_in_an_open", "/api/health"),
+        ("quote-reader", "sleep", "stall_by_sleeping", "/api/health"),
+        ("http-1", "read", "stall_in_a_read", "/api/runners"),
+        (
+            "model-desk",
+            "channel",
+            "stall_on_a_channel",
+            "/api/validate/status",
+        ),
+    ] {
+        // The reader's class allows it 10 s outside of its declared waits.
+        let seconds = if thread == "quote-reader" { 13 } else { 5 };
+        order(&server, thread, how, seconds);
+        let line = verdict(&server, thread, || {
+            poke(&server, errand);
+            assert!(matches!(server.get("/api/health").status, 200 | 503));
+        });
+        assert!(line.contains(function), "{thread} {how}: {line}");
+        assert!(line.contains("src/supervise/drill.rs:"), "{line}");
+        server.log_has("watchdog.log", &format!("{thread} is back after"));
+    }
+    let log = server.log("watchdog.log");
+    for marker in [
+        "=== THREAD STACK DUMP ===",
+        "--- Thread ",
+        "=== END STACK DUMP ===",
+        "Channels (waiting/room",
+    ] {
+        assert!(log.contains(marker), "{marker}");
+    }
+    server.eventually("/api/health", |got| got.status == 200);
+}
+
+#[test]
+fn a_stalled_desk_makes_the_process_unhealthy_and_costs_only_its_own_routes() {
+    let server = Server::start(SHORT);
+    server.eventually("/api/candles/TOYO", |got| got.status == 200);
+    let mut quotes = Quotes::connect(&server.address);
+    quotes.subscribe(&["TOYO"]);
+    order(&server, "candle-desk", "sleep", 6);
+    poke(&server, "/api/candles/ELPW");
+    let health = eventually("health tells of it", || {
+        let got = server.get("/api/health");
+        (got.status == 503).then(|| got.json())
+    });
+    assert!(
+        health["detail"].as_str().unwrap().contains("candle-desk"),
+        "{health}"
+    );
+    let asked = server.get("/api/candles/TOYO");
+    assert_eq!(asked.status, 503, "{}", asked.text());
+    assert!(asked.detail().contains("candle-desk"), "{}", asked.detail());
+    for path in [
+        "/api/watchlist",
+        "/api/vwap/TOYO",
+        "/api/streaming/status",
+        "/api/trade-history",
+    ] {
+        assert_eq!(server.get(path).status, 200, "{path}");
+    }
+    quotes.until("quotes go on", |m| m["type"] == "quote");
+    server.eventually("/api/health", |got| got.status == 200);
+    server.eventually("/api/candles/TOYO", |got| got.status == 200);
+}
+
+#[test]
+fn a_report_is_to_be_had_by_signal_by_http_and_by_process_and_the_server_goes_on() {
+    let server = Server::start(&[]);
+    server.eventually("/api/threads", |got| got.status == 200);
+    let text = server.get("/api/threads/dump");
+    assert_eq!(text.status, 200);
+    assert!(
+        text.text().contains("no thread is stalled"),
+        "{}",
+        text.text()
+    );
+    let json = server.get("/api/threads/dump?format=json").json();
+    let threads = json["dump"].as_array().unwrap();
+    let named = |name: &str| {
+        threads
+            .iter()
+            .find(|t| t["name"] == name)
+            .unwrap_or_else(|| panic!("no {name}"))
+    };
+    for name in [
+        "watchdog",
+        "gate",
+        "http-1",
+        "candle-desk",
+        "quote-hub",
+        "log-writer",
+        "notify-rs inoti",
+    ] {
+        assert!(
+            !named(name)["frames"].as_array().unwrap().is_empty(),
+            "{}",
+            named(name)
+        );
+    }
+    let truncated = threads.iter().filter(|t| t["truncated"] == true).count();
+    assert!(
+        truncated * 20 <= threads.len(),
+        "{truncated} of {}",
+        threads.len()
+    );
+    let folded = server.get("/api/threads/dump?format=folded").text();
+    assert!(
+        folded.lines().all(|l| l
+            .rsplit_once(' ')
+            .is_some_and(|(_, n)| n.parse::<u32>().is_ok())),
+        "{folded}"
+    );
+    assert_eq!(server.get("/api/threads/dump?format=xml").status, 400);
+
+    let run = |args: &[&str]| {
+        let out = Command::new(env!("CARGO_BIN_EXE_tapewarden"))
+            .args(args)
+            .current_dir(server.home.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(
+            out.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&out.stderr)
+        );
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let pid = server.pid().to_string();
+    assert!(run(&["dump", "--pid", &pid]).contains("asked for by SIGQUIT"));
+    let first = run(&["dump", "--pid", &pid, "--format", "json"]);
+    std::fs::write(server.path("first.json"), first).unwrap();
+    let diff = run(&["dump", "--pid", &pid, "--diff", "first.json"]);
+    assert!(
+        diff.lines()
+            .all(|l| l.starts_with(['~', '+', '-', ' ', 'n'])),
+        "{diff}"
+    );
+    let listed = run(&["stalls", "--log-dir", "logs"]);
+    assert!(listed.lines().count() >= 5, "{listed}");
+    assert!(run(&["stalls", "show", "1", "--log-dir", "logs"]).contains("=== END STACK DUMP ==="));
+    assert_eq!(server.get("/api/health").status, 200);
+}
+
+#[test]
+fn a_report_is_to_be_had_while_every_http_worker_is_stuck() {
+    let server = Server::start(&[
+        "--set",
+        "http.slots_instant=1",
+        "--set",
+        "http.slots_market=1",
+        "--set",
+        "http.slots_trader=1",
+        "--set",
+        "http.slots_model=1",
+        "--set",
+        "watchdog.busy_http=1s",
+    ]);
+    let threads = server.eventually("/api/threads", |got| got.status == 200);
+    let workers = threads["threads"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|t| t["class"] == "http")
+        .count();
+    for n in 1..=workers {
+        // The order is given by a worker, which may be the one that is to stall.
+        let path = format!("/api/drill?stall=http-{n}&how=mutex&for=20s");
+        poke_post(&server, &path);
+    }
+    eventually("all workers are stuck", || {
+        for path in ["/api/health", "/api/vwap/TOYO", "/api/candles/TOYO"] {
+            poke(&server, path);
+        }
+        let log = server.log("watchdog.log");
+        let stuck = (1..=workers)
+            .filter(|n| log.contains(&format!("STALLED: http-{n} (")))
+            .count();
+        (stuck >= workers - 1).then_some(())
+    });
+    let out = Command::new(env!("CARGO_BIN_EXE_tapewarden"))
+        .args(["dump", "--pid", &server.pid().to_string()])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(
+        out.status.success() && text.contains("FROZEN") && text.contains("stall_on_a_mutex"),
+        "{text}"
+    );
+}
+
+fn poke_post(server: &Server, path: &str) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(&server.address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let _answer_or_stalled = stream.read(&mut [0; 64]);
+}
+
+#[test]
+fn a_desk_that_stays_stalled_ends_the_process_with_its_own_code_and_a_last_report() {
+    let mut args = SHORT.to_vec();
+    args.extend(["--set", "watchdog.exit_after=2s"]);
+    let mut server = Server::start(&args);
+    server.eventually("/api/threads", |got| got.status == 200);
+    order(&server, "quote-hub", "mutex", 60);
+    assert_eq!(server.exit_code(), 70);
+    let log = server.log("watchdog.log");
+    assert!(log.contains("the process ends: unhealthy for"), "{log}");
+    assert!(log.contains("VERDICT: quote-hub"), "{log}");
+    assert!(server.log("backend.log").contains("exit code 70"));
+}
+
+#[test]
+fn drills_are_for_this_machine_and_only_where_they_are_allowed() {
+    let server = Server::start(&["--set", "watchdog.allow_drills=false"]);
+    let refused = server.ask("POST", "/api/drill?stall=candle-desk&how=mutex&for=1s");
+    assert_eq!(refused.status, 403);
+    assert!(refused.detail().contains("watchdog.allow_drills"));
+    let allowed = Server::start(&[]);
+    for (query, status) in [
+        ("stall=nobody&how=mutex&for=1s", 404),
+        ("stall=candle-desk&how=dance&for=1s", 400),
+        ("how=mutex&for=1s", 400),
+        ("stall=candle-desk&how=mutex&for=1h", 400),
+    ] {
+        let got = allowed.ask("POST", &format!("/api/drill?{query}"));
+        assert_eq!(got.status, status, "{query}: {}", got.text());
+    }
+}
+
+#[test]
+fn hundreds_of_reports_during_traffic_fail_no_request_and_drop_no_stream() {
+    let server = Server::start(&[]);
+    server.eventually("/api/streaming/status", |got| {
+        got.json()["connected"] == true
+    });
+    let mut quotes = Quotes::connect(&server.address);
+    quotes.subscribe(&["TOYO"]);
+    let until = Instant::now() + Duration::from_secs(8);
+    let (address, pid) = (server.address.clone(), server.pid());
+    let storm = std::thread::spawn(move || {
+        while Instant::now() < until {
+            let sent = Command::new("kill")
+                .args(["-s", "QUIT", &pid.to_string()])
+                .status();
+            assert!(sent.unwrap().success());
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    });
+    let pollers: Vec<_> = (0..3)
+        .map(|_| {
+            let address = address.clone();
+            std::thread::spawn(move || {
+                let mut n = 0;
+                while Instant::now() < until {
+                    for path in [
+                        "/api/health",
+                        "/api/candles/TOYO",
+                        "/api/vwap/TOYO",
+                        "/api/trade-history",
+                        "/api/watchlist",
+                    ] {
+                        let got = kit::get(&address, path);
+                        assert_eq!(got.status, 200, "{path} {}", got.text());
+                        n += 1;
+                    }
+                }
+                n
+            })
+        })
+        .collect();
+    storm.join().unwrap();
+    for poller in pollers {
+        assert!(poller.join().unwrap() > 10);
+    }
+    quotes.until("the stream lives", |m| m["type"] == "quote");
+    assert!(
+        server
+            .log("watchdog.log")
+            .matches("=== END STACK DUMP ===")
+            .count()
+            >= 3
+    );
+}
