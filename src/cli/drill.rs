@@ -67,7 +67,14 @@ pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
             .as_array()
             .into_iter()
             .flatten()
-            .any(|t| t["name"] == stall && t["state"] == "stalled");
+            .any(|t| {
+                let name = t["name"].as_str().unwrap_or_default();
+                let meant = match stall.strip_suffix('*') {
+                    Some(begin) => name.starts_with(begin),
+                    None => name == stall,
+                };
+                meant && t["state"] == "stalled"
+            });
         if stalled {
             let url = format!("{base}/api/threads/dump");
             let (_, report) = ask("GET", &url, Duration::from_secs(15))?;

@@ -43,8 +43,8 @@ pub fn start_workers(
             refused: RefCell::default(),
         };
         let stop = supervisor.stop().clone();
-        supervisor.spawn(format!("http-{}", n + 1), class, move |pulse| {
-            while !stop.is_set() {
+        supervisor.spawn_replaceable(format!("http-{}", n + 1), class, move |pulse| {
+            while !stop.is_set() && !pulse.is_retired() {
                 pulse.idle();
                 match worker.server.recv() {
                     Ok(request) => worker.serve(request, pulse),
@@ -66,11 +66,13 @@ pub fn start_workers(
 
 /// Wakes every worker that waits for a request, so that it sees the stop.
 pub fn unblock_workers(server: &Server, workers: usize) {
-    for _ in 0..workers {
+    // Those that took a stuck one's place included; a wake-up that nobody needs does no harm.
+    for _ in 0..2 * workers {
         server.unblock();
     }
 }
 
+#[derive(Clone)]
 struct Worker {
     server: Arc<Server>,
     desks: Desks,

@@ -18,9 +18,9 @@ pub use channel::{Full, Gauge, Tx, one_shot, session_channel};
 pub use counter::Counter;
 pub use drill::{DRILL_MAX, Drill, How};
 pub use latest::{LatestRx, LatestTx, latest, recent};
-pub use pulse::{Beat, Doing, Pulse};
+pub use pulse::{Beat, Doing, Order, Pulse};
 pub use spawn::{
-    Birth, Class, Death, Notice, OnPanic, OnStall, Supervisor, SupervisorEnds,
+    Birth, Class, Death, Notice, OnPanic, OnStall, Spare, Supervisor, SupervisorEnds,
     THREAD_NAME_CHARS_MAX, ThreadId,
 };
 pub use stop::{Stop, Stopper, stop};

@@ -1,6 +1,7 @@
 //! What a thread says of itself.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::time::Instant;
 
 use super::drill::Drill;
@@ -32,16 +33,36 @@ pub struct Beat {
     pub doing: Doing,
 }
 
+/// What a thread takes where it beats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Stall, for real.
+    Drill(Drill),
+    /// Another has taken this thread's place: end when what is in hand is done.
+    Retire,
+}
+
 /// A thread's own side of its beat. Telling never waits and costs one conflating send.
 #[derive(Clone, Debug)]
 pub struct Pulse {
     cell: LatestTx<Beat>,
-    orders: Option<LatestRx<Drill>>,
+    orders: Option<LatestRx<Order>>,
+    retired: Cell<bool>,
 }
 
 impl Pulse {
-    pub(super) fn new(cell: LatestTx<Beat>, orders: Option<LatestRx<Drill>>) -> Self {
-        Self { cell, orders }
+    pub(super) fn new(cell: LatestTx<Beat>, orders: Option<LatestRx<Order>>) -> Self {
+        Self {
+            cell,
+            orders,
+            retired: Cell::new(false),
+        }
+    }
+
+    /// Whether another has taken this thread's place.
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
+        self.retired.get()
     }
 
     /// A pulse that nobody watches: for tests and for code run outside a supervised thread.
@@ -69,10 +90,14 @@ impl Pulse {
     }
 
     fn tell(&self, doing: Doing) {
-        if let Some(drill) = self.orders.as_ref().and_then(LatestRx::take) {
-            let what = format!("a drill: {} for {} s", drill.how, drill.time.as_secs());
-            self.publish(Doing::Busy(what.into()));
-            drill.run();
+        match self.orders.as_ref().and_then(LatestRx::take) {
+            None => {}
+            Some(Order::Retire) => self.retired.set(true),
+            Some(Order::Drill(drill)) => {
+                let what = format!("a drill: {} for {} s", drill.how, drill.time.as_secs());
+                self.publish(Doing::Busy(what.into()));
+                drill.run();
+            }
         }
         self.publish(doing);
     }

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
@@ -12,9 +13,8 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::channel::Gauge;
 use super::counter::Counter;
-use super::drill::Drill;
 use super::latest::{LatestRx, LatestTx, latest};
-use super::pulse::{Beat, Pulse};
+use super::pulse::{Beat, Order, Pulse};
 use super::stop::Stop;
 
 /// The kernel keeps 15 bytes of a thread's name; more would not show in `ps` or a dump.
@@ -69,6 +69,25 @@ pub struct Class {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ThreadId(pub u64);
 
+/// Starts a thread like the one that it was made with.
+pub struct Spare(Box<dyn Fn() -> io::Result<ThreadId> + Send>);
+
+impl Spare {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When the system refuses another thread.
+    pub fn start(&self) -> io::Result<ThreadId> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Spare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Spare")
+    }
+}
+
 /// What the watchdog is told.
 #[derive(Debug)]
 pub enum Notice {
@@ -82,8 +101,10 @@ pub enum Notice {
         class: Class,
         /// Where its beats are read.
         beats: LatestRx<Beat>,
-        /// Where it takes orders for drills.
-        orders: LatestTx<Drill>,
+        /// Where it takes orders.
+        orders: LatestTx<Order>,
+        /// Starts another in its place, where that can be.
+        spare: Option<Spare>,
     },
     /// The kernel's number of a thread that has begun to run; 0 where the system has none.
     Tid {
@@ -198,7 +219,35 @@ impl Supervisor {
         class: Class,
         body: impl Fn(&Pulse) + Send + 'static,
     ) -> io::Result<ThreadId> {
+        self.spawn_with(name.into(), class, None, body)
+    }
+
+    /// As [`Self::spawn`], for a thread that shares its work with others of its kind: if it stalls, the
+    /// watchdog starts another in its place, and it ends once it can (see [`Pulse::is_retired`]).
+    ///
+    /// # Errors
+    /// When the system refuses another thread.
+    pub fn spawn_replaceable(
+        &self,
+        name: impl Into<String>,
+        class: Class,
+        body: impl Fn(&Pulse) + Clone + Send + 'static,
+    ) -> io::Result<ThreadId> {
         let name = name.into();
+        let (me, again, same) = (self.clone(), name.clone(), body.clone());
+        let spare = Spare(Box::new(move || {
+            me.spawn_replaceable(again.clone(), class, same.clone())
+        }));
+        self.spawn_with(name, class, Some(spare), body)
+    }
+
+    fn spawn_with(
+        &self,
+        name: String,
+        class: Class,
+        spare: Option<Spare>,
+        body: impl Fn(&Pulse) + Send + 'static,
+    ) -> io::Result<ThreadId> {
         debug_assert!(
             name.len() <= THREAD_NAME_CHARS_MAX,
             "the kernel cuts the thread name {name:?}"
@@ -214,6 +263,7 @@ impl Supervisor {
             class,
             beats,
             orders,
+            spare,
         });
         let me = self.clone();
         let spawned = thread::Builder::new()

@@ -48,6 +48,8 @@ pub enum Finding {
 /// One overdue thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stall {
+    /// The thread.
+    pub id: ThreadId,
     /// The thread's name.
     pub name: String,
     /// The kernel's number.
@@ -105,8 +107,9 @@ impl Thread {
         }
     }
 
-    fn stall(&self, now: Instant) -> Stall {
+    fn stall(&self, id: ThreadId, now: Instant) -> Stall {
         Stall {
+            id,
             name: self.name.clone(),
             tid: self.tid,
             class: self.class.name,
@@ -211,7 +214,7 @@ impl Ledger {
             .map(|l| now.saturating_duration_since(l).saturating_sub(planned))
             .filter(|late| *late > SUSPENDED);
         self.looked = Some(now);
-        for thread in self.threads.values_mut() {
+        for (id, thread) in &mut self.threads {
             if let Some(late) = late {
                 thread.excused += late;
             }
@@ -222,10 +225,11 @@ impl Ledger {
                 thread.stalled = Some(thread.beat.at);
                 thread.reminded = now;
                 self.stalls += 1;
-                self.findings.push(Finding::Stalled(thread.stall(now)));
+                self.findings.push(Finding::Stalled(thread.stall(*id, now)));
             } else if now.saturating_duration_since(thread.reminded) >= REMIND_EVERY {
                 thread.reminded = now;
-                self.findings.push(Finding::StillStalled(thread.stall(now)));
+                self.findings
+                    .push(Finding::StillStalled(thread.stall(*id, now)));
             }
         }
         std::mem::take(&mut self.findings)

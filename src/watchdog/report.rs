@@ -38,6 +38,7 @@ mod tests {
     #[test]
     fn the_verdict_names_thread_time_and_activity() {
         let line = finding_line(&Finding::Stalled(Stall {
+            id: crate::supervise::ThreadId(1),
             name: "candle-desk".into(),
             tid: 12,
             class: "desk",

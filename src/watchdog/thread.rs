@@ -5,7 +5,7 @@
 //! is for convenience; what matters is in `watchdog.log`.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +18,8 @@ use jiff::tz::TimeZone;
 use crate::log::{LogHandle, RING_LINES, RotatingFile, stamp};
 use crate::scribe::{Context, Queue, Said};
 use crate::supervise::{
-    Beat, Class, Counter, Drill, Gauge, LatestRx, LatestTx, Notice, Supervisor, ThreadId, latest,
+    Beat, Class, Counter, Gauge, LatestRx, LatestTx, Notice, Order, Spare, Supervisor, ThreadId,
+    latest,
 };
 
 use super::ToWatchdog;
@@ -30,6 +31,9 @@ use super::snapshot::{ChannelView, Snapshot, ThreadState};
 
 /// A report is not written more often than this; findings meanwhile get their line.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
+
+/// Stuck threads that have another in their place, at most.
+const REPLACED_MAX: usize = 64;
 
 /// How long the last report before the end is waited for.
 const LAST_REPORT_PATIENCE: Duration = Duration::from_secs(8);
@@ -100,6 +104,8 @@ pub fn start_watchdog(
         ledger: Ledger::default(),
         beats: HashMap::new(),
         orders: HashMap::new(),
+        spares: HashMap::new(),
+        replaced: HashSet::new(),
         reporter,
         unreported: None,
         given_up: false,
@@ -156,7 +162,10 @@ struct State {
     inputs: WatchdogInputs,
     ledger: Ledger,
     beats: HashMap<ThreadId, LatestRx<Beat>>,
-    orders: HashMap<ThreadId, (String, LatestTx<Drill>)>,
+    orders: HashMap<ThreadId, (String, LatestTx<Order>)>,
+    spares: HashMap<ThreadId, Spare>,
+    /// Threads that stalled, have another in their place, and have not ended yet.
+    replaced: HashSet<ThreadId>,
     reporter: Reporter,
     /// Why a report is due.
     unreported: Option<String>,
@@ -191,6 +200,9 @@ impl State {
         for finding in &findings {
             let line = finding_line(finding);
             self.write(&line);
+            if let Finding::Stalled(stall) = finding {
+                self.replace(stall.id, &stall.name);
+            }
         }
         if let Some(line) = edge_line {
             self.write(&line);
@@ -288,10 +300,22 @@ impl State {
                 drill,
                 reply,
             } => {
-                let hit = self.orders.values().find(|(name, _)| *name == thread);
-                let answer = match hit {
-                    Some((_, orders)) => {
-                        orders.publish(drill);
+                self.hear(Instant::now());
+                // "http-*" is every thread whose name begins so.
+                let meant = |name: &str| match thread.strip_suffix('*') {
+                    Some(begin) => name.starts_with(begin),
+                    None => name == thread,
+                };
+                let hits: Vec<_> = self
+                    .orders
+                    .values()
+                    .filter(|(name, _)| meant(name))
+                    .collect();
+                let answer = match hits.len() {
+                    1.. => {
+                        for (_, orders) in hits {
+                            orders.publish(Order::Drill(drill));
+                        }
                         let line = format!(
                             "[WARN] [WATCHDOG] a drill was ordered: {thread} stalls ({}) for {} s where it next beats",
                             drill.how,
@@ -300,13 +324,33 @@ impl State {
                         self.write(&line);
                         Ok(())
                     }
-                    None => Err(format!(
+                    0 => Err(format!(
                         "there is no thread {thread}; /api/threads names them"
                     )),
                 };
                 let _left = reply.try_send(answer);
             }
         }
+    }
+
+    /// Starts another thread in a stalled one's place, where its kind allows; the stalled one ends when it
+    /// can. Bounded, so that a fault that catches every new one cannot fill the process.
+    fn replace(&mut self, id: ThreadId, name: &str) {
+        if self.replaced.len() >= REPLACED_MAX || self.replaced.contains(&id) {
+            return;
+        }
+        let (Some(spare), Some((_, orders))) = (self.spares.get(&id), self.orders.get(&id)) else {
+            return;
+        };
+        orders.publish(Order::Retire);
+        let line = match spare.start() {
+            Ok(_) => format!("[WARN] [WATCHDOG] another {name} was started in its place"),
+            Err(e) => {
+                format!("[ERROR] [WATCHDOG] starting another {name} in its place failed: {e}")
+            }
+        };
+        self.replaced.insert(id);
+        self.write(&line);
     }
 
     /// Has `main` end the process once a stall that makes it unhealthy has lasted too long.
@@ -347,7 +391,11 @@ impl State {
                 class,
                 beats,
                 orders,
+                spare,
             } => {
+                if let Some(spare) = spare {
+                    self.spares.insert(id, spare);
+                }
                 self.orders.insert(id, (name.clone(), orders));
                 self.ledger.born(id, name, class, now);
                 self.beats.insert(id, beats);
@@ -362,6 +410,8 @@ impl State {
                 self.ledger.ended(id);
                 self.beats.remove(&id);
                 self.orders.remove(&id);
+                self.spares.remove(&id);
+                self.replaced.remove(&id);
             }
             Notice::Channel(gauge) => self.gauges.push(gauge),
         }
