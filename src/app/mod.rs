@@ -3,6 +3,7 @@
 //! [`run`] makes the channels, starts the threads in the order in which they need each other, and
 //! then lives in [`lifecycle`] until somebody asks for the end.
 
+mod announce;
 mod classes;
 mod desks;
 mod lifecycle;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::Settings;
 use crate::supervise::{Supervisor, stop};
+use crate::watchdog::manager;
 
 pub use lifecycle::EXIT_STALLED;
 pub use start::StartError;
@@ -30,6 +32,7 @@ pub fn run(settings: &Settings) -> Result<u8, StartError> {
     let (stopper, stop) = stop();
     let (supervisor, ends) = Supervisor::new(stop);
     let running = start::start(settings, started, &supervisor, &ends)?;
+    manager::ready();
     let mut household = lifecycle::Household::default();
     let end = household.live(&running.ears);
     let asked = Instant::now();
@@ -47,6 +50,7 @@ pub fn run(settings: &Settings) -> Result<u8, StartError> {
             EXIT_STALLED
         }
     };
+    manager::stopping();
     drop(stopper);
     running.wake_everybody();
     let left = household.wind_down(&running.ears, asked + settings.shutdown.deadline);

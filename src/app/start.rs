@@ -29,6 +29,7 @@ use crate::supervise::{Full, Supervisor, SupervisorEnds, latest};
 use crate::watchdog::{WatchdogConfig, WatchdogInputs, start_probe, start_watchdog};
 use crate::ws::{Sessions, WsConfig};
 
+use super::announce::{announce, warn_of_exposure};
 use super::classes::Classes;
 use super::desks;
 use super::lifecycle::Ears;
@@ -452,19 +453,6 @@ fn prompt(settings: &Settings) -> Result<Arc<str>, StartError> {
     }
 }
 
-fn warn_of_exposure(address: SocketAddr) {
-    if !address.ip().is_loopback() {
-        log::warn!(
-            target: "MAIN",
-            "listening on {address}, which is not loopback: there is no password, everybody who reaches this address can read everything"
-        );
-    }
-    #[cfg(unix)]
-    if rustix::process::geteuid().is_root() {
-        log::warn!(target: "MAIN", "running as root, which nothing here needs; there is no password");
-    }
-}
-
 /// The probe connects to this machine, also when the server listens everywhere.
 fn probe_address(address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
@@ -477,34 +465,6 @@ fn probe_address(address: SocketAddr) -> SocketAddr {
     } else {
         address
     }
-}
-
-fn announce(log: &LogHandle, settings: &Settings, address: SocketAddr, sources: &Sources) {
-    let version = env!("CARGO_PKG_VERSION");
-    let market = match settings.server.market {
-        Market::Sim => "embedded market",
-        Market::Schwab => "Schwab",
-    };
-    log.banner(format!(
-        "tapewarden {version} listening on http://{address}"
-    ));
-    log.banner(format!("  market data: {market} at {}", sources.schwab_url));
-    log.banner(format!(
-        "  trader app:  {} (files in {})",
-        sources.trader_url,
-        sources.data_dir.display()
-    ));
-    log.banner(format!("  model:       {}", settings.model.url.0));
-    log.banner(format!(
-        "  logs:        {}",
-        settings.server.log_dir.display()
-    ));
-    log.banner("  Ctrl-C ends it");
-    log::info!(
-        target: "MAIN",
-        "tapewarden {version} listening on http://{address}; market data: {market} at {}, trader app at {}, process {}",
-        sources.schwab_url, sources.trader_url, std::process::id()
-    );
 }
 
 fn bytes(size: u64) -> usize {

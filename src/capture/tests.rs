@@ -156,3 +156,93 @@ fn every_section_is_whole() {
         .sum();
     assert_eq!(read, bytes.len());
 }
+
+/// Durations in µs: median and 99th percentile.
+fn percentiles(mut micros: Vec<u64>) -> (u64, u64) {
+    micros.sort_unstable();
+    (micros[micros.len() / 2], micros[micros.len() * 99 / 100])
+}
+
+/// `cargo test --release --lib -- --ignored --nocapture capture_storm`: prints the figures of the README.
+#[test]
+#[ignore = "takes a minute; prints figures"]
+fn capture_storm() {
+    let over = Arc::new(AtomicBool::new(false));
+    for quiet in [64, 256] {
+        let parked: Vec<_> = (0..quiet)
+            .map(|_| {
+                let over = over.clone();
+                thread::spawn(move || {
+                    while !over.load(Ordering::Relaxed) {
+                        thread::park_timeout(Duration::from_secs(60));
+                    }
+                })
+            })
+            .collect();
+        thread::sleep(Duration::from_millis(200));
+        let mut capture = capture().lock().unwrap();
+        let mut micros = Vec::new();
+        let mut threads = 0;
+        for _ in 0..500 {
+            capture.begin();
+            let taken = capture.round(1);
+            threads = taken.threads;
+            assert_eq!(taken.stacks, taken.threads);
+            micros.push(taken.micros);
+        }
+        let (p50, p99) = percentiles(micros);
+        println!("{threads} quiet threads: p50 {p50} us, p99 {p99} us");
+        over.store(true, Ordering::Relaxed);
+        for thread in parked {
+            thread.thread().unpark();
+            thread.join().unwrap();
+        }
+        over.store(false, Ordering::Relaxed);
+    }
+    let busy: Vec<_> = (0..64)
+        .map(|n| {
+            let over = over.clone();
+            thread::spawn(move || {
+                let lock = Mutex::new(0_u64);
+                while !over.load(Ordering::Relaxed) {
+                    match n % 8 {
+                        0 => drop(black_box(vec![0_u8; 3_000 + n])),
+                        1..=3 => drop(std::panic::catch_unwind(|| {
+                            std::panic::resume_unwind(Box::new(()))
+                        })),
+                        4 => thread::sleep(Duration::from_micros(50)),
+                        5 => *lock.lock().unwrap() += 1,
+                        6 => drop(black_box(std::fs::read("/proc/self/stat"))),
+                        _ => drop(thread::spawn(|| black_box(1)).join()),
+                    }
+                }
+            })
+        })
+        .collect();
+    let (mut stacks, mut missing, mut walked, mut truncated) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let began = Instant::now();
+    let rounds = 10_000;
+    for n in 0..rounds {
+        let mut capture = capture().lock().unwrap();
+        capture.begin();
+        let taken = capture.round(1);
+        stacks += u64::from(taken.stacks);
+        missing += u64::from(taken.threads - taken.stacks);
+        if n % 500 == 0 {
+            let dump = scribe::read(&capture.content().unwrap());
+            let seen = dump.dump.iter().filter(|t| !t.frames.is_empty());
+            for t in seen {
+                walked += 1;
+                truncated += u64::from(t.truncated);
+            }
+        }
+    }
+    over.store(true, Ordering::Relaxed);
+    for thread in busy {
+        thread.join().unwrap();
+    }
+    println!(
+        "{rounds} captures of a busy mix in {:.0} s: {stacks} stacks, {missing} without (mostly ended meanwhile); of {walked} walked {truncated} truncated",
+        began.elapsed().as_secs_f64()
+    );
+}

@@ -22,6 +22,7 @@ use std::fs::File;
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 
+pub use read::read;
 pub use read::{Context, Dump, Frame, Pace, Queue, Said, Thread};
 pub use report::{text as report_text, verdict};
 pub use shelf::{Shelf, Shelved};

@@ -13,6 +13,7 @@ use crate::supervise::Drill;
 
 pub mod export;
 pub mod ledger;
+pub mod manager;
 mod probe;
 mod report;
 mod reporter;

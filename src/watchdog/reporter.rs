@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender};
 
 use crate::capture::{BETWEEN_ROUNDS, Capture, raw};
-use crate::scribe::{Context, Dump, Forms, report_text};
+use crate::scribe::{Context, Dump, Forms, Queue, Said, report_text};
 use crate::supervise::{Class, LatestRx, LatestTx, Supervisor, latest};
+
+use super::snapshot::{Snapshot, ThreadState};
 
 /// A scribe that takes longer than this for a report is replaced.
 const SCRIBE_DEADLINE: Duration = Duration::from_secs(7);
@@ -113,7 +115,7 @@ impl Reporter {
     }
 
     /// Copies all stacks, twice, and asks the scribe for the report. Takes [`BETWEEN_ROUNDS`] and a little.
-    pub fn begin(&mut self, mut context: Context, asker: Option<Asker>) {
+    pub fn begin(&mut self, context: Context, asker: Option<Asker>) {
         while let Some(newer) = self.scribes.take() {
             self.scribe = Some(newer);
         }
@@ -126,7 +128,6 @@ impl Reporter {
             capture.round(1);
             std::thread::sleep(BETWEEN_ROUNDS);
             capture.round(2);
-            context.pid = std::process::id();
             let json = serde_json::to_vec(&context).unwrap_or_default();
             capture.add(raw::CONTEXT, &json);
         }
@@ -187,6 +188,47 @@ impl Reporter {
             json: serde_json::to_string(&dump).unwrap_or_default(),
             ..Forms::default()
         }
+    }
+}
+
+/// What the watchdog knows, for a report.
+pub fn context<'a>(
+    reason: String,
+    time: String,
+    uptime: Duration,
+    snapshot: &Snapshot,
+    log: impl Iterator<Item = &'a Arc<str>>,
+) -> Context {
+    let word = |state: ThreadState| match state {
+        ThreadState::Idle => "idle",
+        ThreadState::Busy => "busy",
+        ThreadState::Stalled => "stalled",
+        ThreadState::Dead => "dead",
+    };
+    let said = snapshot.threads.iter().map(|t| Said {
+        name: t.name.clone(),
+        tid: t.tid,
+        class: t.class.to_owned(),
+        state: word(t.state).to_owned(),
+        activity: t.activity.clone(),
+        beat_age_ms: t.beat_age_ms,
+    });
+    let queues = snapshot.channels.iter().map(|c| Queue {
+        name: c.name.clone(),
+        depth: c.depth,
+        capacity: c.capacity,
+        drops: c.drops,
+        when_full: c.when_full.clone(),
+    });
+    Context {
+        reason,
+        time,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        uptime_s: uptime.as_secs(),
+        threads: said.collect(),
+        channels: queues.collect(),
+        log: log.map(|line| line.to_string()).collect(),
     }
 }
 

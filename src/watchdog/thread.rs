@@ -16,7 +16,6 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::log::{LogHandle, RING_LINES, RotatingFile, stamp};
-use crate::scribe::{Context, Queue, Said};
 use crate::supervise::{
     Beat, Class, Counter, Gauge, LatestRx, LatestTx, Notice, Order, Spare, Supervisor, ThreadId,
     latest,
@@ -24,10 +23,11 @@ use crate::supervise::{
 
 use super::ToWatchdog;
 use super::ledger::{Finding, Ledger};
+use super::manager::Manager;
 use super::probe::Probed;
 use super::report::finding_line;
-use super::reporter::{Asker, Reporter};
-use super::snapshot::{ChannelView, Snapshot, ThreadState};
+use super::reporter::{Asker, Reporter, context};
+use super::snapshot::{ChannelView, Snapshot};
 
 /// A report is not written more often than this; findings meanwhile get their line.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
@@ -107,6 +107,7 @@ pub fn start_watchdog(
         spares: HashMap::new(),
         replaced: HashSet::new(),
         reporter,
+        manager: Manager::from_environment(),
         unreported: None,
         given_up: false,
         gauges: Vec::new(),
@@ -148,6 +149,7 @@ pub fn start_watchdog(
             }
             let now = Instant::now();
             own_beat.publish(now);
+            state.manager.look(now);
             let snapshot = Arc::new(state.look(now));
             for board in &boards {
                 board.publish(Arc::clone(&snapshot));
@@ -167,6 +169,7 @@ struct State {
     /// Threads that stalled, have another in their place, and have not ended yet.
     replaced: HashSet<ThreadId>,
     reporter: Reporter,
+    manager: Manager,
     /// Why a report is due.
     unreported: Option<String>,
     given_up: bool,
@@ -247,43 +250,13 @@ impl State {
 
     /// Begins a report of everything.
     fn report(&mut self, why: String, snapshot: &Snapshot, asker: Option<Asker>) {
-        let word = |state: ThreadState| match state {
-            ThreadState::Idle => "idle",
-            ThreadState::Busy => "busy",
-            ThreadState::Stalled => "stalled",
-            ThreadState::Dead => "dead",
-        };
-        let context = Context {
-            reason: why,
-            time: stamp(Timestamp::now(), &self.zone),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            uptime_s: self.config.started.elapsed().as_secs(),
-            threads: snapshot
-                .threads
-                .iter()
-                .map(|t| Said {
-                    name: t.name.clone(),
-                    tid: t.tid,
-                    class: t.class.to_owned(),
-                    state: word(t.state).to_owned(),
-                    activity: t.activity.clone(),
-                    beat_age_ms: t.beat_age_ms,
-                })
-                .collect(),
-            channels: snapshot
-                .channels
-                .iter()
-                .map(|c| Queue {
-                    name: c.name.clone(),
-                    depth: c.depth,
-                    capacity: c.capacity,
-                    drops: c.drops,
-                    when_full: c.when_full.clone(),
-                })
-                .collect(),
-            log: self.ring.iter().map(|l| l.to_string()).collect(),
-        };
+        let context = context(
+            why,
+            stamp(Timestamp::now(), &self.zone),
+            self.config.started.elapsed(),
+            snapshot,
+            self.ring.iter(),
+        );
         self.reporter.begin(context, asker);
     }
 

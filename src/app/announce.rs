@@ -1,0 +1,52 @@
+//! What a starting server says of itself, to the terminal and to the log.
+
+use std::net::SocketAddr;
+
+use crate::config::Settings;
+use crate::config::values::Market;
+use crate::log::LogHandle;
+
+use super::start::Sources;
+
+/// Says who can reach the server.
+pub fn warn_of_exposure(address: SocketAddr) {
+    if !address.ip().is_loopback() {
+        log::warn!(
+            target: "MAIN",
+            "listening on {address}, which is not loopback: there is no password, everybody who reaches this address can read everything"
+        );
+    }
+    #[cfg(unix)]
+    if rustix::process::geteuid().is_root() {
+        log::warn!(target: "MAIN", "running as root, which nothing here needs; there is no password");
+    }
+}
+
+/// The address, what the server is connected to, and where its logs are.
+pub fn announce(log: &LogHandle, settings: &Settings, address: SocketAddr, sources: &Sources) {
+    let version = env!("CARGO_PKG_VERSION");
+    let market = match settings.server.market {
+        Market::Sim => "embedded market",
+        Market::Schwab => "Schwab",
+    };
+    log.banner(format!(
+        "tapewarden {version} listening on http://{address}"
+    ));
+    log.banner(format!("  market data: {market} at {}", sources.schwab_url));
+    log.banner(format!(
+        "  trader app:  {} (files in {})",
+        sources.trader_url,
+        sources.data_dir.display()
+    ));
+    log.banner(format!("  model:       {}", settings.model.url.0));
+    log.banner(format!(
+        "  logs:        {}",
+        settings.server.log_dir.display()
+    ));
+    log.banner("  Ctrl-C ends it");
+    log::info!(
+        target: "MAIN",
+        "tapewarden {version} listening on http://{address}; market data: {market} at {}, trader app at {}, process {}",
+        sources.schwab_url, sources.trader_url, std::process::id()
+    );
+}
