@@ -45,6 +45,16 @@ impl Socket for UnixStream {
     }
 }
 
+#[cfg(unix)]
+impl Socket for &UnixStream {
+    fn bound_reads(&self, by: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(by))
+    }
+    fn bound_writes(&self, by: Duration) -> io::Result<()> {
+        self.set_write_timeout(Some(by))
+    }
+}
+
 /// How long a wait goes on before its caller is asked whether to give it up.
 pub const SLICE: Duration = Duration::from_millis(100);
 
@@ -69,6 +79,29 @@ pub fn read_some<S: Socket>(
         match socket.read(buffer) {
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) if e.kind() == ErrorKind::WouldBlock => return Err(ErrorKind::TimedOut.into()),
+            other => return other,
+        }
+    }
+}
+
+/// As [`read_some`], and asks every [`SLICE`] whether to give up: then the error is `Interrupted`.
+///
+/// # Errors
+/// The socket's.
+pub fn read_some_unless<S: Socket>(
+    socket: &mut S,
+    buffer: &mut [u8],
+    deadline: Option<Instant>,
+    give_up: impl Fn() -> bool,
+) -> io::Result<usize> {
+    loop {
+        if give_up() {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        let slice = Instant::now() + SLICE;
+        let by = deadline.map_or(slice, |d| d.min(slice));
+        match read_some(socket, buffer, by) {
+            Err(e) if e.kind() == ErrorKind::TimedOut && deadline.is_none_or(|d| by < d) => {}
             other => return other,
         }
     }

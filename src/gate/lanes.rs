@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, select_biased};
 
-use crate::supervise::{Class, Full, Supervisor, Tx};
+use crate::supervise::{Class, Full, Stop, Supervisor, Tx};
 
-use crate::deadline_io::{read_some, write_all};
+use crate::deadline_io::{read_some_unless, write_all};
 
 /// The path that a fresh connection is tried with; the workers answer 204.
 pub const LANE_PING_PATH: &str = "/__lane";
@@ -127,13 +127,16 @@ pub fn start_lanes(
             loop {
                 let by = Instant::now() + PING_DEADLINE;
                 pulse.wait("opening a connection to the http workers", by);
-                match open(&address, by) {
+                match open(&address, by, &stop) {
                     Ok(link) => {
                         drop(fills[lane].offer(link));
                         break;
                     }
                     Err(e) => {
                         pulse.idle();
+                        if stop.is_set() {
+                            return;
+                        }
                         log::warn!(target: "GATE", "opening a connection to the http workers failed ({e}); trying again");
                         if stop.sleep(RETRY_EVERY) {
                             return;
@@ -146,14 +149,14 @@ pub fn start_lanes(
     Ok(lanes)
 }
 
-fn open(address: &LinkAddress, by: Instant) -> io::Result<Link> {
+fn open(address: &LinkAddress, by: Instant, stop: &Stop) -> io::Result<Link> {
     let mut link = Link::connect(address)?;
     let ping = format!("GET {LANE_PING_PATH} HTTP/1.1\r\nHost: gate\r\n\r\n");
     write_all(&mut link, ping.as_bytes(), by)?;
     let mut got = Vec::new();
     let mut buffer = [0_u8; 512];
     while !got.ends_with(b"\r\n\r\n") {
-        let n = read_some(&mut link, &mut buffer, by)?;
+        let n = read_some_unless(&mut link, &mut buffer, Some(by), || stop.is_set())?;
         if n == 0 || got.len() > 4_096 {
             return Err(io::Error::other("the ping was not answered in full"));
         }

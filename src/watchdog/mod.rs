@@ -17,6 +17,8 @@ pub mod manager;
 mod probe;
 mod report;
 mod reporter;
+#[cfg_attr(not(unix), path = "no_scribe.rs")]
+mod scribe_link;
 mod snapshot;
 mod thread;
 

@@ -4,10 +4,8 @@
 //! The watchdog waits for neither: the copy has a deadline, the scribe's answer comes through a cell, and
 //! a scribe that does not answer is replaced; then the report has what threads say of themselves.
 
-use std::cell::RefCell;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,28 +13,16 @@ use crossbeam::channel::{Receiver, Sender};
 
 use crate::capture::{BETWEEN_ROUNDS, Capture, raw};
 use crate::scribe::{Context, Dump, Forms, Queue, Said, report_text};
-use crate::supervise::{Class, LatestRx, LatestTx, Supervisor, latest};
+use crate::supervise::{Class, LatestRx, Supervisor, latest};
 
+use super::scribe_link::{ScribeLink, ScribeSpec, start_scribe};
 use super::snapshot::{Snapshot, ThreadState};
 
 /// A scribe that takes longer than this for a report is replaced.
 const SCRIBE_DEADLINE: Duration = Duration::from_secs(7);
 
-/// A scribe that ended is replaced after this.
-const SCRIBE_BACKOFF: Duration = Duration::from_secs(1);
-
-/// A form longer than this is none.
-const FORM_BYTES_MAX: usize = 64 * 1024 * 1024;
-
 /// Someone who waits for a report.
 pub type Asker = Sender<Arc<Forms>>;
-
-/// Where the scribe's ends are.
-#[derive(Debug)]
-struct Scribe {
-    stdin: ChildStdin,
-    pid: u32,
-}
 
 struct Pending {
     until: Instant,
@@ -48,8 +34,8 @@ struct Pending {
 pub struct Reporter {
     capture: Option<Capture>,
     why_no_stacks: String,
-    scribes: LatestRx<Scribe>,
-    scribe: Option<Scribe>,
+    scribes: LatestRx<ScribeLink>,
+    scribe: Option<ScribeLink>,
     forms: LatestRx<Forms>,
     answer: Option<Forms>,
     pending: Option<Pending>,
@@ -76,7 +62,8 @@ impl Reporter {
         };
         if let Some(capture) = &capture {
             let fd = capture.fd();
-            start_reader(supervisor, class, fd, dir, keep, scribe_tx, forms_tx)?;
+            let spec = ScribeSpec { fd, dir, keep };
+            start_scribe(supervisor, class, spec, scribe_tx, forms_tx)?;
         }
         Ok(Self {
             capture,
@@ -134,10 +121,7 @@ impl Reporter {
         let digits = |c: char| c.is_ascii_digit();
         let stamp: String = context.time.chars().filter(|c| digits(*c)).collect();
         let name = format!("{stamp}-{}", self.reports);
-        let asked = self
-            .scribe
-            .as_mut()
-            .is_some_and(|s| writeln!(s.stdin, "{name}").is_ok());
+        let asked = self.scribe.as_mut().is_some_and(|s| s.ask(&name));
         self.pending = Some(Pending {
             // Without a scribe the next look makes the report from what there is.
             until: Instant::now()
@@ -176,7 +160,7 @@ impl Reporter {
             );
         }
         if let Some(scribe) = &self.scribe {
-            kill(scribe.pid);
+            scribe.give_up();
         }
         let dump = Dump {
             context: context.clone(),
@@ -230,116 +214,4 @@ pub fn context<'a>(
         channels: queues.collect(),
         log: log.map(|line| line.to_string()).collect(),
     }
-}
-
-#[cfg(unix)]
-fn kill(pid: u32) {
-    if let Some(pid) = rustix::process::Pid::from_raw(pid.cast_signed()) {
-        let _gone_already = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-    }
-}
-
-#[cfg(not(unix))]
-fn kill(_: u32) {}
-
-fn start_reader(
-    supervisor: &Supervisor,
-    class: Class,
-    fd: i32,
-    dir: PathBuf,
-    keep: usize,
-    scribes: LatestTx<Scribe>,
-    forms: LatestTx<Forms>,
-) -> io::Result<()> {
-    let stop = supervisor.stop().clone();
-    // Started here, before there is much to inherit; later ones by the thread itself.
-    let first = RefCell::new(Some(start_scribe(fd, &dir, keep)));
-    supervisor.spawn("scribe", class, move |pulse| {
-        while !stop.is_set() {
-            pulse.begin("starting the process that names stacks");
-            let started = first
-                .borrow_mut()
-                .take()
-                .unwrap_or_else(|| start_scribe(fd, &dir, keep));
-            match started {
-                Ok(mut child) => {
-                    let pid = child.id();
-                    let out = child.stdout.take();
-                    if let Some(stdin) = child.stdin.take() {
-                        scribes.publish(Scribe { stdin, pid });
-                    }
-                    let mut out = out.map(BufReader::new);
-                    pulse.idle();
-                    while let Some(got) = out.as_mut().and_then(|o| read_forms(o).ok()) {
-                        forms.publish(got);
-                    }
-                    let _reaped = child.wait();
-                }
-                Err(e) => log::error!(
-                    target: "WATCHDOG",
-                    "the process that names stacks cannot be started: {e}; reports have no call stacks until it can"
-                ),
-            }
-            pulse.idle();
-            if stop.sleep(SCRIBE_BACKOFF) {
-                return;
-            }
-        }
-    })?;
-    Ok(())
-}
-
-fn start_scribe(fd: i32, dir: &std::path::Path, keep: usize) -> io::Result<Child> {
-    // The same binary also when it was replaced on disk meanwhile.
-    let me = PathBuf::from("/proc/self/exe");
-    let mut command = Command::new(me);
-    command
-        .arg("scribe")
-        .args([
-            "--fd",
-            &fd.to_string(),
-            "--keep",
-            &keep.to_string(),
-            "--dir",
-        ])
-        .arg(dir)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::CommandExt;
-        // A Ctrl-C for the server is none for the scribe.
-        command.process_group(0).arg0("tapewarden-scribe");
-    }
-    command.spawn()
-}
-
-/// A line with three lengths and a file's name, then the three forms.
-fn read_forms(out: &mut BufReader<impl Read>) -> io::Result<Forms> {
-    let mut line = String::new();
-    if out.read_line(&mut line)? == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    let mut words = line.trim_end().splitn(4, ' ');
-    let mut length = || {
-        words
-            .next()
-            .and_then(|w| w.parse::<usize>().ok())
-            .filter(|n| *n <= FORM_BYTES_MAX)
-            .ok_or(io::ErrorKind::InvalidData)
-    };
-    let lengths = [length()?, length()?, length()?];
-    let file = words.next().unwrap_or_default().to_owned();
-    let [text, json, folded] = lengths.map(|n| {
-        let mut bytes = vec![0; n];
-        out.read_exact(&mut bytes)
-            .map(|()| String::from_utf8_lossy(&bytes).into_owned())
-    });
-    Ok(Forms {
-        text: text?,
-        json: json?,
-        folded: folded?,
-        file,
-    })
 }
