@@ -20,6 +20,9 @@ const THREADS_MAX: usize = 8_192;
 /// Between looks at what was asked.
 const LOOK_EVERY: Duration = Duration::from_micros(20);
 
+/// One of so many looks also looks whether the asked threads still live.
+const LIFE_EVERY: u32 = 16;
+
 /// Files of /proc/self/task/N whose text is kept. Read before the thread is asked, or a sleeper would
 /// look running.
 const FACTS: [&CStr; 5] = [c"comm", c"stat", c"wchan", c"syscall", c"schedstat"];
@@ -30,6 +33,8 @@ pub struct Capture {
     file: OwnedFd,
     pid: u32,
     tids: Vec<u32>,
+    /// Given up in the middle of their copies.
+    late: [Option<Ask>; SLOTS],
     text: Vec<u8>,
     entries: Vec<MaybeUninit<u8>>,
 }
@@ -52,6 +57,7 @@ impl Capture {
             file: rustix::fs::memfd_create("tapewarden-stacks", MemfdFlags::empty())?,
             pid: std::process::id(),
             tids: Vec::with_capacity(THREADS_MAX),
+            late: [None; SLOTS],
             text: vec![0; 64 * 1024],
             entries: vec![MaybeUninit::uninit(); 32 * 1024],
         })
@@ -82,18 +88,26 @@ impl Capture {
             self.facts(self.tids[i], number);
         }
         let asked_at = Instant::now();
+        for late in &mut self.late {
+            *late = late.take().filter(|ask| !slots::release(*ask));
+        }
         let mut asked: [Option<(u32, Ask)>; SLOTS] = [None; SLOTS];
         let mut next = 0;
-        loop {
+        for look in 0_u32.. {
             let mut waiting = false;
             for place in &mut asked {
-                if let Some((tid, ask)) = *place
-                    && let Answer::Copied(regs, stack) = slots::look(ask)
-                {
-                    put_stack(&self.file, tid, number, regs, stack);
-                    taken.stacks += 1;
-                    slots::release(ask);
-                    *place = None;
+                if let Some((tid, ask)) = *place {
+                    if let Answer::Copied(regs, stack) = slots::look(ask) {
+                        put_stack(&self.file, tid, number, regs, stack);
+                        taken.stacks += 1;
+                        slots::release(ask);
+                        *place = None;
+                    } else if look % LIFE_EVERY == LIFE_EVERY - 1 && !slots::lives(self.pid, tid) {
+                        let why: &[u8] = b"it ended meanwhile";
+                        put(&self.file, raw::MISSING, tid, number, &[why]);
+                        give_back(&mut self.late, ask);
+                        *place = None;
+                    }
                 }
                 while place.is_none()
                     && next < self.tids.len()
@@ -127,7 +141,7 @@ impl Capture {
             pause(LOOK_EVERY);
         }
         for (tid, ask) in asked.into_iter().flatten() {
-            slots::release(ask);
+            give_back(&mut self.late, ask);
             put(&self.file, raw::MISSING, tid, number, &[b"it did not answer the signal: the kernel holds it (see its state), or it blocks all signals"]);
         }
         for i in next..self.tids.len() {
@@ -218,6 +232,16 @@ impl Capture {
                 Err(_) => return,
             }
         }
+    }
+}
+
+/// Frees an asked slot, or remembers it while its handler copies.
+fn give_back(late: &mut [Option<Ask>; SLOTS], ask: Ask) {
+    if !slots::release(ask)
+        // There is one place for each slot.
+        && let Some(place) = late.iter_mut().find(|l| l.is_none())
+    {
+        *place = Some(ask);
     }
 }
 

@@ -163,6 +163,21 @@ pub fn send(ask: Ask, pid: u32, tid: u32) -> io::Result<()> {
     }
 }
 
+/// Whether a thread of this process is still there. One that ends forgets the signals it has not heard.
+#[must_use]
+pub fn lives(pid: u32, tid: u32) -> bool {
+    // SAFETY: signal 0 is sent to nobody.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_tgkill,
+            libc::c_long::from(pid),
+            libc::c_long::from(tid),
+            0,
+        )
+    };
+    result == 0
+}
+
 /// Looks at a slot; what it gives is valid until [`release`].
 #[must_use]
 pub fn look(ask: Ask) -> Answer {
@@ -188,8 +203,8 @@ unsafe fn slice_of(stack: *const [u8; STACK_BYTES_MAX], len: usize) -> &'static 
     unsafe { std::slice::from_raw_parts(stack.cast::<u8>(), len.min(STACK_BYTES_MAX)) }
 }
 
-/// Gives a slot back, answered or not. One whose handler is in the middle of its copy stays taken, and
-/// is given back by a later call.
+/// Gives a slot back, answered or not. False for one whose handler is in the middle of its copy: it stays
+/// taken until a later call.
 pub fn release(ask: Ask) -> bool {
     let Some(slot) = TABLE.get(ask.slot) else {
         return true;

@@ -199,36 +199,49 @@ fn capture_storm() {
         }
         over.store(false, Ordering::Relaxed);
     }
+    storm("a mix", 10_000, |n| match n % 8 {
+        0 => drop(black_box(vec![0_u8; 3_000 + n])),
+        1..=3 => panic_once(),
+        4 => thread::sleep(Duration::from_micros(50)),
+        5 => drop(black_box("x".repeat(n).to_uppercase())),
+        6 => drop(black_box(std::fs::read("/proc/self/stat"))),
+        _ => drop(thread::spawn(|| black_box(1)).join()),
+    });
+    storm("panics", 3_000, |_| panic_once());
+}
+
+fn panic_once() {
+    drop(std::panic::catch_unwind(|| {
+        std::panic::resume_unwind(Box::new(()))
+    }));
+}
+
+/// Captures of 64 threads that do nothing but `work`.
+fn storm(name: &str, rounds: u32, work: fn(usize)) {
+    let over = Arc::new(AtomicBool::new(false));
     let busy: Vec<_> = (0..64)
         .map(|n| {
             let over = over.clone();
             thread::spawn(move || {
-                let lock = Mutex::new(0_u64);
                 while !over.load(Ordering::Relaxed) {
-                    match n % 8 {
-                        0 => drop(black_box(vec![0_u8; 3_000 + n])),
-                        1..=3 => drop(std::panic::catch_unwind(|| {
-                            std::panic::resume_unwind(Box::new(()))
-                        })),
-                        4 => thread::sleep(Duration::from_micros(50)),
-                        5 => *lock.lock().unwrap() += 1,
-                        6 => drop(black_box(std::fs::read("/proc/self/stat"))),
-                        _ => drop(thread::spawn(|| black_box(1)).join()),
-                    }
+                    work(n);
+                    // Else each capture waits until all 64 had their turns on a core.
+                    thread::sleep(Duration::from_millis(3));
                 }
             })
         })
         .collect();
     let (mut stacks, mut missing, mut walked, mut truncated) = (0_u64, 0_u64, 0_u64, 0_u64);
     let began = Instant::now();
-    let rounds = 10_000;
+    let mut micros = Vec::new();
     for n in 0..rounds {
         let mut capture = capture().lock().unwrap();
         capture.begin();
         let taken = capture.round(1);
+        micros.push(taken.micros);
         stacks += u64::from(taken.stacks);
         missing += u64::from(taken.threads - taken.stacks);
-        if n % 500 == 0 {
+        if n % (rounds / 20) == 0 {
             let dump = scribe::read(&capture.content().unwrap());
             let seen = dump.dump.iter().filter(|t| !t.frames.is_empty());
             for t in seen {
@@ -241,8 +254,9 @@ fn capture_storm() {
     for thread in busy {
         thread.join().unwrap();
     }
+    let (p50, p99) = percentiles(micros);
     println!(
-        "{rounds} captures of a busy mix in {:.0} s: {stacks} stacks, {missing} without (mostly ended meanwhile); of {walked} walked {truncated} truncated",
+        "{rounds} captures of {name} in {:.0} s, p50 {p50} us, p99 {p99} us: {stacks} stacks, {missing} without (ended meanwhile); of {walked} walked {truncated} truncated",
         began.elapsed().as_secs_f64()
     );
 }
