@@ -1,0 +1,239 @@
+//! Figures of stalls and reports, and the stacks checked against a debugger's. The figures:
+//! `cargo test --release --test stall_figures -- --ignored --nocapture`.
+
+mod kit;
+
+use std::collections::HashMap;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use kit::{Server, eventually};
+use serde_json::Value;
+
+const LIMITS: &[&str] = &[
+    "--set",
+    "watchdog.busy_http=1s",
+    "--set",
+    "watchdog.busy_desk=1s",
+    "--set",
+    "watchdog.busy_conn=2s",
+    "--set",
+    "watchdog.busy_writer=1s",
+];
+
+/// Thread, what wakes it, and the limit of its class (the reader's is not shortened).
+const THREADS: [(&str, &str, Duration); 6] = [
+    ("candle-desk", "/api/candles/TOYO", Duration::from_secs(1)),
+    ("trader-desk", "/api/watchlist", Duration::from_secs(1)),
+    ("model-desk", "/api/validate/status", Duration::from_secs(1)),
+    ("quote-hub", "/api/streaming/status", Duration::from_secs(1)),
+    (
+        "log-writer",
+        "/api/streaming/status",
+        Duration::from_secs(1),
+    ),
+    ("http-1", "/api/streaming/status", Duration::from_secs(1)),
+];
+
+const KINDS: [(&str, &str); 7] = [
+    ("mutex", "stall_on_a_mutex"),
+    ("spin", "stall_by_spinning"),
+    ("sleep", "stall_by_sleeping"),
+    ("read", "stall_in_a_read"),
+    ("write", "stall_in_a_write"),
+    ("disk", "stall_in_an_open"),
+    ("channel", "stall_on_a_channel"),
+];
+
+fn reports(server: &Server) -> usize {
+    std::fs::read_dir(server.path("logs/reports")).map_or(0, |dir| {
+        dir.flatten()
+            .filter(|e| e.path().extension().is_some_and(|x| x == "txt"))
+            .count()
+    })
+}
+
+fn p99(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times
+        .get(times.len() * 99 / 100)
+        .copied()
+        .unwrap_or_default()
+}
+
+/// Each kind of stall in each class of thread.
+#[test]
+#[ignore = "takes four minutes; prints figures"]
+fn every_kind_in_every_class() {
+    println!(
+        "thread | kind | detected after | beyond the limit | report on disk after | p99 elsewhere"
+    );
+    let mut worst = [Duration::ZERO; 3];
+    for (thread, errand, limit) in THREADS {
+        let server = Server::start(LIMITS);
+        server.eventually("/api/threads", |got| got.status == 200);
+        for (how, function) in KINDS {
+            let before = reports(&server);
+            let seen_before = server.log("watchdog.log").len();
+            let over = Arc::new(AtomicBool::new(false));
+            let elsewhere = std::thread::spawn({
+                let (address, over) = (server.address.clone(), Arc::clone(&over));
+                move || {
+                    let mut times = Vec::new();
+                    while !over.load(Ordering::Relaxed) {
+                        let began = Instant::now();
+                        assert_eq!(kit::get(&address, "/api/trade-history?limit=1").status, 200);
+                        times.push(began.elapsed());
+                        std::thread::sleep(Duration::from_millis(2));
+                    }
+                    times
+                }
+            });
+            let path = format!("/api/drill?stall={thread}&how={how}&for=4s");
+            assert_eq!(server.ask("POST", &path).status, 200);
+            let began = Instant::now();
+            let fresh = |words: &str| {
+                let log = server.log("watchdog.log");
+                log.get(seen_before..)
+                    .and_then(|new| new.lines().find(|l| l.contains(words)))
+                    .map(str::to_owned)
+            };
+            // The errand's own answer may take as long as the stall.
+            let wake = std::thread::spawn({
+                let (address, over) = (server.address.clone(), Arc::clone(&over));
+                move || {
+                    while !over.load(Ordering::Relaxed) {
+                        let _any = kit::get(&address, errand);
+                        std::thread::sleep(Duration::from_millis(50));
+                    }
+                }
+            });
+            eventually(thread, || fresh(&format!("STALLED: {thread} (")));
+            let (detected, at) = (began.elapsed(), Instant::now());
+            eventually("the report", || (reports(&server) > before).then_some(()));
+            let on_disk = at.elapsed();
+            let line = eventually("the verdict", || fresh(&format!("VERDICT: {thread} (")));
+            assert!(line.contains(function), "{line}");
+            eventually("its end", || fresh(&format!("{thread} is back after")));
+            over.store(true, Ordering::Relaxed);
+            wake.join().unwrap();
+            let slow = p99(elsewhere.join().unwrap());
+            let beyond = detected.saturating_sub(limit);
+            println!(
+                "{thread} | {how} | {detected:.2?} | {beyond:.2?} | {on_disk:.2?} | {slow:.2?}"
+            );
+            for (worst, now) in worst.iter_mut().zip([beyond, on_disk, slow]) {
+                *worst = (*worst).max(now);
+            }
+            // A report is written at most each 5 s.
+            std::thread::sleep(Duration::from_secs(2));
+        }
+    }
+    println!(
+        "worst: {:.2?} beyond the limit, report on disk after {:.2?}, p99 elsewhere {:.2?}",
+        worst[0], worst[1], worst[2]
+    );
+}
+
+/// What reports cost the server and how long they take.
+#[test]
+#[ignore = "takes a minute; prints figures"]
+fn memory_and_time_of_reports() {
+    let server = Server::start(&[]);
+    server.eventually("/api/candles/TOYO", |got| got.status == 200);
+    std::thread::sleep(Duration::from_secs(3));
+    let rss = || server.proc_status("VmRSS") / 1024;
+    let before = rss();
+    let mut times = Vec::new();
+    for n in 1..=100 {
+        let began = Instant::now();
+        assert_eq!(server.get("/api/threads/dump").status, 200);
+        times.push(began.elapsed());
+        if n == 10 || n == 100 {
+            std::thread::sleep(Duration::from_secs(2));
+            println!("RSS {before} MB before, {} MB after {n} reports", rss());
+        }
+    }
+    times.sort_unstable();
+    println!(
+        "a report by HTTP: median {:.0?}, slowest {:.0?} (250 ms of it between the two rounds)",
+        times[50], times[99]
+    );
+}
+
+/// The first frame of our own code: file and line.
+fn top_of_ours(thread: &Value) -> Option<(String, u64)> {
+    thread["frames"].as_array()?.iter().find_map(|frame| {
+        let file = frame["file"].as_str()?;
+        let ours = file.find("src/").map(|at| &file[at..])?;
+        let own = frame["function"].as_str()?.contains("tapewarden::");
+        own.then(|| (ours.to_owned(), frame["line"].as_u64().unwrap_or(0)))
+    })
+}
+
+#[test]
+fn stacks_agree_with_a_debuggers() {
+    let server = Server::start(&[]);
+    server.eventually("/api/candles/TOYO", |got| got.status == 200);
+    std::thread::sleep(Duration::from_secs(1));
+    let ours = server.get("/api/threads/dump?format=json").json();
+    let gdb = Command::new("gdb")
+        .args(["-nx", "-batch", "-p", &server.pid().to_string()])
+        .args(["-ex", "set print frame-arguments none"])
+        .args(["-ex", "thread apply all bt"])
+        .output();
+    let Ok(gdb) = gdb else {
+        eprintln!("skipped: gdb is not installed");
+        return;
+    };
+    let text = String::from_utf8_lossy(&gdb.stdout).into_owned();
+    let mut theirs: HashMap<u64, (String, u64)> = HashMap::new();
+    let mut tid = 0;
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("Thread ") {
+            let number = rest
+                .split("LWP ")
+                .nth(1)
+                .and_then(|r| r.split([' ', ')']).next());
+            tid = number.and_then(|n| n.parse().ok()).unwrap_or(0);
+        } else if line.starts_with('#')
+            && line.contains("tapewarden::")
+            // A library's code for one of our types.
+            && !line.contains("index.crates.io")
+            && let Some((file, number)) = line
+                .rsplit_once(" at ")
+                .and_then(|(_, at)| at.rsplit_once(':'))
+            && let Some(from) = file.find("src/")
+        {
+            theirs
+                .entry(tid)
+                .or_insert((file[from..].to_owned(), number.trim().parse().unwrap_or(0)));
+        }
+    }
+    if theirs.is_empty() {
+        eprintln!(
+            "skipped: gdb may not look into the process: {}",
+            String::from_utf8_lossy(&gdb.stderr)
+        );
+        return;
+    }
+    let threads = ours["dump"].as_array().unwrap();
+    let (mut same, mut moved) = (0, Vec::new());
+    for thread in threads {
+        let Some(their) = theirs.get(&thread["tid"].as_u64().unwrap()) else {
+            continue;
+        };
+        match top_of_ours(thread) {
+            Some(our) if our == *their => same += 1,
+            our => moved.push(format!("{}: {our:?}, gdb {their:?}", thread["name"])),
+        }
+    }
+    println!("{same} agree, not: {moved:#?}");
+    // Those that do something (the embedded market, who answers the dump) are elsewhere a moment later.
+    assert!(
+        same >= 20 && moved.len() * 10 <= same,
+        "{same} agree, not: {moved:#?}"
+    );
+}
