@@ -45,16 +45,6 @@ impl Socket for UnixStream {
     }
 }
 
-#[cfg(unix)]
-impl Socket for &UnixStream {
-    fn bound_reads(&self, by: Duration) -> io::Result<()> {
-        self.set_read_timeout(Some(by))
-    }
-    fn bound_writes(&self, by: Duration) -> io::Result<()> {
-        self.set_write_timeout(Some(by))
-    }
-}
-
 /// How long a wait goes on before its caller is asked whether to give it up.
 pub const SLICE: Duration = Duration::from_millis(100);
 

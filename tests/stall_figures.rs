@@ -9,32 +9,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use kit::{Server, eventually};
+use kit::{SHORT_LIMITS, Server, eventually};
 use serde_json::Value;
 
-const LIMITS: &[&str] = &[
-    "--set",
-    "watchdog.busy_http=1s",
-    "--set",
-    "watchdog.busy_desk=1s",
-    "--set",
-    "watchdog.busy_conn=2s",
-    "--set",
-    "watchdog.busy_writer=1s",
-];
+/// What the classes of these threads are allowed, as [`SHORT_LIMITS`] has it.
+const LIMIT: Duration = Duration::from_secs(1);
 
-/// Thread, what wakes it, and the limit of its class (the reader's is not shortened).
-const THREADS: [(&str, &str, Duration); 6] = [
-    ("candle-desk", "/api/candles/TOYO", Duration::from_secs(1)),
-    ("trader-desk", "/api/watchlist", Duration::from_secs(1)),
-    ("model-desk", "/api/validate/status", Duration::from_secs(1)),
-    ("quote-hub", "/api/streaming/status", Duration::from_secs(1)),
-    (
-        "log-writer",
-        "/api/streaming/status",
-        Duration::from_secs(1),
-    ),
-    ("http-1", "/api/streaming/status", Duration::from_secs(1)),
+/// A thread, and what wakes it.
+const THREADS: [(&str, &str); 6] = [
+    ("candle-desk", "/api/candles/TOYO"),
+    ("trader-desk", "/api/watchlist"),
+    ("model-desk", "/api/validate/status"),
+    ("quote-hub", "/api/streaming/status"),
+    ("log-writer", "/api/streaming/status"),
+    ("http-1", "/api/streaming/status"),
 ];
 
 const KINDS: [(&str, &str); 7] = [
@@ -71,8 +59,8 @@ fn every_kind_in_every_class() {
         "thread | kind | detected after | beyond the limit | report on disk after | p99 elsewhere"
     );
     let mut worst = [Duration::ZERO; 3];
-    for (thread, errand, limit) in THREADS {
-        let server = Server::start(LIMITS);
+    for (thread, errand) in THREADS {
+        let server = Server::start(SHORT_LIMITS);
         server.eventually("/api/threads", |got| got.status == 200);
         for (how, function) in KINDS {
             let before = reports(&server);
@@ -120,7 +108,7 @@ fn every_kind_in_every_class() {
             over.store(true, Ordering::Relaxed);
             wake.join().unwrap();
             let slow = p99(elsewhere.join().unwrap());
-            let beyond = detected.saturating_sub(limit);
+            let beyond = detected.saturating_sub(LIMIT);
             println!(
                 "{thread} | {how} | {detected:.2?} | {beyond:.2?} | {on_disk:.2?} | {slow:.2?}"
             );

@@ -6,19 +6,7 @@ mod kit;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use kit::{Quotes, Server, eventually};
-
-/// Classes that would wait longer for their limit than a test should.
-const SHORT: &[&str] = &[
-    "--set",
-    "watchdog.busy_http=1s",
-    "--set",
-    "watchdog.busy_desk=1s",
-    "--set",
-    "watchdog.busy_conn=2s",
-    "--set",
-    "watchdog.busy_writer=1s",
-];
+use kit::{Quotes, SHORT_LIMITS, Server, eventually};
 
 fn order(server: &Server, thread: &str, how: &str, seconds: u32) {
     let path = format!("/api/drill?stall={thread}&how={how}&for={seconds}s");
@@ -55,7 +43,7 @@ fn poke_by(server: &Server, method: &str, path: &str) {
 
 #[test]
 fn each_kind_of_stall_is_named_with_its_function() {
-    let server = Server::start(SHORT);
+    let server = Server::start(SHORT_LIMITS);
     server.eventually("/api/threads", |got| got.status == 200);
     for (thread, how, function, errand) in [
         (
@@ -101,7 +89,7 @@ fn each_kind_of_stall_is_named_with_its_function() {
 
 #[test]
 fn a_stalled_desk_makes_the_process_unhealthy_and_costs_only_its_own_routes() {
-    let server = Server::start(SHORT);
+    let server = Server::start(SHORT_LIMITS);
     server.eventually("/api/candles/TOYO", |got| got.status == 200);
     let mut quotes = Quotes::connect(&server.address);
     quotes.subscribe(&["TOYO"]);
@@ -268,7 +256,7 @@ fn a_report_is_to_be_had_while_every_http_worker_is_stuck() {
 
 #[test]
 fn a_desk_that_stays_stalled_ends_the_process_with_its_own_code_and_a_last_report() {
-    let mut args = SHORT.to_vec();
+    let mut args = SHORT_LIMITS.to_vec();
     args.extend(["--set", "watchdog.exit_after=2s"]);
     let mut server = Server::start(&args);
     server.eventually("/api/threads", |got| got.status == 200);

@@ -23,6 +23,9 @@ const LOOK_EVERY: Duration = Duration::from_micros(20);
 /// One of so many looks also looks whether the asked threads still live.
 const LIFE_EVERY: u32 = 16;
 
+/// Why a thread that is gone has no stack.
+const ENDED: &[u8] = b"it ended meanwhile";
+
 /// Files of /proc/self/task/N whose text is kept. Read before the thread is asked, or a sleeper would
 /// look running.
 const FACTS: [&CStr; 5] = [c"comm", c"stat", c"wchan", c"syscall", c"schedstat"];
@@ -33,8 +36,6 @@ pub struct Capture {
     file: OwnedFd,
     pid: u32,
     tids: Vec<u32>,
-    /// Given up in the middle of their copies.
-    late: [Option<Ask>; SLOTS],
     text: Vec<u8>,
     entries: Vec<MaybeUninit<u8>>,
 }
@@ -57,7 +58,6 @@ impl Capture {
             file: rustix::fs::memfd_create("tapewarden-stacks", MemfdFlags::empty())?,
             pid: std::process::id(),
             tids: Vec::with_capacity(THREADS_MAX),
-            late: [None; SLOTS],
             text: vec![0; 64 * 1024],
             entries: vec![MaybeUninit::uninit(); 32 * 1024],
         })
@@ -88,9 +88,7 @@ impl Capture {
             self.facts(self.tids[i], number);
         }
         let asked_at = Instant::now();
-        for late in &mut self.late {
-            *late = late.take().filter(|ask| !slots::release(*ask));
-        }
+        slots::sweep();
         let mut asked: [Option<(u32, Ask)>; SLOTS] = [None; SLOTS];
         let mut next = 0;
         for look in 0_u32.. {
@@ -103,9 +101,8 @@ impl Capture {
                         slots::release(ask);
                         *place = None;
                     } else if look % LIFE_EVERY == LIFE_EVERY - 1 && !slots::lives(self.pid, tid) {
-                        let why: &[u8] = b"it ended meanwhile";
-                        put(&self.file, raw::MISSING, tid, number, &[why]);
-                        give_back(&mut self.late, ask);
+                        put(&self.file, raw::MISSING, tid, number, &[ENDED]);
+                        slots::release(ask);
                         *place = None;
                     }
                 }
@@ -120,7 +117,7 @@ impl Capture {
                         Err(e) => {
                             slots::release(ask);
                             let why: &[u8] = match e.raw_os_error() {
-                                Some(libc::ESRCH) => b"it ended meanwhile",
+                                Some(libc::ESRCH) => ENDED,
                                 Some(libc::EAGAIN) => {
                                     b"no signal could be queued (RLIMIT_SIGPENDING)"
                                 }
@@ -141,7 +138,7 @@ impl Capture {
             pause(LOOK_EVERY);
         }
         for (tid, ask) in asked.into_iter().flatten() {
-            give_back(&mut self.late, ask);
+            slots::release(ask);
             put(&self.file, raw::MISSING, tid, number, &[b"it did not answer the signal: the kernel holds it (see its state), or it blocks all signals"]);
         }
         for i in next..self.tids.len() {
@@ -232,16 +229,6 @@ impl Capture {
                 Err(_) => return,
             }
         }
-    }
-}
-
-/// Frees an asked slot, or remembers it while its handler copies.
-fn give_back(late: &mut [Option<Ask>; SLOTS], ask: Ask) {
-    if !slots::release(ask)
-        // There is one place for each slot.
-        && let Some(place) = late.iter_mut().find(|l| l.is_none())
-    {
-        *place = Some(ask);
     }
 }
 

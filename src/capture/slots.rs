@@ -203,11 +203,11 @@ unsafe fn slice_of(stack: *const [u8; STACK_BYTES_MAX], len: usize) -> &'static 
     unsafe { std::slice::from_raw_parts(stack.cast::<u8>(), len.min(STACK_BYTES_MAX)) }
 }
 
-/// Gives a slot back, answered or not. False for one whose handler is in the middle of its copy: it stays
-/// taken until a later call.
-pub fn release(ask: Ask) -> bool {
+/// Gives a slot back, answered or not. One whose handler is in the middle of its copy stays taken until
+/// [`sweep`].
+pub fn release(ask: Ask) {
     let Some(slot) = TABLE.get(ask.slot) else {
-        return true;
+        return;
     };
     let next = (ask.generation + 1) << 2 | FREE;
     for phase in [ASKED, DONE] {
@@ -216,10 +216,17 @@ pub fn release(ask: Ask) -> bool {
             .word
             .compare_exchange(now, next, Ordering::AcqRel, Ordering::Acquire);
         if swapped.is_ok() {
-            return true;
+            return;
         }
     }
-    false
+}
+
+/// Gives back what handlers finished after they had been given up. For an asker that waits for no answer.
+pub fn sweep() {
+    for (slot, s) in TABLE.iter().enumerate() {
+        let generation = s.word.load(Ordering::Acquire) >> 2;
+        release(Ask { slot, generation });
+    }
 }
 
 /// The handler.

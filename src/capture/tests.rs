@@ -109,9 +109,7 @@ fn captures_disturb_nobody() {
                 while !over.load(Ordering::Relaxed) {
                     match n % 4 {
                         0 => drop(black_box(vec![0_u8; 3_000 + n])),
-                        1 => drop(std::panic::catch_unwind(|| {
-                            std::panic::resume_unwind(Box::new(()))
-                        })),
+                        1 => panic_once(),
                         2 => thread::sleep(Duration::from_micros(50)),
                         _ => drop(thread::spawn(|| black_box(1)).join()),
                     }

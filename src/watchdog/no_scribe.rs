@@ -1,9 +1,8 @@
 //! Where stacks cannot be copied there is nothing to name.
 
 use std::io;
-use std::path::PathBuf;
 
-use crate::scribe::Forms;
+use crate::scribe::{Forms, ScribeArgs};
 use crate::supervise::{Class, LatestTx, Supervisor};
 
 /// Never there.
@@ -22,17 +21,6 @@ impl ScribeLink {
     }
 }
 
-/// As where there is a scribe.
-#[derive(Debug)]
-pub struct ScribeSpec {
-    /// The file with the captured bytes.
-    pub fd: i32,
-    /// Where reports are kept.
-    pub dir: PathBuf,
-    /// How many.
-    pub keep: usize,
-}
-
 /// Starts nothing.
 ///
 /// # Errors
@@ -40,7 +28,7 @@ pub struct ScribeSpec {
 pub fn start_scribe(
     _: &Supervisor,
     _: Class,
-    _: ScribeSpec,
+    _: ScribeArgs,
     _: LatestTx<ScribeLink>,
     _: LatestTx<Forms>,
 ) -> io::Result<()> {

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender};
 
 use crate::capture::{BETWEEN_ROUNDS, Capture, raw};
-use crate::scribe::{Context, Dump, Forms, Queue, Said, report_text};
+use crate::scribe::{Context, Dump, Forms, Queue, Said, ScribeArgs, report_text};
 use crate::supervise::{Class, LatestRx, Supervisor, latest};
 
-use super::scribe_link::{ScribeLink, ScribeSpec, start_scribe};
+use super::scribe_link::{ScribeLink, start_scribe};
 use super::snapshot::{Snapshot, ThreadState};
 
 /// A scribe that takes longer than this for a report is replaced.
@@ -61,9 +61,9 @@ impl Reporter {
             Err(e) => (None, e.to_string()),
         };
         if let Some(capture) = &capture {
-            let fd = capture.fd();
-            let spec = ScribeSpec { fd, dir, keep };
-            start_scribe(supervisor, class, spec, scribe_tx, forms_tx)?;
+            let fd = capture.fd().cast_unsigned();
+            let args = ScribeArgs { fd, dir, keep };
+            start_scribe(supervisor, class, args, scribe_tx, forms_tx)?;
         }
         Ok(Self {
             capture,

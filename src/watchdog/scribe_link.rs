@@ -1,15 +1,16 @@
 //! The scribe's process and the socket to it: the watchdog asks through one end, the thread `scribe`
 //! reads the answers from it, ends the process when it must and starts the next.
 
+use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::deadline_io::{read_some_unless, write_all};
-use crate::scribe::Forms;
+use crate::scribe::{Forms, ScribeArgs};
 use crate::supervise::{Class, LatestTx, Stop, Supervisor};
 
 /// A scribe that ended is replaced after this.
@@ -48,17 +49,6 @@ impl ScribeLink {
     }
 }
 
-/// What a scribe is started with.
-#[derive(Debug)]
-pub struct ScribeSpec {
-    /// The file in memory with the captured bytes.
-    pub fd: i32,
-    /// Where reports are kept.
-    pub dir: PathBuf,
-    /// How many.
-    pub keep: usize,
-}
-
 /// Starts the scribe and the thread that reads from it.
 ///
 /// # Errors
@@ -66,24 +56,24 @@ pub struct ScribeSpec {
 pub fn start_scribe(
     supervisor: &Supervisor,
     class: Class,
-    spec: ScribeSpec,
+    args: ScribeArgs,
     links: LatestTx<ScribeLink>,
     forms: LatestTx<Forms>,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
     // Started here, before there is much to inherit; later ones by the thread itself.
-    let first = std::cell::RefCell::new(Some(spec.start()));
+    let first = RefCell::new(Some(start(&args)));
     supervisor.spawn("scribe", class, move |pulse| {
         while !stop.is_set() {
             pulse.begin("starting the process that names stacks");
-            let started = first.borrow_mut().take().unwrap_or_else(|| spec.start());
+            let started = first.borrow_mut().take().unwrap_or_else(|| start(&args));
             pulse.idle();
             match started {
-                Ok((child, socket)) => {
+                Ok((child, mut socket)) => {
                     if let Ok(socket) = socket.try_clone() {
                         links.publish(ScribeLink { socket });
                     }
-                    read_answers(&socket, &stop, &forms);
+                    read_answers(&mut socket, &stop, &forms);
                     end(child, &socket);
                 }
                 Err(e) => log::error!(
@@ -99,29 +89,27 @@ pub fn start_scribe(
     Ok(())
 }
 
-impl ScribeSpec {
-    fn start(&self) -> io::Result<(Child, UnixStream)> {
-        let (ours, its) = UnixStream::pair()?;
-        // The same binary also when it was replaced on disk meanwhile.
-        let child = Command::new("/proc/self/exe")
-            .arg("scribe")
-            .args(["--fd", &self.fd.to_string()])
-            .args(["--keep", &self.keep.to_string()])
-            .arg("--dir")
-            .arg(&self.dir)
-            .stdin(Stdio::from(std::os::fd::OwnedFd::from(its.try_clone()?)))
-            .stdout(Stdio::from(std::os::fd::OwnedFd::from(its)))
-            .stderr(Stdio::null())
-            // A Ctrl-C for the server is none for the scribe.
-            .process_group(0)
-            .arg0("tapewarden-scribe")
-            .spawn()?;
-        Ok((child, ours))
-    }
+fn start(args: &ScribeArgs) -> io::Result<(Child, UnixStream)> {
+    let (ours, its) = UnixStream::pair()?;
+    // The same binary also when it was replaced on disk meanwhile.
+    let child = Command::new("/proc/self/exe")
+        .arg("scribe")
+        .args(["--fd", &args.fd.to_string()])
+        .args(["--keep", &args.keep.to_string()])
+        .arg("--dir")
+        .arg(&args.dir)
+        .stdin(Stdio::from(OwnedFd::from(its.try_clone()?)))
+        .stdout(Stdio::from(OwnedFd::from(its)))
+        .stderr(Stdio::null())
+        // A Ctrl-C for the server is none for the scribe.
+        .process_group(0)
+        .arg0("tapewarden-scribe")
+        .spawn()?;
+    Ok((child, ours))
 }
 
 /// Until the scribe is gone, given up, or everything ends.
-fn read_answers(socket: &UnixStream, stop: &Stop, forms: &LatestTx<Forms>) {
+fn read_answers(socket: &mut UnixStream, stop: &Stop, forms: &LatestTx<Forms>) {
     let mut answers = BufReader::new(Answers { socket, stop });
     while let Ok(got) = read_forms(&mut answers) {
         forms.publish(got);
@@ -148,13 +136,13 @@ fn end(mut child: Child, socket: &UnixStream) {
 
 /// Reads that hear the end of everything.
 struct Answers<'a> {
-    socket: &'a UnixStream,
+    socket: &'a mut UnixStream,
     stop: &'a Stop,
 }
 
 impl Read for Answers<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match read_some_unless(&mut self.socket, buffer, None, || self.stop.is_set()) {
+        match read_some_unless(self.socket, buffer, None, || self.stop.is_set()) {
             // The caller would try again after an interruption.
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {
                 Err(io::ErrorKind::ConnectionAborted.into())

@@ -9,5 +9,5 @@ pub mod stream;
 pub mod upstream;
 
 pub use client::{Got, Quotes, ask, get};
-pub use server::{PATIENCE, Server, eventually};
+pub use server::{PATIENCE, SHORT_LIMITS, Server, eventually};
 pub use upstream::{Fault, Model, Schwab, Trader, Upstreams};

@@ -12,6 +12,18 @@ use super::client::{Got, ask};
 /// For hangs only.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Classes that would wait longer for their limit than a test should.
+pub const SHORT_LIMITS: &[&str] = &[
+    "--set",
+    "watchdog.busy_http=1s",
+    "--set",
+    "watchdog.busy_desk=1s",
+    "--set",
+    "watchdog.busy_conn=2s",
+    "--set",
+    "watchdog.busy_writer=1s",
+];
+
 /// Asks until it holds.
 pub fn eventually<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + PATIENCE;
