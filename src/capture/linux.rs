@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, Mode, OFlags, RawDir, SeekFrom};
@@ -65,8 +65,8 @@ impl Capture {
 
     /// The file's number, for the scribe.
     #[must_use]
-    pub fn fd(&self) -> RawFd {
-        self.file.as_raw_fd()
+    pub fn fd(&self) -> u32 {
+        self.file.as_raw_fd().cast_unsigned()
     }
 
     /// Empties the file and writes where the code lies.

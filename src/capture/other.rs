@@ -21,6 +21,12 @@ impl Capture {
     }
 
     /// Never called.
+    #[must_use]
+    pub fn fd(&self) -> u32 {
+        0
+    }
+
+    /// Never called.
     pub fn begin(&mut self) {}
 
     /// Never called.

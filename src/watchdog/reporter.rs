@@ -61,7 +61,7 @@ impl Reporter {
             Err(e) => (None, e.to_string()),
         };
         if let Some(capture) = &capture {
-            let fd = capture.fd().cast_unsigned();
+            let fd = capture.fd();
             let args = ScribeArgs { fd, dir, keep };
             start_scribe(supervisor, class, args, scribe_tx, forms_tx)?;
         }
