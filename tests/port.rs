@@ -172,7 +172,7 @@ fn a_burst_past_the_limit_of_open_files_is_survived() {
         let home = command.get_current_dir().unwrap().to_owned();
         *command = std::process::Command::new("sh");
         command
-            .args(["-c", "ulimit -n 160; exec \"$0\" \"$@\""])
+            .args(["-c", "ulimit -n 200; exec \"$0\" \"$@\""])
             .arg(program)
             .args(args);
         command

@@ -5,6 +5,7 @@
 
 mod announce;
 mod classes;
+mod descriptors;
 mod desks;
 mod lifecycle;
 mod signals;

@@ -31,6 +31,7 @@ use crate::ws::{Sessions, WsConfig};
 
 use super::announce::{announce, warn_of_exposure};
 use super::classes::Classes;
+use super::descriptors::connections_that_fit;
 use super::desks;
 use super::lifecycle::Ears;
 use super::signals;
@@ -298,7 +299,7 @@ pub fn start(
         write_deadline: settings.ws.write_deadline,
     };
     let gate = GateConfig {
-        connections_max: settings.gate.connections_max,
+        connections_max: connections_that_fit(settings.gate.connections_max, workers),
         connections_per_address_max: settings.gate.connections_per_address_max,
         head_bytes_max: bytes(settings.gate.head_bytes_max.0),
         body_bytes_max: bytes(settings.gate.body_bytes_max.0),

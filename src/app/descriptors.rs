@@ -1,0 +1,66 @@
+//! How many connections the system's limit of open files has room for.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Descriptors besides its clients' and its workers': logs, the embedded market's sockets, the watcher
+/// of files, the fetchers' pooled connections (measured: 66), and connections that are told to come
+/// again (at most 64).
+const OWN: usize = 160;
+
+/// Each private connection to a worker has two ends in this process.
+const ENDS_PER_WORKER: usize = 2;
+
+/// A streaming client's socket has a second handle, for its writer.
+const PER_CONNECTION: usize = 2;
+
+/// The server is not started with room for fewer.
+const CONNECTIONS_MIN: usize = 16;
+
+/// Raises the soft limit to the hard one, and says how many of `wanted` connections fit below it; with
+/// a word to the log when not all do. Beyond that the gate answers 503, and has the descriptors to say so.
+#[must_use]
+pub fn connections_that_fit(wanted: usize, workers: usize) -> usize {
+    let Some(limit) = raised_limit() else {
+        return wanted;
+    };
+    let fit = fit(limit, wanted, workers);
+    if fit < wanted {
+        log::warn!(
+            target: "MAIN",
+            "the system's limit of {limit} open files has room for {fit} connections, not for the {wanted} of gate.connections_max; raise it (ulimit -n, or LimitNOFILE in a unit file)"
+        );
+    }
+    fit
+}
+
+fn fit(limit: usize, wanted: usize, workers: usize) -> usize {
+    let left = limit.saturating_sub(OWN + workers * ENDS_PER_WORKER);
+    wanted.min((left / PER_CONNECTION).max(CONNECTIONS_MIN))
+}
+
+/// None where there is no limit.
+fn raised_limit() -> Option<usize> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    let limit = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => maximum,
+        // Some systems refuse an unbounded one; the soft limit stands.
+        Err(_) => current,
+    };
+    limit.map(|l| usize::try_from(l).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_fit_below_the_limit_and_a_few_always_do() {
+        assert_eq!(fit(20_000, 1_024, 47), 1_024);
+        assert_eq!(fit(1_024, 1_024, 47), 385);
+        assert_eq!(fit(10, 1_024, 47), CONNECTIONS_MIN);
+    }
+}
