@@ -17,6 +17,7 @@
 #![deny(unsafe_code)]
 
 pub mod app;
+pub mod body;
 pub mod candles;
 pub mod capture;
 pub mod cli;

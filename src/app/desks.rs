@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crossbeam::channel::Receiver;
 
+use crate::body::Body;
 use crate::candles::{MarketData, MarketKey, make_fetch};
 use crate::clock::{Clock, system_ms};
 use crate::config::Settings;
@@ -91,8 +92,8 @@ pub fn start_trader(
     settings: &Settings,
     classes: &Classes,
     sources: &Sources,
-    inbox_tx: &Tx<ToDesk<TraderKey, Arc<[u8]>>>,
-    inbox: Receiver<ToDesk<TraderKey, Arc<[u8]>>>,
+    inbox_tx: &Tx<ToDesk<TraderKey, Body>>,
+    inbox: Receiver<ToDesk<TraderKey, Body>>,
 ) -> io::Result<()> {
     let s = &settings.trader;
     let lane = |name, fresh_for| LaneConfig {

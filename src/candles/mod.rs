@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::body::Body;
 use crate::desk::{Failure, Job, Key};
 use crate::market::{Candle, Symbol, Timeframe};
 use crate::providers::schwab::{Schwab, SchwabConfig};
@@ -43,8 +44,8 @@ impl Key for MarketKey {
 /// A fetched value in the form in which clients get it.
 #[derive(Clone, Debug)]
 pub struct MarketData {
-    /// The body: an array of candles, or the quote object.
-    pub json: Arc<[u8]>,
+    /// An array of candles, or the quote object.
+    pub body: Body,
     /// The candles themselves, for a series.
     pub candles: Option<Arc<[Candle]>>,
 }
@@ -73,14 +74,14 @@ impl Fetch {
             MarketKey::Candles(symbol, timeframe) => {
                 let candles = schwab.candles(symbol, *timeframe, job.deadline)?;
                 Ok(MarketData {
-                    json: to_json(&candles),
+                    body: built(&candles),
                     candles: Some(candles.into()),
                 })
             }
             MarketKey::Quote(symbol) => {
                 let quote = schwab.quote(symbol, job.deadline)?;
                 Ok(MarketData {
-                    json: to_json(&quote),
+                    body: built(&quote),
                     candles: None,
                 })
             }
@@ -89,6 +90,6 @@ impl Fetch {
 }
 
 /// Numbers, strings and maps by string always have a JSON form.
-fn to_json(value: &impl serde::Serialize) -> Arc<[u8]> {
-    serde_json::to_vec(value).unwrap_or_default().into()
+fn built(value: &impl serde::Serialize) -> Body {
+    Body::built(serde_json::to_vec(value).unwrap_or_default())
 }

@@ -143,12 +143,12 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
         if entry.flight.is_none()
             && let Some(failure) = self.refused(now)
         {
-            let reply = self.entries[key].instead(&failure, now);
+            let reply = self.entries[key].instead(&failure);
             out.push(Action::Reply { to, reply });
             return;
         }
         if self.waiters >= self.config.waiters_max {
-            self.shed_oldest_waiter(now, out);
+            self.shed_oldest_waiter(out);
         }
         let flights = &mut self.flights;
         let lane = &mut self.lanes[lane];
@@ -234,13 +234,13 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
                 entry.value = Some((value, now));
                 entry.failed = None;
                 self.upstream_works(out);
-                self.land(now, key, out);
+                self.land(key, out);
             }
             Err(failure @ Failure::NoData { .. }) => {
                 entry.value = None;
                 entry.failed = Some((failure, now));
                 self.upstream_works(out);
-                self.land(now, key, out);
+                self.land(key, out);
             }
             Err(failure) => {
                 let retry = retry_at(now, mine, &failure, &lane.config, &mut self.jitter);
@@ -398,8 +398,8 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
     }
 
     /// The flight ended with a value or with "there is nothing": everybody is answered.
-    fn land(&mut self, now: Instant, key: &K, out: &mut Vec<Action<K, V, R>>) {
-        self.end_flight(key, out, |entry| match (entry.served(now), &entry.failed) {
+    fn land(&mut self, key: &K, out: &mut Vec<Action<K, V, R>>) {
+        self.end_flight(key, out, |entry| match (entry.served(), &entry.failed) {
             (Some(served), _) => Ok(served),
             (None, Some((failure, _))) => Err(failure.clone()),
             (None, None) => Err(Failure::Cancelled),
@@ -415,7 +415,7 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
         out: &mut Vec<Action<K, V, R>>,
     ) {
         self.lanes[key.lane()].pending.retain(|k| k != key);
-        self.end_flight(key, out, |entry| entry.instead(&failure, now));
+        self.end_flight(key, out, |entry| entry.instead(&failure));
         // Being shed or refused says nothing about the key: the next asker may try.
         let says_nothing = matches!(
             failure,

@@ -58,25 +58,26 @@ impl<V: Clone, R> Entry<V, R> {
                 limits.failure_hold
             };
             if now < *at + hold {
-                return Some(self.instead(failure, now));
+                return Some(self.instead(failure));
             }
         }
-        let served = self.served(now)?;
-        (served.age < limits.fresh_for).then_some(Ok(served))
+        let served = self.served()?;
+        let age = now.saturating_duration_since(served.as_of);
+        (age < limits.fresh_for).then_some(Ok(served))
     }
 
-    /// The value with its age, if there is one.
-    pub(super) fn served(&self, now: Instant) -> Option<Served<V>> {
+    /// The value, if there is one.
+    pub(super) fn served(&self) -> Option<Served<V>> {
         self.value.as_ref().map(|(value, at)| Served {
             value: value.clone(),
-            age: now.saturating_duration_since(*at),
+            as_of: *at,
             stale_because: None,
         })
     }
 
     /// The old value with the reason, or the reason.
-    pub(super) fn instead(&self, failure: &Failure, now: Instant) -> Reply<V> {
-        match self.served(now) {
+    pub(super) fn instead(&self, failure: &Failure) -> Reply<V> {
+        match self.served() {
             Some(served) => Ok(Served {
                 stale_because: Some(failure.clone()),
                 ..served

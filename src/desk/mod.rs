@@ -19,7 +19,7 @@ mod upkeep;
 
 use std::fmt;
 use std::hash::Hash;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam::channel::Sender;
 
@@ -41,13 +41,13 @@ pub trait Key: Clone + Eq + Hash + Ord + fmt::Display + fmt::Debug + Send + Sync
     fn lane(&self) -> usize;
 }
 
-/// A value, and how old it is.
+/// A value, and since when it is so.
 #[derive(Clone, Debug)]
 pub struct Served<V> {
     /// The value.
     pub value: V,
-    /// How long ago the upstream said it.
-    pub age: Duration,
+    /// When the upstream said it.
+    pub as_of: Instant,
     /// Why there is nothing fresher, if the value is served in place of an error.
     pub stale_because: Option<Failure>,
 }

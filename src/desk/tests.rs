@@ -111,7 +111,7 @@ fn many_who_ask_for_one_key_share_one_call_and_a_fresh_value_needs_none() {
     let got: Vec<u64> = replies(&out).iter().map(|(to, _)| *to).collect();
     assert_eq!(got, [1, 2]);
     let out = ask(&mut core, now + Duration::from_secs(59), 3, 1);
-    assert!(matches!(replies(&out)[0].1, Ok(s) if s.value == 5 && s.age.as_secs() == 59));
+    assert!(matches!(replies(&out)[0].1, Ok(s) if s.value == 5 && s.as_of == now));
 }
 
 #[test]

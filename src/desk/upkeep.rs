@@ -52,7 +52,7 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
                 upstream: self.config.upstream,
                 after_ms: millis(now.saturating_duration_since(waiter.asked)),
             };
-            let reply = entry.instead(&timeout, now);
+            let reply = entry.instead(&timeout);
             out.push(Action::Reply {
                 to: waiter.to,
                 reply,
@@ -105,7 +105,7 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
     }
 
     /// The longest-waiting request gives its place to a newer one.
-    pub(super) fn shed_oldest_waiter(&mut self, now: Instant, out: &mut Vec<Action<K, V, R>>) {
+    pub(super) fn shed_oldest_waiter(&mut self, out: &mut Vec<Action<K, V, R>>) {
         let oldest = self
             .busy
             .iter()
@@ -125,7 +125,7 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
                 what: self.lanes[key.lane()].config.name.to_owned(),
                 retry_in: Duration::from_secs(1),
             };
-            let reply = entry.instead(&busy, now);
+            let reply = entry.instead(&busy);
             out.push(Action::Reply {
                 to: waiter.to,
                 reply,

@@ -2,22 +2,36 @@
 //!
 //! Fed with the bytes as they are appended, in any pieces. Each line that is a JSON object stands in
 //! the array as it was written; others are skipped and counted. A last line without its newline waits.
+//! What was compressed and hashed of the array once is kept: a new line costs its own bytes.
 
-use std::sync::Arc;
+use std::hash::{DefaultHasher, Hasher};
+
+use crate::body::Body;
+
+use super::growing::GrowingGzip;
 
 use serde_json::value::RawValue;
 
 /// A longer line is skipped.
 pub const LINE_BYTES_MAX: usize = 1024 * 1024;
 
+/// Behind the last object of the array.
+const TAIL: &[u8] = b"]";
+
 /// The array so far.
 #[derive(Debug)]
 pub struct Lines {
+    /// Without the closing bracket.
     body: Vec<u8>,
+    /// Where each object begins in it.
+    starts: Vec<usize>,
+    gzip: GrowingGzip,
+    hasher: DefaultHasher,
+    /// How much of the body the two have seen.
+    known: usize,
     partial: Vec<u8>,
     /// The line that is being read is too long: everything up to its newline is skipped.
     skipping: bool,
-    count: usize,
     skipped: u64,
 }
 
@@ -25,9 +39,12 @@ impl Default for Lines {
     fn default() -> Self {
         Self {
             body: b"[".to_vec(),
+            starts: Vec::new(),
+            gzip: GrowingGzip::default(),
+            hasher: DefaultHasher::new(),
+            known: 0,
             partial: Vec::new(),
             skipping: false,
-            count: 0,
             skipped: 0,
         }
     }
@@ -56,19 +73,23 @@ impl Lines {
         }
     }
 
-    /// The array's JSON.
+    /// The array, finished.
     #[must_use]
-    pub fn json(&self) -> Arc<[u8]> {
-        let mut body = Vec::with_capacity(self.body.len() + 1);
-        body.extend_from_slice(&self.body);
-        body.push(b']');
-        body.into()
+    pub fn array(&mut self) -> Body {
+        let new = &self.body[self.known..];
+        // Not `hash`, which would make the tag depend on the pieces.
+        self.hasher.write(new);
+        let packed = self.gzip.feed(new);
+        self.known = self.body.len();
+        let gzip = packed.and_then(|()| self.gzip.with_tail(TAIL));
+        let plain = [&self.body, TAIL].concat();
+        Body::of_parts(plain.into(), gzip.map(Into::into), self.hasher.finish())
     }
 
-    /// Objects in the array.
+    /// Where each object begins in the array's JSON.
     #[must_use]
-    pub fn count(&self) -> usize {
-        self.count
+    pub fn starts(&self) -> &[usize] {
+        &self.starts
     }
 
     /// Lines that were no objects.
@@ -84,11 +105,11 @@ impl Lines {
         }
         match serde_json::from_slice::<&RawValue>(line) {
             Ok(raw) if raw.get().starts_with('{') => {
-                if self.count > 0 {
+                if !self.starts.is_empty() {
                     self.body.push(b',');
                 }
+                self.starts.push(self.body.len());
                 self.body.extend_from_slice(raw.get().as_bytes());
-                self.count += 1;
             }
             _ => self.skipped += 1,
         }
@@ -104,10 +125,10 @@ mod tests {
     fn objects_stay_as_written_and_the_rest_is_counted() {
         let mut lines = Lines::default();
         lines.feed(b"{\"b\":1,\"a\":2}\r\nnot json\n\n[1]\n{\"c\":3}\n{\"half\":");
-        assert_eq!(&*lines.json(), br#"[{"b":1,"a":2},{"c":3}]"#);
-        assert_eq!((lines.count(), lines.skipped()), (2, 2));
+        assert_eq!(&**lines.array().plain(), br#"[{"b":1,"a":2},{"c":3}]"#);
+        assert_eq!((lines.starts().len(), lines.skipped()), (2, 2));
         lines.feed(b"4}\n");
-        assert_eq!(lines.count(), 3);
+        assert_eq!(lines.starts().len(), 3);
     }
 
     #[test]
@@ -118,7 +139,7 @@ mod tests {
         }
         assert!(lines.partial.len() <= LINE_BYTES_MAX);
         lines.feed(b"\n{}\n");
-        assert_eq!((lines.count(), lines.skipped()), (1, 1));
+        assert_eq!((lines.starts().len(), lines.skipped()), (1, 1));
     }
 
     proptest! {
@@ -135,9 +156,13 @@ mod tests {
             let mut from = 0;
             for cut in cuts { parts.feed(&text.as_bytes()[from..cut]); from = cut; }
             parts.feed(&text.as_bytes()[from..]);
-            prop_assert_eq!(whole.json(), parts.json());
+            let parts_early = parts.array();
+            prop_assert_eq!(parts_early.gzip().is_some(), true);
+            let (whole_array, parts_array) = (whole.array(), parts.array());
+            prop_assert_eq!(&whole_array.etag(false), &parts_array.etag(false));
+            prop_assert_eq!(whole_array.plain(), parts_array.plain());
             prop_assert_eq!(whole.skipped(), parts.skipped());
-            prop_assert!(serde_json::from_slice::<Vec<serde_json::Value>>(&whole.json()).is_ok());
+            prop_assert!(serde_json::from_slice::<Vec<serde_json::Value>>(whole_array.plain()).is_ok());
         }
     }
 }

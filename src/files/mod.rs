@@ -2,6 +2,7 @@
 //! workers' boards. In: the system's change notices, and a slow look of its own, since notices can be
 //! lost. Nobody waits for this thread: a stalled disk costs freshness, not answers.
 
+mod growing;
 mod history;
 mod read;
 pub mod regular;
@@ -135,9 +136,12 @@ fn say(history: &History) {
     match history {
         History::Missing => {}
         History::Unreadable(why) => log::warn!(target: "FILES", "{why}"),
-        History::Read { count, skipped, .. } if *skipped > 0 => log::warn!(
+        History::Read {
+            starts, skipped, ..
+        } if *skipped > 0 => log::warn!(
             target: "FILES",
-            "the trade history has {count} trades; {skipped} lines of it are no JSON objects and are left out"
+            "the trade history has {} trades; {skipped} lines of it are no JSON objects and are left out",
+            starts.len()
         ),
         History::Read { .. } => {}
     }

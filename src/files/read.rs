@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use crate::body::Body;
+
 use super::history::Lines;
 use super::regular::{self, Stamp};
 
@@ -26,9 +28,9 @@ pub enum History {
     /// An array of its objects.
     Read {
         /// The body.
-        json: Arc<[u8]>,
-        /// Objects in it.
-        count: usize,
+        body: Body,
+        /// Where each of its objects begins in the plain form.
+        starts: Arc<[usize]>,
         /// Lines left out.
         skipped: u64,
     },
@@ -38,7 +40,7 @@ pub enum History {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Runners {
     /// The object.
-    pub json: Arc<[u8]>,
+    pub body: Body,
 }
 
 /// Opens a file of the trader's, if it is not too long.
@@ -103,7 +105,7 @@ impl RunnersFile {
             return Err(format!("{} is JSON but no object", self.path.display()));
         }
         self.good = Some(Runners {
-            json: Arc::from(raw.get().as_bytes()),
+            body: Body::built(raw.get().as_bytes().to_vec()),
         });
         self.error = None;
         Ok(())
@@ -142,8 +144,8 @@ impl HistoryFile {
                     return false;
                 }
                 History::Read {
-                    json: self.lines.json(),
-                    count: self.lines.count(),
+                    body: self.lines.array(),
+                    starts: self.lines.starts().into(),
                     skipped: self.lines.skipped(),
                 }
             }
@@ -224,7 +226,7 @@ mod tests {
 
     fn text(history: &History) -> String {
         match history {
-            History::Read { json, .. } => String::from_utf8(json.to_vec()).unwrap(),
+            History::Read { body, .. } => String::from_utf8(body.plain().to_vec()).unwrap(),
             other => panic!("{other:?}"),
         }
     }
@@ -240,12 +242,18 @@ mod tests {
         assert!(file.look());
         fs::write(&path, r#"{"version":2,"#).unwrap();
         assert!(file.look());
-        assert_eq!(&*file.good.as_ref().unwrap().json, br#"{"version":1}"#);
+        assert_eq!(
+            &**file.good.as_ref().unwrap().body.plain(),
+            br#"{"version":1}"#
+        );
         assert!(file.error.as_ref().unwrap().contains("not whole JSON"));
         assert!(!file.look(), "said once");
         fs::write(&path, r#"{"version":33}"#).unwrap();
         assert!(file.look());
-        assert_eq!(&*file.good.as_ref().unwrap().json, br#"{"version":33}"#);
+        assert_eq!(
+            &**file.good.as_ref().unwrap().body.plain(),
+            br#"{"version":33}"#
+        );
         assert!(file.error.is_none());
     }
 

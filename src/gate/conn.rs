@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Receiver;
 
 use crate::desk::AskId;
-use crate::http::{Answer, Cors, Desks, LANES, lane_of};
+use crate::http::{Answer, Cors, Desks, LANES, Wants, lane_of};
 use crate::supervise::{Pulse, Supervisor};
 use crate::ws::{Sessions, Upgrade};
 
@@ -127,7 +127,7 @@ impl Conn {
                 Ok(false) | Err(Over::Quietly) => return,
                 Err(Over::Refused(refusal)) => {
                     let answer = Answer::error(refusal.status, &refusal.detail);
-                    let bytes = self.own_answer(answer, None, false, true);
+                    let bytes = self.own_answer(&answer, None, false, true);
                     self.write(&mut stream, &bytes, pulse);
                     self.drain(&mut stream, pulse);
                     return;
@@ -184,7 +184,7 @@ impl Conn {
                     ),
                 )
                 .with_retry_after(Some(Duration::from_secs(1)));
-                self.own_answer(answer, head.origin.as_deref(), is_head, close)
+                self.own_answer(&answer, head.origin.as_deref(), is_head, close)
             }
             Err(NotForwarded::WorkerSilent(e)) => {
                 self.shared.config.desks.cancel(LANES[lane.index()], id);
@@ -194,7 +194,7 @@ impl Conn {
                         "The server's http worker did not answer ({e}); see /api/health and logs/watchdog.log"
                     ),
                 );
-                self.own_answer(answer, head.origin.as_deref(), is_head, close)
+                self.own_answer(&answer, head.origin.as_deref(), is_head, close)
             }
         };
         Ok(self.write(stream, &bytes, pulse) && !close)
@@ -316,18 +316,20 @@ impl Conn {
     /// An answer that no worker made.
     fn own_answer(
         &self,
-        mut answer: Answer,
+        answer: &Answer,
         origin: Option<&str>,
         is_head: bool,
         close: bool,
     ) -> Vec<u8> {
-        for (name, value) in self.shared.config.cors.headers(origin) {
-            answer.set(name, value);
-        }
+        let mut more = self.shared.config.cors.headers(origin);
         if close {
-            answer.set("Connection", "close".to_owned());
+            more.push(("Connection", "close".to_owned()));
         }
-        answer.to_bytes(is_head)
+        let wants = Wants {
+            head_only: is_head,
+            ..Wants::default()
+        };
+        answer.write(&wants, Instant::now(), &more).into_bytes()
     }
 
     /// Takes what the client still sends, for a moment: closing on unread bytes would reset the

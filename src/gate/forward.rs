@@ -120,6 +120,9 @@ fn measure(bytes: &[u8], is_head: bool) -> io::Result<Option<(usize, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);
     match response.parse(bytes) {
+        Ok(httparse::Status::Complete(head)) if response.code == Some(304) => {
+            Ok(Some((head - 2, head)))
+        }
         Ok(httparse::Status::Complete(head)) => {
             let length = response
                 .headers
@@ -181,5 +184,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
         );
         assert!(measure(b"HTTP/1.1 200 OK\r\n\r\n", false).is_err());
+        let same = b"HTTP/1.1 304 Not Modified\r\n\r\n";
+        assert_eq!(measure(same, false).unwrap().unwrap().1, same.len());
     }
 }

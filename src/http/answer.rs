@@ -1,10 +1,12 @@
-//! An answer, and how it is written: head and body in one buffer.
+//! An answer, and how it is written for one client: compressed, in short (304), or its head alone.
 
+use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::body::{Body, accepts_gzip};
 use crate::desk::{Failure, Served};
 
 /// The longest header value made from a sentence, in characters.
@@ -19,25 +21,81 @@ pub struct Answer {
     pub content_type: &'static str,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
-    /// The body's bytes.
-    pub body: Arc<[u8]>,
+    /// The body.
+    pub body: Body,
+    /// When its data were current: for `Age`.
+    pub as_of: Option<Instant>,
+}
+
+/// How a client wants its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants<'a> {
+    /// `HEAD`: no body.
+    pub head_only: bool,
+    /// `Accept-Encoding` takes gzip.
+    pub gzip: bool,
+    /// `If-None-Match`: what it has already.
+    pub has: Option<&'a str>,
+}
+
+impl<'a> Wants<'a> {
+    /// From a request's method and the values of its headers.
+    #[must_use]
+    pub fn new(
+        method: &str,
+        accept_encoding: Option<&str>,
+        if_none_match: Option<&'a str>,
+    ) -> Self {
+        Self {
+            head_only: method == "HEAD",
+            gzip: accept_encoding.is_some_and(accepts_gzip),
+            has: if_none_match,
+        }
+    }
+}
+
+/// An answer as it goes over the wire: the two are written one after the other.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// Status line and headers, with the blank line.
+    pub head: Vec<u8>,
+    /// None for `HEAD` and 304.
+    pub body: Option<Arc<[u8]>>,
+}
+
+impl Written {
+    /// Both in one buffer.
+    #[must_use]
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        if let Some(body) = &self.body {
+            self.head.extend_from_slice(body);
+        }
+        self.head
+    }
 }
 
 impl Answer {
-    /// 200 with JSON.
+    /// 200 with JSON for one client.
     #[must_use]
     pub fn json(body: impl Into<Arc<[u8]>>) -> Self {
+        Self::with_status(200, Body::once(body))
+    }
+
+    /// 200 with JSON that was built once for many.
+    #[must_use]
+    pub fn built(body: Body) -> Self {
         Self::with_status(200, body)
     }
 
     /// JSON with any status.
     #[must_use]
-    pub fn with_status(status: u16, body: impl Into<Arc<[u8]>>) -> Self {
+    pub fn with_status(status: u16, body: Body) -> Self {
         Self {
             status,
             content_type: "application/json; charset=utf-8",
-            headers: vec![("Cache-Control", "no-store".to_owned())],
-            body: body.into(),
+            headers: Vec::new(),
+            body,
+            as_of: None,
         }
     }
 
@@ -50,13 +108,14 @@ impl Answer {
     /// 204 without a body.
     #[must_use]
     pub fn empty() -> Self {
-        Self::with_status(204, Vec::new())
+        Self::with_status(204, Body::once(Vec::new()))
     }
 
     /// An error in the contract's form.
     #[must_use]
     pub fn error(status: u16, detail: &str) -> Self {
-        Self::with_status(status, json!({ "detail": detail }).to_string().into_bytes())
+        let body = json!({ "detail": detail }).to_string().into_bytes();
+        Self::with_status(status, Body::once(body))
     }
 
     /// A failure with its own status and sentence, and when to come again.
@@ -68,9 +127,9 @@ impl Answer {
 
     /// A served value's body, marked when it is stale.
     #[must_use]
-    pub fn served<V>(served: &Served<V>, body: Arc<[u8]>) -> Self {
-        let mut answer = Self::json(body);
-        answer.set("Age", served.age.as_secs().to_string());
+    pub fn served<V>(served: &Served<V>, body: Body) -> Self {
+        let mut answer = Self::built(body);
+        answer.as_of = Some(served.as_of);
         if let Some(why) = &served.stale_because {
             answer.set("Warning", "110 - \"Response is Stale\"".to_owned());
             answer.set("X-Data-Stale", header_safe(&why.to_string()));
@@ -93,24 +152,51 @@ impl Answer {
         self.headers.push((name, value));
     }
 
-    /// Head and body in one buffer; without the body for `HEAD`.
+    /// The answer for a client that wants it so, with these headers besides its own.
+    ///
+    /// A tagged body may be kept by the client and must be asked for again each time (`no-cache`); the
+    /// question is answered with 304 while it is the same.
     #[must_use]
-    pub fn to_bytes(&self, head_only: bool) -> Vec<u8> {
-        use std::io::Write;
-        let body: &[u8] = if head_only { &[] } else { &self.body };
-        let mut out = Vec::with_capacity(512 + body.len());
-        // Writing to memory cannot fail.
-        let _ = write!(out, "HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
-        if self.status != 204 {
-            let _ = write!(out, "Content-Type: {}\r\n", self.content_type);
+    pub fn write(
+        &self,
+        wants: &Wants<'_>,
+        now: Instant,
+        more: &[(&'static str, String)],
+    ) -> Written {
+        let same = self.status == 200 && wants.has.is_some_and(|has| self.body.matches(has));
+        let gzip = self.body.gzip().filter(|_| wants.gzip);
+        let body = gzip.unwrap_or(self.body.plain());
+        let status = if same { 304 } else { self.status };
+        let mut head = String::with_capacity(512);
+        // Writing to a string cannot fail.
+        let _ = write!(head, "HTTP/1.1 {status} {}\r\n", reason(status));
+        if !same && status != 204 {
+            let _ = write!(head, "Content-Type: {}\r\n", self.content_type);
         }
-        let _ = write!(out, "Content-Length: {}\r\n", self.body.len());
-        for (name, value) in &self.headers {
-            let _ = write!(out, "{name}: {value}\r\n");
+        if !same {
+            let _ = write!(head, "Content-Length: {}\r\n", body.len());
+            if gzip.is_some() {
+                head.push_str("Content-Encoding: gzip\r\n");
+            }
         }
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(body);
-        out
+        match self.body.etag(gzip.is_some()) {
+            Some(etag) => {
+                let _ = write!(head, "ETag: {etag}\r\nCache-Control: no-cache\r\n");
+            }
+            None => head.push_str("Cache-Control: no-store\r\n"),
+        }
+        if let Some(as_of) = self.as_of {
+            let age = now.saturating_duration_since(as_of).as_secs();
+            let _ = write!(head, "Age: {age}\r\n");
+        }
+        for (name, value) in self.headers.iter().chain(more) {
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        head.push_str("\r\n");
+        Written {
+            head: head.into_bytes(),
+            body: (!same && !wants.head_only).then(|| Arc::clone(body)),
+        }
     }
 }
 
@@ -126,6 +212,7 @@ fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
         204 => "No Content",
+        304 => "Not Modified",
         400 => "Bad Request",
         403 => "Forbidden",
         404 => "Not Found",
@@ -142,28 +229,52 @@ fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
+    fn text(answer: &Answer, wants: &Wants<'_>) -> String {
+        String::from_utf8(answer.write(wants, Instant::now(), &[]).into_bytes()).unwrap()
+    }
+
     #[test]
     fn a_stale_value_says_why_and_how_old_it_is() {
+        let now = Instant::now();
         let served = Served {
             value: (),
-            age: Duration::from_secs(75),
+            as_of: now,
             stale_because: Some(Failure::Malformed {
                 upstream: "the trader app",
                 why: "a line\r\nbreak".into(),
             }),
         };
-        let text =
-            String::from_utf8(Answer::served(&served, Arc::from(*b"[]")).to_bytes(false)).unwrap();
+        let answer = Answer::served(&served, Body::built(b"[]".to_vec()));
+        let later = now + Duration::from_secs(75);
+        let written = answer.write(&Wants::default(), later, &[("Vary", "Origin".into())]);
+        let text = String::from_utf8(written.into_bytes()).unwrap();
         assert!(text.contains("Age: 75\r\n"), "{text}");
+        assert!(text.contains("Vary: Origin\r\n"), "{text}");
         assert!(text.contains("unusable: a line??break\r\n"), "{text}");
         assert!(text.ends_with("\r\n\r\n[]"), "{text}");
     }
 
     #[test]
     fn head_tells_the_length_and_sends_no_body() {
-        let text = String::from_utf8(Answer::json(*b"[1]").to_bytes(true)).unwrap();
+        let text = text(&Answer::json(*b"[1]"), &Wants::new("HEAD", None, None));
         assert!(text.contains("Content-Length: 3\r\n"));
         assert!(text.ends_with("\r\n\r\n"));
+    }
+
+    #[test]
+    fn each_client_gets_the_form_it_takes_and_what_it_has_only_in_short() {
+        let answer = Answer::built(Body::built(b"[123456789]".repeat(200)));
+        let plain = text(&answer, &Wants::new("GET", None, None));
+        assert!(plain.contains("Content-Length: 2200\r\n") && !plain.contains("Encoding"));
+        let gzip = answer.write(&Wants::new("GET", Some("gzip"), None), Instant::now(), &[]);
+        let head = String::from_utf8(gzip.head).unwrap();
+        assert!(head.contains("Content-Encoding: gzip\r\n"), "{head}");
+        assert!(gzip.body.unwrap().len() < 200);
+        let etag = head.split("ETag: ").nth(1).unwrap();
+        let etag = etag.split("\r\n").next().unwrap();
+        let same = text(&answer, &Wants::new("GET", None, Some(etag)));
+        assert!(same.starts_with("HTTP/1.1 304 Not Modified\r\n") && same.ends_with("\r\n\r\n"));
+        assert!(!same.contains("Content-Length"), "{same}");
     }
 
     #[test]
@@ -174,7 +285,8 @@ mod tests {
         });
         assert_eq!(answer.status, 503);
         assert!(answer.headers.contains(&("Retry-After", "2".to_owned())));
-        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(answer.body.plain()).unwrap();
         assert!(body["detail"].as_str().unwrap().contains("candles"));
+        assert!(text(&answer, &Wants::new("GET", None, Some("*"))).starts_with("HTTP/1.1 503"));
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::body::Body;
 use crate::candles::{MarketData, MarketKey};
 use crate::clock::Clock;
 use crate::desk::{Ask, AskId, Failure, Key, Reply, ToDesk};
@@ -55,7 +56,7 @@ pub struct Desks {
     /// Candles and quotes.
     pub market: Tx<ToDesk<MarketKey, MarketData>>,
     /// What the trader app says.
-    pub trader: Tx<ToDesk<TraderKey, Arc<[u8]>>>,
+    pub trader: Tx<ToDesk<TraderKey, Body>>,
     /// Validations.
     pub model: Tx<ToDesk<ModelKey, Arc<Verdict>>>,
 }
@@ -147,7 +148,7 @@ impl Context<'_> {
     }
 
     /// Asks the trader desk.
-    pub fn ask_trader(&self, key: TraderKey, deadline: Instant) -> Reply<Arc<[u8]>> {
+    pub fn ask_trader(&self, key: TraderKey, deadline: Instant) -> Reply<Body> {
         self.ask(desk_names::TRADER, &self.desks.trader, key, deadline)
     }
 

@@ -68,11 +68,13 @@ impl Cors {
                 ("Access-Control-Allow-Credentials", "true".to_owned()),
                 (
                     "Access-Control-Expose-Headers",
-                    "Age, Retry-After, Warning, X-Data-Stale".to_owned(),
+                    "Age, ETag, Retry-After, Warning, X-Data-Stale, X-Total-Count".to_owned(),
                 ),
-                ("Vary", "Origin".to_owned()),
+                ("Vary", "Origin, Accept-Encoding".to_owned()),
             ],
-            Verdict::None | Verdict::Refused(_) => vec![("Vary", "Origin".to_owned())],
+            Verdict::None | Verdict::Refused(_) => {
+                vec![("Vary", "Origin, Accept-Encoding".to_owned())]
+            }
         }
     }
 }

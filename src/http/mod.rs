@@ -13,9 +13,9 @@ mod router;
 mod routes;
 mod worker;
 
-pub use answer::Answer;
+pub use answer::{Answer, Wants};
 pub use boards::{BoardPublishers, Boards, boards};
 pub use context::{Command, Desks, HttpConfig, LANES, Lane, desk_names};
 pub use cors::Cors;
-pub use router::{Form, Route, RouteError, lane_of, route};
+pub use router::{Form, Route, RouteError, Trades, lane_of, route};
 pub use worker::{start_workers, unblock_workers};

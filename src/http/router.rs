@@ -35,8 +35,8 @@ pub enum Route {
     Watchlist,
     /// `GET /api/runners`
     Runners,
-    /// `GET /api/trade-history`
-    TradeHistory,
+    /// `GET /api/trade-history?since=1000&limit=100`
+    TradeHistory(Trades),
     /// `GET /api/vwap/{symbol}`
     Vwap(Symbol),
     /// `GET /api/vwap`
@@ -66,6 +66,15 @@ pub enum Route {
         /// The methods that the route takes.
         allow: &'static str,
     },
+}
+
+/// Which trades of the history are wanted; all by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trades {
+    /// Those after the first so many: what a client has already.
+    pub since: usize,
+    /// The last so many of them.
+    pub limit: Option<usize>,
 }
 
 /// A form of a report.
@@ -180,7 +189,10 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError>
         ["api", "quote", symbol] => Route::Quote(symbol.parse()?),
         ["api", "watchlist"] => Route::Watchlist,
         ["api", "runners"] => Route::Runners,
-        ["api", "trade-history"] => Route::TradeHistory,
+        ["api", "trade-history"] => Route::TradeHistory(Trades {
+            since: count(query, "since")?.unwrap_or(0),
+            limit: count(query, "limit")?,
+        }),
         ["api", "vwap", symbol] => Route::Vwap(symbol.parse()?),
         ["api", "vwap"] => Route::VwapAll,
         ["api", "streaming", "status"] => Route::StreamStatus,
@@ -217,6 +229,17 @@ pub fn lane_of(method: &str, path: &str) -> Lane {
         "threads" if !more.is_empty() => Lane::Model,
         _ => Lane::Instant,
     }
+}
+
+/// A whole number from the query.
+fn count(query: &str, name: &str) -> Result<Option<usize>, RouteError> {
+    let Some(text) = query_value(query, name) else {
+        return Ok(None);
+    };
+    text.parse().map(Some).map_err(|_| {
+        let text: String = text.chars().take(24).collect();
+        RouteError::Query(format!("{name}={text}: write a whole number of trades"))
+    })
 }
 
 fn drill(query: &str) -> Result<Route, RouteError> {
@@ -276,7 +299,11 @@ mod tests {
             ("GET", "/api/quote/BRK%2fB", Route::Quote(symbol("BRK/B"))),
             ("GET", "/api/watchlist", Route::Watchlist),
             ("GET", "/api/runners", Route::Runners),
-            ("GET", "/api/trade-history", Route::TradeHistory),
+            (
+                "GET",
+                "/api/trade-history",
+                Route::TradeHistory(Trades::default()),
+            ),
             ("GET", "/api/vwap/elpw", Route::Vwap(symbol("ELPW"))),
             ("GET", "/api/vwap", Route::VwapAll),
             ("GET", "/api/streaming/status", Route::StreamStatus),
@@ -304,6 +331,16 @@ mod tests {
         assert_eq!(got, Route::Candles(symbol("A"), Timeframe::M15));
         let e = route("GET", "/api/candles/A", "timeframe=2m").unwrap_err();
         assert!(e.to_string().contains("1m, 5m, 15m, D"), "{e}");
+    }
+
+    #[test]
+    fn trades_are_cut_by_whole_numbers() {
+        let got = route("GET", "/api/trade-history", "since=7&limit=2").unwrap();
+        let (since, limit) = (7, Some(2));
+        assert_eq!(got, Route::TradeHistory(Trades { since, limit }));
+        for bad in ["since=-1", "limit=x", "limit="] {
+            assert!(route("GET", "/api/trade-history", bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

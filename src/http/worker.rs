@@ -10,7 +10,7 @@ use tiny_http::{Request, Server};
 use crate::desk::AskId;
 use crate::supervise::{Class, Pulse, Supervisor, Tx};
 
-use super::answer::Answer;
+use super::answer::{Answer, Wants};
 use super::boards::Boards;
 use super::context::{Command, Context, Desks, HttpConfig};
 use super::cors::Verdict;
@@ -91,7 +91,7 @@ impl Worker {
         let what = format!("{method} {path}");
         pulse.begin(what.clone());
         let origin = header(&request, "Origin");
-        let mut answer = match self.config.cors.verdict(origin) {
+        let answer = match self.config.cors.verdict(origin) {
             Verdict::Refused(origin) => self.refuse(origin),
             Verdict::None | Verdict::Allowed(_) => match route(&method, path, query) {
                 Ok(route) => {
@@ -123,10 +123,13 @@ impl Worker {
                 Err(e) => refusal(&e),
             },
         };
-        for (name, value) in self.config.cors.headers(origin) {
-            answer.set(name, value);
-        }
-        let bytes = answer.to_bytes(method == "HEAD");
+        let wants = Wants::new(
+            &method,
+            header(&request, "Accept-Encoding"),
+            header(&request, "If-None-Match"),
+        );
+        let more = self.config.cors.headers(origin);
+        let bytes = answer.write(&wants, Instant::now(), &more).into_bytes();
         pulse.begin(what + ", handing the answer to the gate");
         let mut writer = request.into_writer();
         // The gate closed its end when the client left: nobody is there to be told.

@@ -9,8 +9,6 @@
 //!
 //! While the breaker is open the words are those of the last failure.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value, json};
 
 use crate::desk::Failure;
@@ -36,7 +34,7 @@ fn kind(failure: &Failure) -> Kind {
 
 /// `{"symbol","vwap":null,"source"}`
 #[must_use]
-pub fn no_vwap(symbol: &Symbol, failure: &Failure) -> Arc<[u8]> {
+pub fn no_vwap(symbol: &Symbol, failure: &Failure) -> Vec<u8> {
     let source = match kind(failure) {
         Kind::Unavailable => "unavailable",
         Kind::Timeout => "timeout",
@@ -47,25 +45,25 @@ pub fn no_vwap(symbol: &Symbol, failure: &Failure) -> Arc<[u8]> {
 
 /// A VWAP object with `"stale":true` in it.
 #[must_use]
-pub fn stale_vwap(body: &[u8]) -> Arc<[u8]> {
+pub fn stale_vwap(body: &[u8]) -> Vec<u8> {
     match serde_json::from_slice::<Map<String, Value>>(body) {
         Ok(mut map) => {
             map.insert("stale".into(), Value::Bool(true));
             bytes(&Value::Object(map))
         }
-        Err(_) => Arc::from(body),
+        Err(_) => body.to_vec(),
     }
 }
 
 /// `{"connected":false,"error"}`
 #[must_use]
-pub fn no_stream_health(failure: &Failure) -> Arc<[u8]> {
+pub fn no_stream_health(failure: &Failure) -> Vec<u8> {
     bytes(&json!({"connected": false, "error": word(failure)}))
 }
 
 /// `{"enabled":false,"error"}`
 #[must_use]
-pub fn no_rotation(failure: &Failure) -> Arc<[u8]> {
+pub fn no_rotation(failure: &Failure) -> Vec<u8> {
     bytes(&json!({"enabled": false, "error": word(failure)}))
 }
 
@@ -78,8 +76,8 @@ fn word(failure: &Failure) -> &'static str {
     }
 }
 
-fn bytes(value: &Value) -> Arc<[u8]> {
-    Arc::from(value.to_string().into_bytes())
+fn bytes(value: &Value) -> Vec<u8> {
+    value.to_string().into_bytes()
 }
 
 #[cfg(test)]
@@ -139,6 +137,6 @@ mod tests {
     #[test]
     fn a_stale_vwap_says_so_and_keeps_its_fields() {
         let got = stale_vwap(br#"{"symbol":"A","vwap":1.25,"x":[1]}"#);
-        assert_eq!(&*got, br#"{"symbol":"A","vwap":1.25,"x":[1],"stale":true}"#);
+        assert_eq!(got, br#"{"symbol":"A","vwap":1.25,"x":[1],"stale":true}"#);
     }
 }

@@ -3,11 +3,11 @@
 pub mod answers;
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::body::Body;
 use crate::desk::{Failure, Job, Key};
 use crate::market::Symbol;
 use crate::providers::http::{Upstream, escaped};
@@ -108,7 +108,7 @@ impl Fetch {
     ///
     /// # Errors
     /// What went wrong.
-    pub fn run(&self, job: &Job<TraderKey>) -> Result<Arc<[u8]>, Failure> {
+    pub fn run(&self, job: &Job<TraderKey>) -> Result<Body, Failure> {
         let response = self.upstream.get(&job.key.path(), &[], job.deadline)?;
         let upstream = TRADER;
         match response.status {
@@ -143,7 +143,7 @@ impl Fetch {
                 ),
             });
         }
-        Ok(Arc::from(raw.get().as_bytes()))
+        Ok(Body::built(raw.get().as_bytes().to_vec()))
     }
 }
 

@@ -18,7 +18,7 @@ pub fn quote(context: &Context<'_>, symbol: &Symbol) -> Answer {
 
 fn ask(context: &Context<'_>, key: MarketKey) -> Answer {
     match context.ask_market(key, context.deadline) {
-        Ok(served) => Answer::served(&served, served.value.json.clone()),
+        Ok(served) => Answer::served(&served, served.value.body.clone()),
         Err(failure) => Answer::failure(&failure),
     }
 }

@@ -36,7 +36,7 @@ pub fn answer(route: &Route, context: &Context<'_>) -> Answer {
         Route::StreamStatus => stream::status(context),
         Route::VolumeSpikes => stream::spikes(context),
         Route::Runners => files::runners(context),
-        Route::TradeHistory => files::trade_history(context),
+        Route::TradeHistory(trades) => files::trade_history(context, *trades),
         Route::Validate(symbol) => validate::validate(context, symbol),
         Route::ValidateStatus => validate::status(context),
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 
+use crate::body::Body;
 use crate::watchdog::{Snapshot, ThreadState, export};
 
 use super::super::answer::Answer;
@@ -27,7 +28,7 @@ pub fn health(context: &Context<'_>) -> Answer {
         body["threads"] = thread_states(snapshot);
     }
     let status = if ailments.is_empty() { 200 } else { 503 };
-    Answer::with_status(status, body.to_string().into_bytes())
+    Answer::with_status(status, Body::once(body.to_string().into_bytes()))
 }
 
 /// `{"total","busy","stalled":[names],"states":{name:state}}`; a thread that serves one client stands

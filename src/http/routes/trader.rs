@@ -1,7 +1,6 @@
 //! What the trader app knows: passed through, or a degraded answer that clients already understand.
 
-use std::sync::Arc;
-
+use crate::body::Body;
 use crate::desk::{Failure, Reply};
 use crate::market::Symbol;
 use crate::trader::{TraderKey, answers};
@@ -26,8 +25,8 @@ pub fn watchlist(context: &Context<'_>) -> Answer {
 pub fn vwap(context: &Context<'_>, symbol: &Symbol) -> Answer {
     match context.ask_trader(TraderKey::Vwap(symbol.clone()), context.deadline) {
         Ok(served) if served.stale_because.is_some() => {
-            let body = answers::stale_vwap(&served.value);
-            Answer::served(&served, body)
+            let body = answers::stale_vwap(served.value.plain());
+            Answer::served(&served, Body::once(body))
         }
         Ok(served) => Answer::served(&served, served.value.clone()),
         Err(failure) => Answer::json(answers::no_vwap(symbol, &failure)),
@@ -36,7 +35,7 @@ pub fn vwap(context: &Context<'_>, symbol: &Symbol) -> Answer {
 
 /// `GET /api/vwap`: all symbols' VWAP; `{}` where the trader app gives none.
 pub fn vwap_all(context: &Context<'_>) -> Answer {
-    ask(context, TraderKey::VwapAll, |_| Arc::from(*b"{}"))
+    ask(context, TraderKey::VwapAll, |_| b"{}".to_vec())
 }
 
 /// `GET /api/streaming/health`: the trader app's own view of its stream.
@@ -57,15 +56,15 @@ pub fn rotation(context: &Context<'_>) -> Answer {
 
 /// `GET /api/signals`: the trader app's array, or `[]`.
 pub fn signals(context: &Context<'_>) -> Answer {
-    ask(context, TraderKey::Signals, |_| Arc::from(*b"[]"))
+    ask(context, TraderKey::Signals, |_| b"[]".to_vec())
 }
 
 /// `GET /api/positions`: the trader app's array, or `[]`.
 pub fn positions(context: &Context<'_>) -> Answer {
-    ask(context, TraderKey::Positions, |_| Arc::from(*b"[]"))
+    ask(context, TraderKey::Positions, |_| b"[]".to_vec())
 }
 
-fn ask(context: &Context<'_>, key: TraderKey, otherwise: impl Fn(&Failure) -> Arc<[u8]>) -> Answer {
+fn ask(context: &Context<'_>, key: TraderKey, otherwise: impl Fn(&Failure) -> Vec<u8>) -> Answer {
     match context.ask_trader(key, context.deadline) {
         Ok(served) => Answer::served(&served, served.value.clone()),
         Err(failure) => Answer::json(otherwise(&failure)),
@@ -74,7 +73,7 @@ fn ask(context: &Context<'_>, key: TraderKey, otherwise: impl Fn(&Failure) -> Ar
 
 /// A health or rotation of some time ago would tell a client that all is well: these are fresh or
 /// they are an error.
-fn fresh_or(reply: Reply<Arc<[u8]>>, otherwise: impl Fn(&Failure) -> Arc<[u8]>) -> Answer {
+fn fresh_or(reply: Reply<Body>, otherwise: impl Fn(&Failure) -> Vec<u8>) -> Answer {
     match reply {
         Ok(served) => match &served.stale_because {
             None => Answer::served(&served, served.value.clone()),

@@ -32,7 +32,7 @@ pub fn validate(context: &Context<'_>, symbol: &Symbol) -> Answer {
             .with_retry_after(failure.retry_after());
         }
     };
-    let Some(entry) = watchlist_entry(&watchlist, symbol) else {
+    let Some(entry) = watchlist_entry(watchlist.plain(), symbol) else {
         return Answer::error(
             400,
             &format!("{symbol} is not in the watchlist; only its symbols are validated"),
@@ -46,7 +46,7 @@ pub fn validate(context: &Context<'_>, symbol: &Symbol) -> Answer {
         &PromptInputs {
             symbol,
             watchlist_entry: &entry,
-            quote: quote.as_ref().ok().map(|q| q.value.json.as_ref()),
+            quote: quote.as_ref().ok().map(|q| q.value.body.plain().as_ref()),
             candles: candles
                 .as_ref()
                 .ok()
@@ -57,9 +57,10 @@ pub fn validate(context: &Context<'_>, symbol: &Symbol) -> Answer {
         symbol: symbol.clone(),
         prompt: prompt.into(),
     };
+    let asked = Instant::now();
     match context.ask_model(ModelKey::Validate(request), context.deadline) {
         Ok(served) if served.stale_because.is_none() => {
-            let cached = served.age > Duration::ZERO;
+            let cached = served.as_of < asked;
             Answer::json(model::answer((*served.value).clone(), cached))
         }
         // An old verdict on an old price would be worse than none.

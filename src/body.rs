@@ -1,0 +1,179 @@
+//! A finished body: built once by whoever has the data, then only pointed to, however many clients get
+//! it. It holds the bytes, the same compressed where that pays, and the tag by which a client that has
+//! it already says so. Pure; plain data that may cross a channel.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::sync::Arc;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+/// Shorter bodies are sent as they are: the head would outweigh what compression saves.
+const GZIP_FROM_BYTES: usize = 1_024;
+
+/// Bytes for a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    plain: Arc<[u8]>,
+    gzip: Option<Arc<[u8]>>,
+    /// Of the plain bytes; none for what no client keeps.
+    tag: Option<u64>,
+}
+
+impl Body {
+    /// A body that many will ask for: compressed if it is long enough, and tagged.
+    #[must_use]
+    pub fn built(plain: Vec<u8>) -> Self {
+        let gzip = (plain.len() >= GZIP_FROM_BYTES)
+            .then(|| gzip(&plain))
+            .flatten();
+        let tag = Some(tag(&plain));
+        Self {
+            plain: plain.into(),
+            gzip,
+            tag,
+        }
+    }
+
+    /// A body for one client: neither compressed nor tagged.
+    #[must_use]
+    pub fn once(plain: impl Into<Arc<[u8]>>) -> Self {
+        Self {
+            plain: plain.into(),
+            gzip: None,
+            tag: None,
+        }
+    }
+
+    /// A body whose parts were built piece by piece.
+    #[must_use]
+    pub fn of_parts(plain: Arc<[u8]>, gzip: Option<Arc<[u8]>>, tag: u64) -> Self {
+        Self {
+            plain,
+            gzip,
+            tag: Some(tag),
+        }
+    }
+
+    /// The bytes as they are.
+    #[must_use]
+    pub fn plain(&self) -> &Arc<[u8]> {
+        &self.plain
+    }
+
+    /// The bytes in the gzip format (RFC 1952), if they are kept in it.
+    #[must_use]
+    pub fn gzip(&self) -> Option<&Arc<[u8]>> {
+        self.gzip.as_ref()
+    }
+
+    /// The strong entity tag of the plain or the compressed form (RFC 9110, 8.8.3), quotes included.
+    #[must_use]
+    pub fn etag(&self, gzip: bool) -> Option<String> {
+        let form = if gzip { "-gzip" } else { "" };
+        self.tag.map(|tag| format!("\"{tag:016x}{form}\""))
+    }
+
+    /// Whether an `If-None-Match` value names this body, in either form.
+    #[must_use]
+    pub fn matches(&self, if_none_match: &str) -> bool {
+        let Some(tag) = self.tag else { return false };
+        if_none_match.split(',').map(str::trim).any(|asked| {
+            let opaque = asked.strip_prefix("W/").unwrap_or(asked).trim_matches('"');
+            asked == "*"
+                || u64::from_str_radix(opaque.strip_suffix("-gzip").unwrap_or(opaque), 16)
+                    .is_ok_and(|asked| asked == tag)
+        })
+    }
+}
+
+/// Fast rather than small: a body is compressed when its data change, and some of it changes each second.
+fn gzip(plain: &[u8]) -> Option<Arc<[u8]>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
+    encoder.write_all(plain).ok()?;
+    Some(encoder.finish().ok()?.into())
+}
+
+fn tag(plain: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    plain.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether an `Accept-Encoding` value (RFC 9110, 12.5.3) takes gzip.
+#[must_use]
+pub fn accepts_gzip(accept_encoding: &str) -> bool {
+    let mut any = false;
+    for part in accept_encoding.split(',') {
+        let mut words = part.split(';').map(str::trim);
+        let coding = words.next().unwrap_or("");
+        let refused = words.any(|w| {
+            w.strip_prefix("q=")
+                .and_then(|q| q.parse::<f32>().ok())
+                .is_some_and(|q| q <= 0.0)
+        });
+        if coding.eq_ignore_ascii_case("gzip") {
+            return !refused;
+        }
+        any |= coding == "*" && !refused;
+    }
+    any
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn both_forms_say_the_same_and_short_ones_have_one() {
+        let long = "[1.5,2.25],".repeat(500).into_bytes();
+        let body = Body::built(long.clone());
+        let mut out = Vec::new();
+        flate2::read::GzDecoder::new(&**body.gzip().unwrap())
+            .read_to_end(&mut out)
+            .unwrap();
+        assert_eq!(out, long);
+        assert!(body.gzip().unwrap().len() < long.len() / 10);
+        assert!(Body::built(b"[]".to_vec()).gzip().is_none());
+    }
+
+    #[test]
+    fn a_client_that_has_it_is_known_by_either_tag() {
+        let body = Body::built(b"[1]".to_vec());
+        let (plain, gzip) = (body.etag(false).unwrap(), body.etag(true).unwrap());
+        assert_ne!(plain, gzip, "strong tags differ where the bytes do");
+        for asked in [
+            plain.clone(),
+            gzip,
+            format!("W/{plain}"),
+            format!("\"x\", {plain}"),
+            "*".into(),
+        ] {
+            assert!(body.matches(&asked), "{asked}");
+        }
+        for other in ["", "\"0\"", "\"zzz\"", "W/\"\"", "gzip"] {
+            assert!(!body.matches(other), "{other}");
+        }
+        assert_ne!(body.etag(false), Body::built(b"[2]".to_vec()).etag(false));
+        assert!(!Body::once(*b"[1]").matches("*"));
+    }
+
+    #[test]
+    fn gzip_is_sent_to_those_who_take_it() {
+        for yes in ["gzip", "deflate, GZIP;q=0.5", "*", "br;q=1, *;q=0.1"] {
+            assert!(accepts_gzip(yes), "{yes}");
+        }
+        for no in [
+            "",
+            "identity",
+            "gzip;q=0",
+            "gzip; q=0.0, *",
+            "*;q=0",
+            "xgzip",
+        ] {
+            assert!(!accepts_gzip(no), "{no}");
+        }
+    }
+}

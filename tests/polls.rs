@@ -1,0 +1,96 @@
+//! What many polls rely on: bodies built once, sent compressed to those who take that, and not again to
+//! those who have them.
+
+mod kit;
+
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+
+use kit::{Server, Upstreams, eventually};
+use serde_json::{Value, json};
+
+fn unpacked(gzip: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut decoder = flate2::read::GzDecoder::new(gzip);
+    decoder.read_to_end(&mut out).unwrap();
+    out
+}
+
+#[test]
+fn a_poll_is_answered_compressed_in_short_or_by_its_head_as_the_client_asks() {
+    let server = Server::start(&[]);
+    let routes = [
+        "/api/candles/TOYO?timeframe=D",
+        "/api/trade-history",
+        "/api/watchlist",
+        "/api/runners",
+    ];
+    for path in routes {
+        let plain = eventually(path, || {
+            let got = server.get(path);
+            (got.status == 200 && got.body.len() > 1_024).then_some(got)
+        });
+        assert_eq!(plain.header("Content-Encoding"), None, "{path}");
+        assert_eq!(plain.header("Cache-Control"), Some("no-cache"), "{path}");
+        assert!(plain.header("Vary").unwrap().contains("Accept-Encoding"));
+        let packed = server.ask_with("GET", path, &[("Accept-Encoding", "gzip, deflate, br")]);
+        assert_eq!(packed.header("Content-Encoding"), Some("gzip"), "{path}");
+        assert!(packed.body.len() * 2 < plain.body.len(), "{path}");
+        let json: Value = serde_json::from_slice(&unpacked(&packed.body)).unwrap();
+        assert!(json.is_array() || json.is_object(), "{path}");
+        // The embedded market moves: the same tag means the same bytes, and a poll soon finds them so.
+        eventually("a poll of what is known", || {
+            let known = server.get(path);
+            let tag = known.header("ETag").unwrap();
+            assert!(tag.starts_with('"'), "strong: {tag}");
+            let again = server.ask_with("GET", path, &[("If-None-Match", tag)]);
+            if again.status == 200 {
+                return None;
+            }
+            assert_eq!((again.status, again.body.len()), (304, 0), "{path}");
+            assert_eq!(again.header("ETag"), Some(tag), "{path}");
+            Some(())
+        });
+        let head = server.ask("HEAD", path);
+        assert_eq!((head.status, head.body.len()), (200, 0), "{path}");
+        assert!(
+            head.header("Content-Length")
+                .unwrap()
+                .parse::<usize>()
+                .unwrap()
+                > 1_024
+        );
+    }
+    let error = server.ask_with("GET", "/api/candles/NOPE", &[("If-None-Match", "*")]);
+    assert_eq!(
+        (error.status, error.header("Cache-Control")),
+        (404, Some("no-store"))
+    );
+}
+
+#[test]
+fn a_growing_history_is_polled_by_what_is_new() {
+    let up = Upstreams::start();
+    let server = up.server(&[]);
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(up.trades())
+        .unwrap();
+    let before: u64 = server
+        .get("/api/trade-history")
+        .header("X-Total-Count")
+        .map_or(0, |n| n.parse().unwrap());
+    writeln!(file, "{{\"n\":1}}\n{{\"n\":2}}").unwrap();
+    let since = format!("/api/trade-history?since={before}");
+    server.eventually(&since, |g| g.json() == json!([{"n": 1}, {"n": 2}]));
+    let got = server.get("/api/trade-history?limit=1");
+    assert_eq!(got.json(), json!([{"n": 2}]));
+    let total = got.header("X-Total-Count").unwrap().to_owned();
+    let none = server.get(&format!("/api/trade-history?since={total}"));
+    assert_eq!(none.json(), json!([]));
+    writeln!(file, "{{\"n\":3}}").unwrap();
+    let since = format!("/api/trade-history?since={total}");
+    server.eventually(&since, |g| g.json() == json!([{"n": 3}]));
+    assert_eq!(server.get("/api/trade-history?since=x").status, 400);
+}
