@@ -3,7 +3,7 @@
 //! A signal may interrupt any call, and a call that is merely repeated would start its timeout anew:
 //! here the time left is computed for every try.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
@@ -103,6 +103,30 @@ pub fn read_some_unless<S: Socket>(
 /// The socket's.
 pub fn write_all<S: Socket>(socket: &mut S, bytes: &[u8], deadline: Instant) -> io::Result<()> {
     write_all_unless(socket, bytes, deadline, || false)
+}
+
+/// As [`write_all`], for two buffers that are one message: in one call of the system where they fit.
+///
+/// # Errors
+/// The socket's.
+pub fn write_both<S: Socket>(
+    socket: &mut S,
+    first: &[u8],
+    second: &[u8],
+    deadline: Instant,
+) -> io::Result<()> {
+    socket.bound_writes(SLICE)?;
+    let both = [IoSlice::new(first), IoSlice::new(second)];
+    let written = match socket.write_vectored(&both) {
+        Ok(n) => n,
+        Err(e) if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => 0,
+        Err(e) => return Err(e),
+    };
+    if written < first.len() {
+        write_all(socket, &first[written..], deadline)?;
+    }
+    let of_second = written.saturating_sub(first.len());
+    write_all(socket, &second[of_second..], deadline)
 }
 
 /// As [`write_all`], and asks every [`SLICE`] whether to give up: then the error is `Interrupted`.

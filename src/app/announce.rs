@@ -6,7 +6,7 @@ use crate::config::Settings;
 use crate::config::values::Market;
 use crate::log::LogHandle;
 
-use super::start::Sources;
+use super::sources::Sources;
 
 /// Says who can reach the server.
 pub fn warn_of_exposure(address: SocketAddr) {

@@ -20,7 +20,7 @@ use crate::supervise::{Supervisor, Tx};
 use crate::trader::{self, TRADER, TraderKey};
 
 use super::classes::Classes;
-use super::start::Sources;
+use super::sources::Sources;
 
 /// Requests that may wait for a desk's upstream: more than the gate lets through at once.
 const WAITERS_MAX: usize = 1_024;

@@ -9,6 +9,7 @@ mod descriptors;
 mod desks;
 mod lifecycle;
 mod signals;
+mod sources;
 mod start;
 
 use std::time::{Duration, Instant};

@@ -11,19 +11,18 @@ use signal_hook::iterator::Handle as SignalsHandle;
 use thiserror::Error;
 use tiny_http::Server;
 
-use crate::clock::{Clock, system_ms};
+use crate::clock::system_ms;
 use crate::config::Settings;
-use crate::config::values::{Market, SimTime};
+use crate::config::values::Market;
 use crate::desk::Backoff;
 use crate::files::start_file_reader;
 use crate::gate::{BindError, GateConfig, LaneSpec, LinkAddress, bind, start_gate};
 use crate::http::{
-    Cors, Desks, HttpConfig, LANES, Lane, boards, desk_names, start_workers, unblock_workers,
+    Cors, Desks, HttpConfig, LANES, Lane, Lookup, boards, desk_names, start_board_desk,
+    start_workers, unblock_workers,
 };
 use crate::log::{LogConfig, LogError, LogHandle};
-use crate::market::Session;
 use crate::model::BUILT_IN;
-use crate::providers::sim::{SimClock, SimConfig, SimEndpoints, sim_offset_ms, start_sim};
 use crate::quotes::{HubBounds, HubOutputs, StreamConfig, start_hub, start_reader};
 use crate::supervise::{Full, Supervisor, SupervisorEnds, latest};
 use crate::watchdog::{WatchdogConfig, WatchdogInputs, start_probe, start_watchdog};
@@ -35,6 +34,7 @@ use super::descriptors::connections_that_fit;
 use super::desks;
 use super::lifecycle::Ears;
 use super::signals;
+use super::sources::sources;
 
 /// Requests to a desk, and fetchers' answers, that can wait for it.
 const DESK_INBOX: usize = 4_096;
@@ -80,7 +80,7 @@ impl StartError {
 }
 
 /// Says what was being done when the system refused.
-trait Doing<T> {
+pub(super) trait Doing<T> {
     fn doing(self, what: impl Into<String>) -> Result<T, StartError>;
 }
 
@@ -159,7 +159,9 @@ pub fn start(
         .collect();
     // One for each request that can be under way, and one for the lane keeper's ping.
     let workers = lanes.iter().map(|l| l.slots).sum::<usize>() + 1;
-    let (publishers, boards) = boards(workers);
+    // The board desk has a set like any worker.
+    let (publishers, mut boards) = boards(workers + 1);
+    let own_boards = boards.pop();
 
     let (give_up_tx, give_up) = latest();
     let probed = start_probe(supervisor, classes.watchdog, probe_address(address))
@@ -290,6 +292,11 @@ pub fn start(
         &commands_tx,
     )
     .doing("starting the http workers")?;
+    let (looks_tx, looks) = supervisor.channel("conns -> board-desk", DESK_INBOX, Full::Shed);
+    if let Some(boards) = own_boards {
+        start_board_desk(supervisor, classes.desk, boards, config.clone(), looks)
+            .doing("starting the board desk")?;
+    }
     let ws = WsConfig {
         sessions_max: settings.ws.sessions_max,
         symbols_max: settings.ws.symbols_max,
@@ -309,7 +316,10 @@ pub fn start(
         answer_deadline: http.answer_deadline,
         lanes,
         cors,
-        desks,
+        lookup: Lookup {
+            desks,
+            boards: looks_tx,
+        },
         sessions: Sessions::new(supervisor, classes.conn, hub_tx, ws),
     };
     start_gate(
@@ -330,66 +340,6 @@ pub fn start(
         signals: signals_handle,
         private,
     })
-}
-
-/// Where everything upstream is.
-pub struct Sources {
-    /// Schwab's market data API, or the embedded one.
-    pub schwab_url: String,
-    /// As above.
-    pub token_file: PathBuf,
-    /// The trader app, or the embedded one.
-    pub trader_url: String,
-    /// As above.
-    pub data_dir: PathBuf,
-}
-
-fn sources(
-    settings: &Settings,
-    supervisor: &Supervisor,
-    classes: &Classes,
-) -> Result<(Sources, Clock), StartError> {
-    if settings.server.market == Market::Schwab {
-        let sources = Sources {
-            schwab_url: settings.schwab.base_url.0.clone(),
-            token_file: settings.schwab.token_file.clone(),
-            trader_url: settings.trader.url.0.clone(),
-            data_dir: settings.trader.data_dir.clone(),
-        };
-        return Ok((sources, Clock::default()));
-    }
-    let mode = match settings.sim.clock {
-        SimTime::Open => SimClock::Open,
-        SimTime::Real => SimClock::Real,
-    };
-    let clock = Clock {
-        offset_ms: sim_offset_ms(system_ms(), mode, &Session::new()),
-    };
-    let data_dir = Some(settings.sim.data_dir.clone()).filter(|d| !d.as_os_str().is_empty());
-    let SimEndpoints {
-        schwab_base_url,
-        trader_url,
-        token_file,
-        data_dir,
-    } = start_sim(
-        supervisor,
-        SimConfig {
-            seed: settings.sim.seed,
-            clock,
-            quotes_per_second: u32::try_from(settings.sim.quotes_per_second).unwrap_or(u32::MAX),
-            data_dir,
-            class: classes.sim,
-            conn_class: classes.sim_conn,
-        },
-    )
-    .doing("starting the embedded market")?;
-    let sources = Sources {
-        schwab_url: schwab_base_url,
-        token_file,
-        trader_url,
-        data_dir,
-    };
-    Ok((sources, clock))
 }
 
 /// tiny_http, listening where only the gate can reach it.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::body::Body;
-use crate::desk::{Failure, Job, Key};
+use crate::desk::{Failure, Heard, Job, Key, Value};
 use crate::market::{Candle, Symbol, Timeframe};
 use crate::providers::schwab::{Schwab, SchwabConfig};
 
@@ -48,6 +48,13 @@ pub struct MarketData {
     pub body: Body,
     /// The candles themselves, for a series.
     pub candles: Option<Arc<[Candle]>>,
+}
+
+impl Value for MarketData {
+    type News = std::convert::Infallible;
+    fn hear(&mut self, news: &Self::News) -> Heard {
+        match *news {}
+    }
 }
 
 /// What each fetcher thread makes its client with.

@@ -15,49 +15,19 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use super::action::Action;
 use super::backoff::Jitter;
 use super::breaker::{Breaker, Permit};
 use super::budget::Budget;
 use super::entry::{Entry, Flight, Stage, Waiter, retry_at};
 use super::limits::{CacheConfig, LaneConfig};
-use super::{AskId, Failure, Job, Key, Reply};
+use super::{AskId, Failure, Job, Key, Reply, Value};
 
 /// How much longer than its deadline a fetcher may take before it is given up.
 pub const LOST_GRACE: Duration = Duration::from_secs(2);
 
 /// A flight waits this long for room in the budget; beyond, its askers are told at once.
 const BUDGET_PATIENCE: Duration = Duration::from_secs(2);
-
-/// What the desk's thread is to do.
-#[derive(Debug)]
-pub enum Action<K, V, R> {
-    /// Answer this asker.
-    Reply {
-        /// Where.
-        to: R,
-        /// What.
-        reply: Reply<V>,
-    },
-    /// Have this fetched.
-    Fetch {
-        /// By a fetcher of this lane.
-        lane: usize,
-        /// The job.
-        job: Job<K>,
-    },
-    /// A fetcher of this lane is lost: start another.
-    Replace {
-        /// Which lane.
-        lane: usize,
-    },
-    /// A lost fetcher of this lane came back: let one end.
-    Retire {
-        /// Which lane.
-        lane: usize,
-    },
-    /// Words for the log, about something that a reader can act on.
-    Say(String),
-}
 
 #[derive(Debug)]
 pub(super) struct Lane<K> {
@@ -71,7 +41,7 @@ pub(super) struct Lane<K> {
 
 /// The state of a desk. `R` is where a reply goes.
 #[derive(Debug)]
-pub struct Cache<K: Key, V: Clone, R> {
+pub struct Cache<K: Key, V: Value, R> {
     pub(super) config: CacheConfig,
     pub(super) lanes: Vec<Lane<K>>,
     pub(super) entries: HashMap<K, Entry<V, R>>,
@@ -87,7 +57,7 @@ pub struct Cache<K: Key, V: Clone, R> {
     pub(super) jitter: Jitter,
 }
 
-impl<K: Key, V: Clone, R> Cache<K, V, R> {
+impl<K: Key, V: Value, R> Cache<K, V, R> {
     /// An empty cache.
     #[must_use]
     pub fn new(config: CacheConfig) -> Self {
@@ -136,15 +106,17 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
             .or_insert_with(|| Entry::new(now));
         entry.asked = now;
         let limits = &self.lanes[lane].config;
-        if let Some(reply) = entry.settled(limits, now) {
+        if let Some(reply) = entry.at_hand(self.config.upstream, limits, now) {
             out.push(Action::Reply { to, reply });
             return;
         }
         if entry.flight.is_none()
             && let Some(failure) = self.refused(now)
         {
-            let reply = self.entries[key].instead(&failure);
-            out.push(Action::Reply { to, reply });
+            if let Some(entry) = self.entries.get_mut(key) {
+                let reply = entry.instead(&failure);
+                out.push(Action::Reply { to, reply });
+            }
             return;
         }
         if self.waiters >= self.config.waiters_max {
@@ -169,6 +141,7 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
                 *flights += 1;
                 entry.flight = Some(Flight {
                     id: *flights,
+                    began: now,
                     attempt: 1,
                     deadline: now + lane.config.deadline,
                     stage: Stage::Pending,
@@ -182,6 +155,26 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
             Some(_) => {}
         }
         self.dispatch(now, out);
+    }
+
+    /// Somebody takes what can be had without waiting.
+    pub fn look(&mut self, now: Instant, key: &K) -> Option<Reply<V>> {
+        let refused = self.refused(now);
+        let entry = self.entries.get_mut(key)?;
+        entry.asked = now;
+        let limits = &self.lanes[key.lane()].config;
+        if let Some(reply) = entry.at_hand(self.config.upstream, limits, now) {
+            return Some(reply);
+        }
+        let refused = refused.filter(|_| entry.flight.is_none())?;
+        Some(entry.instead(&refused))
+    }
+
+    /// Something was learnt of a key.
+    pub fn news(&mut self, now: Instant, key: &K, news: &V::News) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.hear(now, news);
+        }
     }
 
     /// The client of this request left.
@@ -233,6 +226,7 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
             Ok(value) => {
                 entry.value = Some((value, now));
                 entry.failed = None;
+                entry.outdated = false;
                 self.upstream_works(out);
                 self.land(key, out);
             }
@@ -431,7 +425,7 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
         &mut self,
         key: &K,
         out: &mut Vec<Action<K, V, R>>,
-        reply: impl Fn(&Entry<V, R>) -> Reply<V>,
+        reply: impl Fn(&mut Entry<V, R>) -> Reply<V>,
     ) {
         self.busy.remove(key);
         let Some(entry) = self.entries.get_mut(key) else {

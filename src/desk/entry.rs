@@ -1,10 +1,12 @@
 //! One key of a desk's cache: its value, its flight, and who waits for it. Pure.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use crate::clock::millis;
 
 use super::backoff::Jitter;
 use super::limits::LaneConfig;
-use super::{AskId, Failure, Reply, Served};
+use super::{AskId, Failure, Heard, Reply, Served, Value};
 
 #[derive(Debug)]
 pub(super) struct Waiter<R> {
@@ -24,6 +26,7 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) id: u64,
+    pub(super) began: Instant,
     pub(super) attempt: u32,
     pub(super) deadline: Instant,
     pub(super) stage: Stage,
@@ -33,16 +36,19 @@ pub(super) struct Flight {
 pub(super) struct Entry<V, R> {
     pub(super) value: Option<(V, Instant)>,
     pub(super) failed: Option<(Failure, Instant)>,
+    /// The value must be fetched anew, however fresh it is.
+    pub(super) outdated: bool,
     pub(super) flight: Option<Flight>,
     pub(super) waiters: Vec<Waiter<R>>,
     pub(super) asked: Instant,
 }
 
-impl<V: Clone, R> Entry<V, R> {
+impl<V: Value, R> Entry<V, R> {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             value: None,
             failed: None,
+            outdated: false,
             flight: None,
             waiters: Vec::new(),
             asked: now,
@@ -50,7 +56,7 @@ impl<V: Clone, R> Entry<V, R> {
     }
 
     /// What can be answered without the upstream: a fresh value, or a recent failure's answer.
-    pub(super) fn settled(&self, limits: &LaneConfig, now: Instant) -> Option<Reply<V>> {
+    pub(super) fn settled(&mut self, limits: &LaneConfig, now: Instant) -> Option<Reply<V>> {
         if let Some((failure, at)) = &self.failed {
             let hold = if matches!(failure, Failure::NoData { .. }) {
                 limits.nodata_hold
@@ -58,25 +64,29 @@ impl<V: Clone, R> Entry<V, R> {
                 limits.failure_hold
             };
             if now < *at + hold {
-                return Some(self.instead(failure));
+                let failure = failure.clone();
+                return Some(self.instead(&failure));
             }
         }
         let served = self.served()?;
         let age = now.saturating_duration_since(served.as_of);
-        (age < limits.fresh_for).then_some(Ok(served))
+        (age < limits.fresh_for && !self.outdated).then_some(Ok(served))
     }
 
     /// The value, if there is one.
-    pub(super) fn served(&self) -> Option<Served<V>> {
-        self.value.as_ref().map(|(value, at)| Served {
-            value: value.clone(),
-            as_of: *at,
-            stale_because: None,
+    pub(super) fn served(&mut self) -> Option<Served<V>> {
+        self.value.as_mut().map(|(value, at)| {
+            value.finish();
+            Served {
+                value: value.clone(),
+                as_of: *at,
+                stale_because: None,
+            }
         })
     }
 
     /// The old value with the reason, or the reason.
-    pub(super) fn instead(&self, failure: &Failure) -> Reply<V> {
+    pub(super) fn instead(&mut self, failure: &Failure) -> Reply<V> {
         match self.served() {
             Some(served) => Ok(Served {
                 stale_because: Some(failure.clone()),
@@ -86,11 +96,67 @@ impl<V: Clone, R> Entry<V, R> {
         }
     }
 
+    /// What can be answered without waiting: as [`Self::settled`], or an old value while a refresh that
+    /// is not worth waiting for is under way.
+    pub(super) fn at_hand(
+        &mut self,
+        upstream: &'static str,
+        limits: &LaneConfig,
+        now: Instant,
+    ) -> Option<Reply<V>> {
+        if let Some(reply) = self.settled(limits, now) {
+            return Some(reply);
+        }
+        let began = self.flight.as_ref()?.began;
+        self.value.as_ref()?;
+        if now < self.patient_until(began, limits) {
+            return None;
+        }
+        let failure = self.why_not_fresh(upstream, now.saturating_duration_since(began));
+        Some(self.instead(&failure))
+    }
+
+    /// Why there is nothing fresh after waiting so long.
+    pub(super) fn why_not_fresh(&self, upstream: &'static str, waited: Duration) -> Failure {
+        match &self.failed {
+            Some((failure, _)) if self.value.is_some() => failure.clone(),
+            _ => Failure::Timeout {
+                upstream,
+                after_ms: millis(waited),
+            },
+        }
+    }
+
+    /// Until when an asker waits.
     pub(super) fn gives_up(&self, waiter: &Waiter<R>, limits: &LaneConfig) -> Instant {
-        if self.value.is_some() {
-            waiter.deadline.min(waiter.asked + limits.stale_patience)
-        } else {
-            waiter.deadline
+        match (&self.value, &self.flight) {
+            (None, _) => waiter.deadline,
+            (Some(_), None) => waiter.deadline.min(waiter.asked),
+            (Some(_), Some(flight)) => {
+                let until = self.patient_until(flight.began, limits);
+                waiter.deadline.min(until.max(waiter.asked))
+            }
+        }
+    }
+
+    /// An old value is held back for a refresh this long after the refresh began; not at all when the
+    /// last one failed: an upstream in trouble must not make every poll slow.
+    fn patient_until(&self, began: Instant, limits: &LaneConfig) -> Instant {
+        match &self.failed {
+            Some(_) => began,
+            None => began + limits.stale_patience,
+        }
+    }
+
+    /// Something was learnt of the value.
+    pub(super) fn hear(&mut self, now: Instant, news: &V::News) {
+        let Some((value, as_of)) = &mut self.value else {
+            return;
+        };
+        match value.hear(news) {
+            Heard::Nothing => {}
+            Heard::Current => *as_of = now,
+            Heard::Outdated => self.outdated = true,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! from them through the same inbox. All its decisions are the pure [`Cache`] core: single flight per
 //! key, freshness, stale answers in place of errors, retries with backoff, a [`Breaker`], a [`Budget`].
 
+mod action;
 mod backoff;
 mod breaker;
 mod budget;
@@ -17,16 +18,20 @@ mod tests;
 mod thread;
 mod upkeep;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::hash::Hash;
 use std::time::Instant;
 
 use crossbeam::channel::Sender;
 
+use crate::body::Body;
+
+pub use action::Action;
 pub use backoff::{Backoff, Jitter};
 pub use breaker::{Breaker, BreakerConfig, Permit};
 pub use budget::Budget;
-pub use cache::{Action, Cache, LOST_GRACE};
+pub use cache::{Cache, LOST_GRACE};
 pub use failure::Failure;
 pub use limits::{CacheConfig, LaneConfig};
 pub use thread::{DeskThreads, FetcherMessage, start_desk};
@@ -55,6 +60,38 @@ pub struct Served<V> {
 /// What an asker gets.
 pub type Reply<V> = Result<Served<V>, Failure>;
 
+/// What a desk keeps of a key.
+pub trait Value: Clone {
+    /// What may be learnt of a value between two calls of the upstream.
+    type News;
+
+    /// Takes news in.
+    fn hear(&mut self, news: &Self::News) -> Heard;
+
+    /// Called before the value is served, so that what many news changed is built once.
+    fn finish(&mut self) {}
+}
+
+impl Value for Body {
+    /// Bodies that are passed through change only at the upstream.
+    type News = Infallible;
+
+    fn hear(&mut self, news: &Infallible) -> Heard {
+        match *news {}
+    }
+}
+
+/// What news made of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing.
+    Nothing,
+    /// It is as current as if the upstream had just said it.
+    Current,
+    /// Something is missing: only the upstream can say what.
+    Outdated,
+}
+
 /// A request to a desk.
 #[derive(Debug)]
 pub struct Ask<K, V> {
@@ -70,9 +107,23 @@ pub struct Ask<K, V> {
 
 /// Everything that reaches a desk.
 #[derive(Debug)]
-pub enum ToDesk<K, V> {
+pub enum ToDesk<K, V: Value> {
     /// Somebody asks.
     Ask(Ask<K, V>),
+    /// Somebody takes what can be had without waiting, or nothing.
+    Look {
+        /// For what.
+        key: K,
+        /// A one-shot channel. Nothing means: ask, and wait.
+        reply: Sender<Option<Reply<V>>>,
+    },
+    /// Something was learnt of a key that may be kept here.
+    News {
+        /// Of what.
+        key: K,
+        /// What.
+        news: V::News,
+    },
     /// The client of this request left; its place is free.
     Cancel(AskId),
     /// A fetcher is done with a job.

@@ -23,6 +23,20 @@ impl Key for K {
     }
 }
 
+impl Value for u32 {
+    type News = Option<u32>;
+
+    fn hear(&mut self, news: &Option<u32>) -> Heard {
+        match news {
+            Some(n) => {
+                *self = *n;
+                Heard::Current
+            }
+            None => Heard::Outdated,
+        }
+    }
+}
+
 type Core = Cache<K, u32, u64>;
 type Out = Vec<Action<K, u32, u64>>;
 
@@ -212,6 +226,57 @@ fn a_lost_fetcher_is_replaced_and_what_it_says_later_is_discarded() {
     let out = fetched(&mut core, now + Duration::from_secs(20), &job, Ok(1));
     assert!(out.iter().any(|a| matches!(a, Action::Retire { lane: 0 })));
     assert!(replies(&out).is_empty());
+}
+
+#[test]
+fn who_only_looks_gets_what_is_there_and_starts_nothing() {
+    let now = Instant::now();
+    let mut core = Core::new(config());
+    assert!(core.look(now, &K(1)).is_none());
+    let job = jobs(&ask(&mut core, now, 1, 1)).remove(0);
+    assert!(core.look(now, &K(1)).is_none(), "under way");
+    fetched(&mut core, now, &job, Ok(5));
+    assert!(matches!(core.look(now, &K(1)), Some(Ok(s)) if s.value == 5));
+    assert!(core.look(now + Duration::from_secs(60), &K(1)).is_none());
+}
+
+#[test]
+fn an_old_value_waits_once_for_a_slow_upstream_and_not_at_all_for_one_in_trouble() {
+    let t0 = Instant::now();
+    let mut core = Core::new(config());
+    let job = jobs(&ask(&mut core, t0, 1, 1)).remove(0);
+    fetched(&mut core, t0, &job, Ok(5));
+    let now = t0 + Duration::from_secs(70);
+    let refresh = jobs(&ask(&mut core, now, 2, 1)).remove(0);
+    assert!(core.look(now, &K(1)).is_none(), "worth a moment's patience");
+    let later = now + Duration::from_secs(1);
+    let out = ask(&mut core, later, 3, 1);
+    assert!(matches!(replies(&out)[0].1, Ok(s) if s.stale_because.is_some()));
+    assert!(matches!(core.look(later, &K(1)), Some(Ok(s)) if s.stale_because.is_some()));
+    fetched(&mut core, later, &refresh, Err(broken()));
+    // The next call begins after the hold; nobody waits for it.
+    let again = later + Duration::from_secs(3);
+    let mut out = ask(&mut core, again, 4, 1);
+    assert_eq!(jobs(&out).len(), 1);
+    core.tick(again, &mut out);
+    assert!(matches!(replies(&out).last().unwrap().1, Ok(s) if s.stale_because == Some(broken())));
+}
+
+#[test]
+fn news_keep_a_value_fresh_or_have_it_fetched_anew() {
+    let t0 = Instant::now();
+    let mut core = Core::new(config());
+    core.news(t0, &K(1), &Some(1));
+    let job = jobs(&ask(&mut core, t0, 1, 1)).remove(0);
+    fetched(&mut core, t0, &job, Ok(5));
+    core.news(t0 + Duration::from_secs(50), &K(1), &Some(6));
+    let later = t0 + Duration::from_secs(100);
+    assert!(matches!(core.look(later, &K(1)), Some(Ok(s)) if s.value == 6));
+    core.news(later, &K(1), &None);
+    assert!(core.look(later, &K(1)).is_none());
+    let job = jobs(&ask(&mut core, later, 2, 1)).remove(0);
+    fetched(&mut core, later, &job, Ok(7));
+    assert!(matches!(core.look(later, &K(1)), Some(Ok(s)) if s.value == 7));
 }
 
 proptest! {

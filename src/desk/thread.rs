@@ -11,9 +11,10 @@ use crossbeam::channel::{Receiver, Sender, never, select_biased};
 
 use crate::supervise::{Class, Full, Supervisor, Tx};
 
-use super::cache::{Action, Cache};
+use super::action::Action;
+use super::cache::Cache;
 use super::limits::CacheConfig;
-use super::{Fetched, Job, Key, Reply, ToDesk};
+use super::{Fetched, Job, Key, Reply, ToDesk, Value};
 
 /// A fetcher's answer waits this long for room in the desk's inbox before it is lost; the desk then
 /// gives the flight up at its deadline.
@@ -61,7 +62,7 @@ pub fn start_desk<K, V, M, F>(
 ) -> io::Result<()>
 where
     K: Key,
-    V: Clone + Send + 'static,
+    V: Value<News: Send> + Send + 'static,
     M: Fn() -> F + Clone + Send + 'static,
     F: Fn(&Job<K>) -> Result<V, super::Failure> + 'static,
 {
@@ -126,7 +127,7 @@ where
     Ok(())
 }
 
-fn apply<K: Key, V: Clone>(
+fn apply<K: Key, V: Value>(
     cache: &mut Cache<K, V, Sender<Reply<V>>>,
     now: Instant,
     message: ToDesk<K, V>,
@@ -136,6 +137,9 @@ fn apply<K: Key, V: Clone>(
         ToDesk::Ask(ask) => {
             cache.ask(now, ask.id, &ask.key, ask.deadline, ask.reply, actions);
         }
+        // A looker that left has dropped its end.
+        ToDesk::Look { key, reply } => drop(reply.try_send(cache.look(now, &key))),
+        ToDesk::News { key, news } => cache.news(now, &key, &news),
         ToDesk::Cancel(id) => cache.cancel(now, id, actions),
         ToDesk::Fetched(Fetched {
             key,
@@ -151,7 +155,7 @@ fn perform<K, V, M, F>(
     tag: &'static str,
 ) where
     K: Key,
-    V: Clone + Send + 'static,
+    V: Value<News: Send> + Send + 'static,
     M: Fn() -> F + Clone + Send + 'static,
     F: Fn(&Job<K>) -> Result<V, super::Failure> + 'static,
 {
@@ -175,7 +179,7 @@ fn perform<K, V, M, F>(
 }
 
 /// The fetchers of one lane.
-struct Pool<K, V, M, F> {
+struct Pool<K, V: Value, M, F> {
     supervisor: Supervisor,
     prefix: &'static str,
     class: Class,
@@ -190,7 +194,7 @@ struct Pool<K, V, M, F> {
 impl<K, V, M, F> Pool<K, V, M, F>
 where
     K: Key,
-    V: Clone + Send + 'static,
+    V: Value<News: Send> + Send + 'static,
     M: Fn() -> F + Clone + Send + 'static,
     F: Fn(&Job<K>) -> Result<V, super::Failure> + 'static,
 {

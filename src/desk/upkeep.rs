@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::clock::millis;
 
-use super::cache::{Action, Cache, LOST_GRACE};
+use super::action::Action;
+use super::cache::{Cache, LOST_GRACE};
 use super::entry::Stage;
-use super::{Failure, Key};
+use super::{Failure, Key, Value};
 
-impl<K: Key, V: Clone, R> Cache<K, V, R> {
+impl<K: Key, V: Value, R> Cache<K, V, R> {
     pub(super) fn tick_flight(&mut self, now: Instant, key: &K, out: &mut Vec<Action<K, V, R>>) {
         let lane = key.lane();
         let Some(flight) = self.entries.get_mut(key).and_then(|e| e.flight.as_mut()) else {
@@ -48,11 +49,9 @@ impl<K: Key, V: Clone, R> Cache<K, V, R> {
             }
             let waiter = entry.waiters.remove(i);
             self.waiters -= 1;
-            let timeout = Failure::Timeout {
-                upstream: self.config.upstream,
-                after_ms: millis(now.saturating_duration_since(waiter.asked)),
-            };
-            let reply = entry.instead(&timeout);
+            let waited = now.saturating_duration_since(waiter.asked);
+            let why = entry.why_not_fresh(self.config.upstream, waited);
+            let reply = entry.instead(&why);
             out.push(Action::Reply {
                 to: waiter.to,
                 reply,

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Receiver;
 
 use crate::desk::AskId;
-use crate::http::{Answer, Cors, Desks, LANES, Wants, lane_of};
+use crate::http::{Answer, Cors, LANES, Lookup, Ready, Wants, Written, lane_of};
 use crate::supervise::{Pulse, Supervisor};
 use crate::ws::{Sessions, Upgrade};
 
 use super::forward::{NotForwarded, forward};
 use super::head::{Head, Parsed, Refusal, parse};
 use super::lanes::{Lane, LaneSpec};
-use crate::deadline_io::{is_gone, read_some, write_all};
+use crate::deadline_io::{is_gone, read_some, write_all, write_both};
 
 /// How often an idle connection looks whether it must end or make room.
 const IDLE_LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -60,8 +60,8 @@ pub struct GateConfig {
     pub lanes: Vec<LaneSpec>,
     /// Who may read answers.
     pub cors: Cors,
-    /// Who is told when a client left.
-    pub desks: Desks,
+    /// Who may have an answer ready, and is told when a client left.
+    pub lookup: Lookup,
     /// Who takes WebSocket clients.
     pub sessions: Sessions,
 }
@@ -83,6 +83,7 @@ pub struct Conn {
     shared: Arc<Shared>,
     peer: String,
     number: u64,
+    ready: Ready,
     /// Bytes received and not used yet.
     pending: Vec<u8>,
     buffer: Vec<u8>,
@@ -106,6 +107,7 @@ impl Conn {
     /// A connection of this client.
     pub fn new(shared: Arc<Shared>, peer: IpAddr, number: u64) -> Self {
         Self {
+            ready: Ready::new(shared.config.lookup.clone()),
             shared,
             peer: peer.to_string(),
             number,
@@ -127,8 +129,8 @@ impl Conn {
                 Ok(false) | Err(Over::Quietly) => return,
                 Err(Over::Refused(refusal)) => {
                     let answer = Answer::error(refusal.status, &refusal.detail);
-                    let bytes = self.own_answer(&answer, None, false, true);
-                    self.write(&mut stream, &bytes, pulse);
+                    let written = self.own_answer(&answer, None, false, true);
+                    self.write(&mut stream, &written, pulse);
                     self.drain(&mut stream, pulse);
                     return;
                 }
@@ -152,6 +154,9 @@ impl Conn {
         {
             return self.upgrade(stream, &head, key, pulse);
         }
+        if let Some(more) = self.at_hand(stream, &head, pulse) {
+            return Ok(more);
+        }
         let body = self.read_body(stream, &head, pulse)?;
         let is_head = head.method == "HEAD";
         let lane = lane_of(&head.method, head.path());
@@ -168,10 +173,14 @@ impl Conn {
             deadline,
         );
         let close = head.close || self.shared.supervisor.stop().is_set();
-        let bytes = match forwarded {
-            Ok(answer) => answer.for_client(close, head.http10),
+        let written = match forwarded {
+            Ok(answer) => answer.for_client(connection_header(close, head.http10)),
             Err(NotForwarded::ClientGone) => {
-                self.shared.config.desks.cancel(LANES[lane.index()], id);
+                self.shared
+                    .config
+                    .lookup
+                    .desks
+                    .cancel(LANES[lane.index()], id);
                 return Ok(false);
             }
             Err(NotForwarded::LaneFull) => {
@@ -187,7 +196,11 @@ impl Conn {
                 self.own_answer(&answer, head.origin.as_deref(), is_head, close)
             }
             Err(NotForwarded::WorkerSilent(e)) => {
-                self.shared.config.desks.cancel(LANES[lane.index()], id);
+                self.shared
+                    .config
+                    .lookup
+                    .desks
+                    .cancel(LANES[lane.index()], id);
                 let answer = Answer::error(
                     503,
                     &format!(
@@ -197,7 +210,32 @@ impl Conn {
                 self.own_answer(&answer, head.origin.as_deref(), is_head, close)
             }
         };
-        Ok(self.write(stream, &bytes, pulse) && !close)
+        Ok(self.write(stream, &written, pulse) && !close)
+    }
+
+    /// Answers with what somebody has ready; none if nobody has, and a worker must. True when another
+    /// request may follow.
+    fn at_hand(&mut self, stream: &mut TcpStream, head: &Head, pulse: &Pulse) -> Option<bool> {
+        let reads = matches!(head.method.as_str(), "GET" | "HEAD") && head.body_bytes == 0;
+        let config = &self.shared.config;
+        let origin = head.origin.as_deref();
+        // A worker says no to other origins, and tells the log.
+        if !reads || !config.cors.allows(origin) {
+            return None;
+        }
+        let now = Instant::now();
+        let answer = self.ready.answer(&head.target, now)?;
+        let close = head.close || self.shared.supervisor.stop().is_set();
+        let mut more = config.cors.headers(origin);
+        more.extend(connection_header(close, head.http10));
+        let passed = |name| head.passed(name);
+        let wants = Wants::new(
+            &head.method,
+            passed("Accept-Encoding"),
+            passed("If-None-Match"),
+        );
+        let written = answer.write(&wants, now, &more);
+        Some(self.write(stream, &written, pulse) && !close)
     }
 
     /// The next head; none when the client is done, or has been idle for too long.
@@ -320,16 +358,14 @@ impl Conn {
         origin: Option<&str>,
         is_head: bool,
         close: bool,
-    ) -> Vec<u8> {
+    ) -> Written {
         let mut more = self.shared.config.cors.headers(origin);
-        if close {
-            more.push(("Connection", "close".to_owned()));
-        }
+        more.extend(connection_header(close, false));
         let wants = Wants {
             head_only: is_head,
             ..Wants::default()
         };
-        answer.write(&wants, Instant::now(), &more).into_bytes()
+        answer.write(&wants, Instant::now(), &more)
     }
 
     /// Takes what the client still sends, for a moment: closing on unread bytes would reset the
@@ -348,9 +384,10 @@ impl Conn {
     }
 
     /// True when the client has taken it all.
-    fn write(&self, stream: &mut TcpStream, bytes: &[u8], pulse: &Pulse) -> bool {
+    fn write(&self, stream: &mut TcpStream, answer: &Written, pulse: &Pulse) -> bool {
         let until = Instant::now() + self.shared.config.write_deadline;
-        if write_all(stream, bytes, until).is_ok() {
+        let body = answer.body.as_deref().unwrap_or(&[]);
+        if write_both(stream, &answer.head, body, until).is_ok() {
             return true;
         }
         pulse.idle();
@@ -359,10 +396,19 @@ impl Conn {
                 target: "GATE",
                 "closed the connection of {}: it did not take an answer of {} bytes within {} s",
                 self.peer,
-                bytes.len(),
+                answer.head.len() + body.len(),
                 self.shared.config.write_deadline.as_secs()
             );
         }
         false
+    }
+}
+
+/// What an answer says of its connection, where that is not what its version of HTTP implies.
+fn connection_header(close: bool, http10: bool) -> Option<(&'static str, String)> {
+    match (close, http10) {
+        (true, _) => Some(("Connection", "close".to_owned())),
+        (false, true) => Some(("Connection", "keep-alive".to_owned())),
+        (false, false) => None,
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::lanes::{Lane, Link};
 use crate::deadline_io::{is_gone, read_some, write_all};
+use crate::http::Written;
 
 /// How often it is looked whether the client is still there.
 const CLIENT_LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -147,19 +148,18 @@ fn measure(bytes: &[u8], is_head: bool) -> io::Result<Option<(usize, usize)>> {
 }
 
 impl Forwarded {
-    /// The answer for the client, with what the gate says of the connection.
+    /// The answer for the client, with what the gate has to say besides.
     #[must_use]
-    pub fn for_client(mut self, close: bool, http10: bool) -> Vec<u8> {
-        let connection: &[u8] = match (close, http10) {
-            (true, _) => b"Connection: close\r\n",
-            (false, true) => b"Connection: keep-alive\r\n",
-            (false, false) => return self.bytes,
-        };
-        self.bytes.splice(
-            self.headers_end..self.headers_end,
-            connection.iter().copied(),
-        );
-        self.bytes
+    pub fn for_client(mut self, more: Option<(&'static str, String)>) -> Written {
+        if let Some((name, value)) = more {
+            let line = format!("{name}: {value}\r\n");
+            let at = self.headers_end;
+            self.bytes.splice(at..at, line.into_bytes());
+        }
+        Written {
+            head: self.bytes,
+            body: None,
+        }
     }
 }
 
@@ -178,7 +178,8 @@ mod tests {
             bytes: text.to_vec(),
             headers_end,
         };
-        let out = String::from_utf8(answer.for_client(true, false)).unwrap();
+        let close = Some(("Connection", "close".to_owned()));
+        let out = String::from_utf8(answer.for_client(close).into_bytes()).unwrap();
         assert_eq!(
             out,
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"

@@ -206,6 +206,13 @@ impl Head {
         self.target.split('?').next().unwrap_or("")
     }
 
+    /// The value of a header that goes on to the workers.
+    #[must_use]
+    pub fn passed(&self, name: &str) -> Option<&str> {
+        let hit = self.passed.iter().find(|(n, _)| *n == name);
+        hit.map(|(_, value)| value.as_str())
+    }
+
     /// The head that tiny_http gets: this request and nothing of the client's own bytes.
     #[must_use]
     pub fn rewritten(&self, ask: u64, peer: &str) -> Vec<u8> {

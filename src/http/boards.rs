@@ -67,10 +67,12 @@ pub fn boards(workers: usize) -> (BoardPublishers, Vec<Boards>) {
 }
 
 impl Boards {
-    /// Takes what was published since the last look.
-    pub fn look(&mut self, now: Instant) {
+    /// Takes what was published since the last look. True if there was something.
+    pub fn look(&mut self, now: Instant) -> bool {
+        let mut new_word = false;
         if let Some(new) = self.snapshots.take() {
             self.snapshot = Some(new);
+            new_word = true;
         }
         let silent = self
             .snapshot
@@ -79,10 +81,13 @@ impl Boards {
         self.silent_since = silent.then(|| self.silent_since.unwrap_or(now));
         if let Some(new) = self.streams.take() {
             self.stream = new;
+            new_word = true;
         }
         if let Some(new) = self.reads.take() {
             self.files = Some(new);
+            new_word = true;
         }
+        new_word
     }
 
     /// The watchdog's last snapshot; none in the first moments.

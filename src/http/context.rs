@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::body::Body;
 use crate::candles::{MarketData, MarketKey};
 use crate::clock::Clock;
-use crate::desk::{Ask, AskId, Failure, Key, Reply, ToDesk};
+use crate::desk::{Ask, AskId, Failure, Key, Reply, ToDesk, Value};
 use crate::model::{ModelKey, Verdict};
 use crate::supervise::{Pulse, Tx, one_shot};
 use crate::trader::TraderKey;
@@ -157,7 +157,7 @@ impl Context<'_> {
         self.ask(desk_names::MODEL, &self.desks.model, key, deadline)
     }
 
-    fn ask<K: Key, V>(
+    fn ask<K: Key, V: Value>(
         &self,
         desk: &'static str,
         inbox: &Tx<ToDesk<K, V>>,

@@ -5,17 +5,21 @@
 //! writes the answer in one piece. They do no I/O but that, and every wait has the request's deadline.
 
 mod answer;
+mod board_desk;
 mod boards;
 mod context;
 mod cors;
 mod path;
+mod ready;
 mod router;
 mod routes;
 mod worker;
 
-pub use answer::{Answer, Wants};
+pub use answer::{Answer, Wants, Written};
+pub use board_desk::{BoardLook, start_board_desk};
 pub use boards::{BoardPublishers, Boards, boards};
 pub use context::{Command, Desks, HttpConfig, LANES, Lane, desk_names};
 pub use cors::Cors;
+pub use ready::{Lookup, Ready};
 pub use router::{Form, Route, RouteError, Trades, lane_of, route};
 pub use worker::{start_workers, unblock_workers};

@@ -4,6 +4,7 @@
 mod prompt;
 mod verdict;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
-use crate::desk::{Failure, Job, Key};
+use crate::desk::{self, Failure, Heard, Job, Key};
 use crate::market::Symbol;
 use crate::providers::http::{Response, Upstream};
 
@@ -81,6 +82,15 @@ impl fmt::Display for ModelKey {
             Self::Validate(request) => write!(f, "validation {}", request.symbol),
             Self::Status => f.write_str("model status"),
         }
+    }
+}
+
+impl desk::Value for Arc<Verdict> {
+    /// Only the model says what it thinks.
+    type News = Infallible;
+
+    fn hear(&mut self, news: &Infallible) -> Heard {
+        match *news {}
     }
 }
 

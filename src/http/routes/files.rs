@@ -4,12 +4,12 @@ use crate::body::Body;
 use crate::files::History;
 
 use super::super::answer::Answer;
-use super::super::context::Context;
+use super::super::boards::Boards;
 use super::super::router::Trades;
 
 /// `GET /api/runners`: the object in `runners.json` as last read in one piece.
-pub fn runners(context: &Context<'_>) -> Answer {
-    let Some(files) = context.boards.files() else {
+pub fn runners(boards: &Boards) -> Answer {
+    let Some(files) = boards.files() else {
         return Answer::error(
             503,
             "runners.json has not been read yet; try again in a second",
@@ -28,8 +28,8 @@ pub fn runners(context: &Context<'_>) -> Answer {
 /// `GET /api/trade-history?since=&limit=`: an array of every line of `trade_outcomes.jsonl` that is an
 /// object, or of those after the first `since`, or of the last `limit` of them. `X-Total-Count` is how
 /// many there are: the next `since`.
-pub fn trade_history(context: &Context<'_>, trades: Trades) -> Answer {
-    match context.boards.files().map(|f| &f.history) {
+pub fn trade_history(boards: &Boards, trades: Trades) -> Answer {
+    match boards.files().map(|f| &f.history) {
         Some(History::Read { body, starts, .. }) => {
             let body = match first_wanted(starts.len(), trades) {
                 0 => body.clone(),

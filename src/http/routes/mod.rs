@@ -1,5 +1,6 @@
-//! One file per family of routes. Each function is handed the request's [`Context`] and returns the
-//! [`Answer`].
+//! One file per family of routes. Some routes are answered from what somebody has ready: a desk, or the
+//! boards. [`source`] is the table of these; they are answered by the gate without a worker where the
+//! answer is at hand. The others are handed the request's [`Context`].
 
 mod files;
 mod market;
@@ -9,35 +10,96 @@ mod threads;
 mod trader;
 mod validate;
 
+use crate::candles::MarketKey;
+use crate::trader::TraderKey;
+
 use super::answer::Answer;
-use super::context::Context;
+use super::boards::Boards;
+use super::context::{Context, HttpConfig};
 use super::router::Route;
+
+pub use market::answer as market_answer;
+pub use trader::answer as trader_answer;
+
+/// Who has a route's data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The candle desk.
+    Market(MarketKey),
+    /// The trader desk.
+    Trader(TraderKey),
+    /// The boards.
+    Boards,
+}
+
+/// Whose data a route is answered from; none if there is more to it.
+#[must_use]
+pub fn source(route: &Route) -> Option<Source> {
+    Some(match route {
+        Route::Candles(symbol, timeframe) => {
+            Source::Market(MarketKey::Candles(symbol.clone(), *timeframe))
+        }
+        Route::Quote(symbol) => Source::Market(MarketKey::Quote(symbol.clone())),
+        Route::Watchlist => Source::Trader(TraderKey::Watchlist),
+        Route::Vwap(symbol) => Source::Trader(TraderKey::Vwap(symbol.clone())),
+        Route::VwapAll => Source::Trader(TraderKey::VwapAll),
+        Route::StreamHealth => Source::Trader(TraderKey::StreamHealth),
+        Route::Rotation => Source::Trader(TraderKey::Rotation),
+        Route::Signals => Source::Trader(TraderKey::Signals),
+        Route::Positions => Source::Trader(TraderKey::Positions),
+        Route::Health
+        | Route::Threads
+        | Route::Metrics
+        | Route::StreamStatus
+        | Route::VolumeSpikes
+        | Route::Runners
+        | Route::TradeHistory(_) => Source::Boards,
+        Route::Dump(_)
+        | Route::Drill { .. }
+        | Route::Shutdown
+        | Route::LanePing
+        | Route::Preflight { .. }
+        | Route::Validate(_)
+        | Route::ValidateStatus => return None,
+    })
+}
+
+/// What the boards say to a route whose [`source`] they are.
+#[must_use]
+pub fn board_answer(route: &Route, boards: &Boards, config: &HttpConfig) -> Answer {
+    match route {
+        Route::Health => process::health(boards, config),
+        Route::Threads => process::threads(boards),
+        Route::Metrics => process::metrics(boards),
+        Route::StreamStatus => stream::status(boards, config),
+        Route::VolumeSpikes => stream::spikes(boards, config),
+        Route::Runners => files::runners(boards),
+        Route::TradeHistory(trades) => files::trade_history(boards, *trades),
+        _ => Answer::error(500, "The server looked for this answer in the wrong place"),
+    }
+}
 
 /// Answers a request. Waits no longer than the context's deadline.
 pub fn answer(route: &Route, context: &Context<'_>) -> Answer {
+    match source(route) {
+        Some(Source::Market(key)) => {
+            return market_answer(context.ask_market(key, context.deadline));
+        }
+        Some(Source::Trader(key)) => {
+            let reply = context.ask_trader(key.clone(), context.deadline);
+            return trader_answer(&key, reply);
+        }
+        Some(Source::Boards) => return board_answer(route, context.boards, context.config),
+        None => {}
+    }
     match route {
-        Route::Health => process::health(context),
-        Route::Threads => process::threads(context),
         Route::Dump(form) => threads::dump(context, *form),
         Route::Drill { thread, drill } => threads::drill(context, thread, *drill),
-        Route::Metrics => process::metrics(context),
         Route::Shutdown => process::shutdown(context),
-        Route::LanePing => Answer::empty(),
         Route::Preflight { allow } => process::preflight(allow),
-        Route::Candles(symbol, timeframe) => market::candles(context, symbol, *timeframe),
-        Route::Quote(symbol) => market::quote(context, symbol),
-        Route::Watchlist => trader::watchlist(context),
-        Route::Vwap(symbol) => trader::vwap(context, symbol),
-        Route::VwapAll => trader::vwap_all(context),
-        Route::StreamHealth => trader::stream_health(context),
-        Route::Rotation => trader::rotation(context),
-        Route::Signals => trader::signals(context),
-        Route::Positions => trader::positions(context),
-        Route::StreamStatus => stream::status(context),
-        Route::VolumeSpikes => stream::spikes(context),
-        Route::Runners => files::runners(context),
-        Route::TradeHistory(trades) => files::trade_history(context, *trades),
         Route::Validate(symbol) => validate::validate(context, symbol),
         Route::ValidateStatus => validate::status(context),
+        // The gate's own ping; the routes with a source are answered above.
+        _ => Answer::empty(),
     }
 }

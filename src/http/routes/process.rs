@@ -9,22 +9,23 @@ use crate::body::Body;
 use crate::watchdog::{Snapshot, ThreadState, export};
 
 use super::super::answer::Answer;
-use super::super::context::{Command, Context};
+use super::super::boards::Boards;
+use super::super::context::{Command, Context, HttpConfig};
 
 /// `GET /api/health`: `{"status":"ok","service":"charting-backend",…}`; 503 with `"status":"stalled"`
-/// and the reasons in `detail` while a stall lasts. Depends on nothing but this thread's own board.
-pub fn health(context: &Context<'_>) -> Answer {
-    let ailments = context.boards.ailments(Instant::now());
+/// and the reasons in `detail` while a stall lasts. Depends on nothing but the asked thread's own boards.
+pub fn health(boards: &Boards, config: &HttpConfig) -> Answer {
+    let ailments = boards.ailments(Instant::now());
     let mut body = json!({
         "status": if ailments.is_empty() { "ok" } else { "stalled" },
         "service": "charting-backend",
         "version": env!("CARGO_PKG_VERSION"),
-        "uptime_seconds": context.config.started.elapsed().as_secs(),
+        "uptime_seconds": config.started.elapsed().as_secs(),
     });
     if !ailments.is_empty() {
         body["detail"] = Value::from(ailments.join("; "));
     }
-    if let Some(snapshot) = context.boards.snapshot() {
+    if let Some(snapshot) = boards.snapshot() {
         body["threads"] = thread_states(snapshot);
     }
     let status = if ailments.is_empty() { 200 } else { 503 };
@@ -60,8 +61,8 @@ fn thread_states(snapshot: &Snapshot) -> Value {
 
 /// `GET /api/threads`: every thread's name, class, activity and age of its last beat; every channel's
 /// depth, capacity and drops.
-pub fn threads(context: &Context<'_>) -> Answer {
-    match context.boards.snapshot() {
+pub fn threads(boards: &Boards) -> Answer {
+    match boards.snapshot() {
         Some(snapshot) => Answer::json(export::to_json(snapshot, Instant::now()).into_bytes()),
         None => Answer::error(
             503,
@@ -71,8 +72,8 @@ pub fn threads(context: &Context<'_>) -> Answer {
 }
 
 /// `GET /metrics`: the same for Prometheus.
-pub fn metrics(context: &Context<'_>) -> Answer {
-    match context.boards.snapshot() {
+pub fn metrics(boards: &Boards) -> Answer {
+    match boards.snapshot() {
         Some(snapshot) => {
             let mut answer = Answer::json(export::metrics_text(snapshot).into_bytes());
             answer.content_type = "text/plain; version=0.0.4; charset=utf-8";

@@ -3,19 +3,20 @@
 use serde_json::{Map, Value, json};
 
 use super::super::answer::Answer;
-use super::super::context::Context;
+use super::super::boards::Boards;
+use super::super::context::HttpConfig;
 
 /// `GET /api/streaming/status`:
 /// `{"connected","symbols":[],"quotes_relayed","trader_url","uptime_seconds",…}`.
-pub fn status(context: &Context<'_>) -> Answer {
-    let stream = context.boards.stream();
+pub fn status(boards: &Boards, config: &HttpConfig) -> Answer {
+    let stream = boards.stream();
     let symbols: Vec<&str> = stream.symbols.iter().map(|s| s.as_str()).collect();
     Answer::value(&json!({
         "connected": stream.connected,
         "symbols": symbols,
         "quotes_relayed": stream.quotes_relayed,
-        "trader_url": context.config.trader_url,
-        "uptime_seconds": context.config.started.elapsed().as_secs(),
+        "trader_url": config.trader_url,
+        "uptime_seconds": config.started.elapsed().as_secs(),
         "clients": stream.clients,
         "quotes_conflated": stream.conflated,
         "detail": stream.why,
@@ -24,11 +25,11 @@ pub fn status(context: &Context<'_>) -> Answer {
 
 /// `GET /api/volume-spikes/active`: `{"spikes":{SYMBOL:{…event…,"received_at"}}}`; `received_at` in
 /// seconds since the Unix epoch, with milliseconds as its fraction.
-pub fn spikes(context: &Context<'_>) -> Answer {
-    let now_ms = context.config.clock.wall_ms();
-    let window_ms = i64::try_from(context.config.spike_window.as_millis()).unwrap_or(i64::MAX);
+pub fn spikes(boards: &Boards, config: &HttpConfig) -> Answer {
+    let now_ms = config.clock.wall_ms();
+    let window_ms = i64::try_from(config.spike_window.as_millis()).unwrap_or(i64::MAX);
     let mut spikes = Map::new();
-    for (at_ms, spike) in &context.boards.stream().spikes {
+    for (at_ms, spike) in &boards.stream().spikes {
         if now_ms - at_ms > window_ms {
             continue;
         }

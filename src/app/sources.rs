@@ -1,0 +1,77 @@
+//! Where market data come from: the addresses in the settings, or those of the embedded market.
+
+use std::path::PathBuf;
+
+use crate::clock::{Clock, system_ms};
+use crate::config::Settings;
+use crate::config::values::{Market, SimTime};
+use crate::market::Session;
+use crate::providers::sim::{SimClock, SimConfig, SimEndpoints, sim_offset_ms, start_sim};
+use crate::supervise::Supervisor;
+
+use super::classes::Classes;
+use super::start::{Doing, StartError};
+
+/// Where everything upstream is.
+pub struct Sources {
+    /// Schwab's market data API, or the embedded one.
+    pub schwab_url: String,
+    /// As above.
+    pub token_file: PathBuf,
+    /// The trader app, or the embedded one.
+    pub trader_url: String,
+    /// As above.
+    pub data_dir: PathBuf,
+}
+
+/// The upstreams, started if they are embedded, and the session clock.
+///
+/// # Errors
+/// When the system refuses the embedded market something.
+pub fn sources(
+    settings: &Settings,
+    supervisor: &Supervisor,
+    classes: &Classes,
+) -> Result<(Sources, Clock), StartError> {
+    if settings.server.market == Market::Schwab {
+        let sources = Sources {
+            schwab_url: settings.schwab.base_url.0.clone(),
+            token_file: settings.schwab.token_file.clone(),
+            trader_url: settings.trader.url.0.clone(),
+            data_dir: settings.trader.data_dir.clone(),
+        };
+        return Ok((sources, Clock::default()));
+    }
+    let mode = match settings.sim.clock {
+        SimTime::Open => SimClock::Open,
+        SimTime::Real => SimClock::Real,
+    };
+    let clock = Clock {
+        offset_ms: sim_offset_ms(system_ms(), mode, &Session::new()),
+    };
+    let data_dir = Some(settings.sim.data_dir.clone()).filter(|d| !d.as_os_str().is_empty());
+    let SimEndpoints {
+        schwab_base_url,
+        trader_url,
+        token_file,
+        data_dir,
+    } = start_sim(
+        supervisor,
+        SimConfig {
+            seed: settings.sim.seed,
+            clock,
+            quotes_per_second: u32::try_from(settings.sim.quotes_per_second).unwrap_or(u32::MAX),
+            data_dir,
+            class: classes.sim,
+            conn_class: classes.sim_conn,
+        },
+    )
+    .doing("starting the embedded market")?;
+    let sources = Sources {
+        schwab_url: schwab_base_url,
+        token_file,
+        trader_url,
+        data_dir,
+    };
+    Ok((sources, clock))
+}
