@@ -3,14 +3,18 @@
 //! A signal may interrupt any call, and a call that is merely repeated would start its timeout anew:
 //! here the time left is computed for every try.
 
+use std::cell::Cell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Deref;
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, SockAddr, Socket as RawSocket, Type};
+
+use crate::clock::millis;
 
 /// A socket with timeouts.
 pub trait Socket: Read + Write {
@@ -45,11 +49,75 @@ impl Socket for UnixStream {
     }
 }
 
+/// A socket that tells the system of a timeout only when it is another than before: on a connection that
+/// is polled all day this saves two calls of the system in four.
+#[derive(Debug)]
+pub struct Sparing<S> {
+    socket: S,
+    reads: Cell<Duration>,
+    writes: Cell<Duration>,
+}
+
+impl<S> Sparing<S> {
+    /// Of a socket whose timeouts nobody else sets from here on.
+    pub fn new(socket: S) -> Self {
+        Self {
+            socket,
+            reads: Cell::default(),
+            writes: Cell::default(),
+        }
+    }
+}
+
+impl<S> Deref for Sparing<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.socket
+    }
+}
+
+impl<S: Socket> Socket for Sparing<S> {
+    fn bound_reads(&self, by: Duration) -> io::Result<()> {
+        if self.reads.replace(by) == by {
+            return Ok(());
+        }
+        self.socket.bound_reads(by)
+    }
+    fn bound_writes(&self, by: Duration) -> io::Result<()> {
+        if self.writes.replace(by) == by {
+            return Ok(());
+        }
+        self.socket.bound_writes(by)
+    }
+}
+
+impl<S: Read> Read for Sparing<S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.read(buffer)
+    }
+}
+
+impl<S: Write> Write for Sparing<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.write(bytes)
+    }
+    fn write_vectored(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.socket.write_vectored(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.socket.flush()
+    }
+}
+
 /// How long a wait goes on before its caller is asked whether to give it up.
 pub const SLICE: Duration = Duration::from_millis(100);
 
-/// The shortest timeout that sockets take.
-const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+/// A timeout in whole milliseconds, rounded up: sockets take none that is zero, and equal waits become
+/// equal timeouts.
+fn whole_millis(time: Duration) -> Duration {
+    Duration::from_millis(millis(time) + u64::from(!time.subsec_nanos().is_multiple_of(1_000_000)))
+}
 
 /// Reads something. `TimedOut` once the deadline has passed, `Ok(0)` at the end.
 ///
@@ -65,7 +133,7 @@ pub fn read_some<S: Socket>(
         if left.is_zero() {
             return Err(ErrorKind::TimedOut.into());
         }
-        socket.bound_reads(left.max(TIMEOUT_MIN))?;
+        socket.bound_reads(whole_millis(left))?;
         match socket.read(buffer) {
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) if e.kind() == ErrorKind::WouldBlock => return Err(ErrorKind::TimedOut.into()),
@@ -147,7 +215,7 @@ pub fn write_all_unless<S: Socket>(
         if give_up() {
             return Err(ErrorKind::Interrupted.into());
         }
-        socket.bound_writes(left.clamp(TIMEOUT_MIN, SLICE))?;
+        socket.bound_writes(whole_millis(left).min(SLICE))?;
         match socket.write(bytes) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(n) => bytes = &bytes[n..],

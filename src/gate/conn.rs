@@ -15,7 +15,7 @@ use crate::ws::{Sessions, Upgrade};
 use super::forward::{NotForwarded, forward};
 use super::head::{Head, Parsed, Refusal, parse};
 use super::lanes::{Lane, LaneSpec};
-use crate::deadline_io::{is_gone, read_some, write_all, write_both};
+use crate::deadline_io::{Sparing, is_gone, read_some, write_all, write_both};
 
 /// How often an idle connection looks whether it must end or make room.
 const IDLE_LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -89,6 +89,9 @@ pub struct Conn {
     buffer: Vec<u8>,
 }
 
+/// A client's socket.
+type Stream = Sparing<TcpStream>;
+
 /// Why a connection ends.
 enum Over {
     /// Without a word: the client left, or there is nothing to say.
@@ -117,7 +120,8 @@ impl Conn {
     }
 
     /// Serves it to its end.
-    pub fn serve(&mut self, mut stream: TcpStream, pulse: &Pulse) {
+    pub fn serve(&mut self, stream: TcpStream, pulse: &Pulse) {
+        let mut stream = Sparing::new(stream);
         self.buffer = vec![0; BUFFER_BYTES];
         let mut requests = 0_u64;
         while !self.shared.supervisor.stop().is_set() {
@@ -139,12 +143,7 @@ impl Conn {
     }
 
     /// True when another request may follow.
-    fn one_request(
-        &mut self,
-        stream: &mut TcpStream,
-        id: AskId,
-        pulse: &Pulse,
-    ) -> Result<bool, Over> {
+    fn one_request(&mut self, stream: &mut Stream, id: AskId, pulse: &Pulse) -> Result<bool, Over> {
         let Some(head) = self.read_head(stream, pulse)? else {
             return Ok(false);
         };
@@ -215,7 +214,7 @@ impl Conn {
 
     /// Answers with what somebody has ready; none if nobody has, and a worker must. True when another
     /// request may follow.
-    fn at_hand(&mut self, stream: &mut TcpStream, head: &Head, pulse: &Pulse) -> Option<bool> {
+    fn at_hand(&mut self, stream: &mut Stream, head: &Head, pulse: &Pulse) -> Option<bool> {
         let reads = matches!(head.method.as_str(), "GET" | "HEAD") && head.body_bytes == 0;
         let config = &self.shared.config;
         let origin = head.origin.as_deref();
@@ -239,7 +238,7 @@ impl Conn {
     }
 
     /// The next head; none when the client is done, or has been idle for too long.
-    fn read_head(&mut self, stream: &mut TcpStream, pulse: &Pulse) -> Result<Option<Head>, Over> {
+    fn read_head(&mut self, stream: &mut Stream, pulse: &Pulse) -> Result<Option<Head>, Over> {
         let idle_until = Instant::now() + self.shared.config.keep_alive;
         let mut head_until: Option<Instant> = None;
         loop {
@@ -288,7 +287,7 @@ impl Conn {
 
     fn read_body(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
         head: &Head,
         pulse: &Pulse,
     ) -> Result<Vec<u8>, Over> {
@@ -319,7 +318,7 @@ impl Conn {
     /// Hands the connection to a WebSocket session, which lives on this thread; false when it ended.
     fn upgrade(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
         head: &Head,
         key: &str,
         pulse: &Pulse,
@@ -370,7 +369,7 @@ impl Conn {
 
     /// Takes what the client still sends, for a moment: closing on unread bytes would reset the
     /// connection, and the client would lose the answer.
-    fn drain(&mut self, stream: &mut TcpStream, pulse: &Pulse) {
+    fn drain(&mut self, stream: &mut Stream, pulse: &Pulse) {
         let until = Instant::now() + DRAIN_DEADLINE;
         pulse.wait("letting a refused client finish", until);
         let _gone = stream.shutdown(Shutdown::Write);
@@ -384,7 +383,7 @@ impl Conn {
     }
 
     /// True when the client has taken it all.
-    fn write(&self, stream: &mut TcpStream, answer: &Written, pulse: &Pulse) -> bool {
+    fn write(&self, stream: &mut Stream, answer: &Written, pulse: &Pulse) -> bool {
         let until = Instant::now() + self.shared.config.write_deadline;
         let body = answer.body.as_deref().unwrap_or(&[]);
         if write_both(stream, &answer.head, body, until).is_ok() {
