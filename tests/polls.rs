@@ -5,8 +5,9 @@ mod kit;
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
+use std::time::{Duration, Instant};
 
-use kit::{Server, Upstreams, eventually};
+use kit::{Quotes, Server, Upstreams, eventually};
 use serde_json::{Value, json};
 
 fn unpacked(gzip: &[u8]) -> Vec<u8> {
@@ -93,4 +94,48 @@ fn a_growing_history_is_polled_by_what_is_new() {
     let since = format!("/api/trade-history?since={total}");
     server.eventually(&since, |g| g.json() == json!([{"n": 3}]));
     assert_eq!(server.get("/api/trade-history?since=x").status, 400);
+}
+
+#[test]
+fn a_streamed_series_moves_with_the_quotes_and_costs_the_provider_nothing() {
+    // Fresh for a second, and three calls a minute: more could not be answered without a stale mark.
+    let server = Server::start(&[
+        "--set",
+        "schwab.fresh_candles=1s",
+        "--set",
+        "schwab.requests_per_minute=3",
+    ]);
+    let mut quotes = Quotes::connect(&server.address);
+    quotes.subscribe(&["TOYO"]);
+    let mut price = || {
+        let quote = quotes.until("a quote", |m| m["type"] == "quote");
+        quote["last_price"].as_f64().unwrap()
+    };
+    price();
+    eventually("the first candles", || {
+        (server.get("/api/candles/TOYO").status == 200).then_some(())
+    });
+    let mut heard = Vec::new();
+    let mut closes = 0;
+    let until = Instant::now() + Duration::from_secs(6);
+    while Instant::now() < until {
+        heard.push((Instant::now(), price()));
+        let got = server.get("/api/candles/TOYO");
+        assert_eq!((got.status, got.header("X-Data-Stale")), (200, None));
+        let candles = got.json();
+        let last = candles.as_array().unwrap().last().unwrap();
+        let n = |field: &str| last[field].as_f64().unwrap();
+        assert!(n("low") <= n("close") && n("close") <= n("high"));
+        let recent = |(at, price): &&(Instant, f64)| {
+            at.elapsed() < Duration::from_secs(2) && (price - n("close")).abs() < 1e-9
+        };
+        closes += usize::from(heard.iter().any(|h| recent(&h)));
+        let day = server.get("/api/candles/TOYO?timeframe=D");
+        assert_eq!((day.status, day.header("X-Data-Stale")), (200, None));
+    }
+    assert!(
+        closes * 2 > heard.len(),
+        "{closes} of {} polls closed with a recent quote",
+        heard.len()
+    );
 }

@@ -260,9 +260,17 @@ pub fn start(
             max: settings.stream.backoff_max,
         },
         seed: jitter_seed(),
+        clock,
     };
-    start_reader(supervisor, classes.reader, stream, wanted, hub_tx.clone())
-        .doing("starting the quote reader")?;
+    start_reader(
+        supervisor,
+        classes.reader,
+        stream,
+        wanted,
+        hub_tx.clone(),
+        desks.market.clone(),
+    )
+    .doing("starting the quote reader")?;
 
     let cors = Cors::new(&http.origins, http.allow_null_origin);
     let (private, link_address, server) = worker_server()?;

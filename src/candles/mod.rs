@@ -1,13 +1,20 @@
 //! Candles and quotes of the provider: what the candle desk keeps and how its fetchers get it.
 
+mod live;
+mod series;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::body::Body;
+use crate::clock::Clock;
 use crate::desk::{Failure, Heard, Job, Key, Value};
 use crate::market::{Candle, Symbol, Timeframe};
 use crate::providers::schwab::{Schwab, SchwabConfig};
+
+pub use live::LiveCandles;
+pub use series::{FinishedSeries, Series};
 
 /// The number of the lane that fetches candles.
 pub const LANE_CANDLES: usize = 0;
@@ -41,25 +48,56 @@ impl Key for MarketKey {
     }
 }
 
-/// A fetched value in the form in which clients get it.
+/// What was fetched, and what was heard of it since.
+#[derive(Debug)]
+pub enum MarketData {
+    /// A series.
+    Series(Box<Series>),
+    /// The provider's quote object.
+    Quote(Body),
+}
+
+/// Market data in the form in which clients get them.
 #[derive(Clone, Debug)]
-pub struct MarketData {
+pub struct MarketOut {
     /// An array of candles, or the quote object.
     pub body: Body,
-    /// The candles themselves, for a series.
+    /// The candles themselves, of a series.
     pub candles: Option<Arc<[Candle]>>,
 }
 
 impl Value for MarketData {
-    type News = std::convert::Infallible;
-    fn hear(&mut self, news: &Self::News) -> Heard {
-        match *news {}
+    type News = LiveCandles;
+    type Out = MarketOut;
+
+    fn hear(&mut self, news: &LiveCandles) -> Heard {
+        match self {
+            Self::Series(series) => series.hear(news),
+            Self::Quote(_) => Heard::Nothing,
+        }
+    }
+
+    fn out(&mut self) -> MarketOut {
+        match self {
+            Self::Series(series) => {
+                let finished = series.finish();
+                MarketOut {
+                    body: finished.body,
+                    candles: Some(finished.candles),
+                }
+            }
+            Self::Quote(body) => MarketOut {
+                body: body.clone(),
+                candles: None,
+            },
+        }
     }
 }
 
 /// What each fetcher thread makes its client with.
 pub fn make_fetch(config: SchwabConfig) -> impl Fn() -> Fetch + Clone + Send + 'static {
     move || Fetch {
+        clock: config.clock,
         schwab: RefCell::new(Schwab::new(&config)),
     }
 }
@@ -67,6 +105,7 @@ pub fn make_fetch(config: SchwabConfig) -> impl Fn() -> Fetch + Clone + Send + '
 /// One fetcher's client.
 #[derive(Debug)]
 pub struct Fetch {
+    clock: Clock,
     schwab: RefCell<Schwab>,
 }
 
@@ -79,24 +118,17 @@ impl Fetch {
         let mut schwab = self.schwab.borrow_mut();
         match &job.key {
             MarketKey::Candles(symbol, timeframe) => {
+                let asked_ms = self.clock.wall_ms();
                 let candles = schwab.candles(symbol, *timeframe, job.deadline)?;
-                Ok(MarketData {
-                    body: built(&candles),
-                    candles: Some(candles.into()),
-                })
+                let series = Series::new(*timeframe, candles, asked_ms);
+                Ok(MarketData::Series(Box::new(series)))
             }
             MarketKey::Quote(symbol) => {
                 let quote = schwab.quote(symbol, job.deadline)?;
-                Ok(MarketData {
-                    body: built(&quote),
-                    candles: None,
-                })
+                // A map by string always has a JSON form.
+                let json = serde_json::to_vec(&quote).unwrap_or_default();
+                Ok(MarketData::Quote(Body::built(json)))
             }
         }
     }
-}
-
-/// Numbers, strings and maps by string always have a JSON form.
-fn built(value: &impl serde::Serialize) -> Body {
-    Body::built(serde_json::to_vec(value).unwrap_or_default())
 }

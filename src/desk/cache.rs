@@ -94,7 +94,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         key: &K,
         deadline: Instant,
         to: R,
-        out: &mut Vec<Action<K, V, R>>,
+        out: &mut Vec<Action<K, V::Out, R>>,
     ) {
         let lane = key.lane();
         if !self.entries.contains_key(key) {
@@ -158,7 +158,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     }
 
     /// Somebody takes what can be had without waiting.
-    pub fn look(&mut self, now: Instant, key: &K) -> Option<Reply<V>> {
+    pub fn look(&mut self, now: Instant, key: &K) -> Option<Reply<V::Out>> {
         let refused = self.refused(now);
         let entry = self.entries.get_mut(key)?;
         entry.asked = now;
@@ -178,7 +178,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     }
 
     /// The client of this request left.
-    pub fn cancel(&mut self, now: Instant, id: AskId, out: &mut Vec<Action<K, V, R>>) {
+    pub fn cancel(&mut self, now: Instant, id: AskId, out: &mut Vec<Action<K, V::Out, R>>) {
         let busy: Vec<K> = self.busy.iter().cloned().collect();
         for key in busy {
             let Some(entry) = self.entries.get_mut(&key) else {
@@ -204,7 +204,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         key: &K,
         flight: u64,
         result: Result<V, Failure>,
-        out: &mut Vec<Action<K, V, R>>,
+        out: &mut Vec<Action<K, V::Out, R>>,
     ) {
         if let Some((lane, was_replaced)) = self.lost.remove(&flight) {
             self.found(lane, was_replaced, out);
@@ -268,7 +268,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     }
 
     /// The time has come that [`Self::next_timeout`] named.
-    pub fn tick(&mut self, now: Instant, out: &mut Vec<Action<K, V, R>>) {
+    pub fn tick(&mut self, now: Instant, out: &mut Vec<Action<K, V::Out, R>>) {
         let busy: Vec<K> = self.busy.iter().cloned().collect();
         for key in &busy {
             self.tick_flight(now, key, out);
@@ -343,7 +343,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     }
 
     /// Starts what may start, the newest-asked first, and sheds what is too much.
-    fn dispatch(&mut self, now: Instant, out: &mut Vec<Action<K, V, R>>) {
+    fn dispatch(&mut self, now: Instant, out: &mut Vec<Action<K, V::Out, R>>) {
         for lane in 0..self.lanes.len() {
             while let Some(key) = self.next_pending(lane) {
                 if let Some(failure) = self.refused(now) {
@@ -392,7 +392,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     }
 
     /// The flight ended with a value or with "there is nothing": everybody is answered.
-    fn land(&mut self, key: &K, out: &mut Vec<Action<K, V, R>>) {
+    fn land(&mut self, key: &K, out: &mut Vec<Action<K, V::Out, R>>) {
         self.end_flight(key, out, |entry| match (entry.served(), &entry.failed) {
             (Some(served), _) => Ok(served),
             (None, Some((failure, _))) => Err(failure.clone()),
@@ -406,7 +406,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         now: Instant,
         key: &K,
         failure: Failure,
-        out: &mut Vec<Action<K, V, R>>,
+        out: &mut Vec<Action<K, V::Out, R>>,
     ) {
         self.lanes[key.lane()].pending.retain(|k| k != key);
         self.end_flight(key, out, |entry| entry.instead(&failure));
@@ -424,8 +424,8 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     fn end_flight(
         &mut self,
         key: &K,
-        out: &mut Vec<Action<K, V, R>>,
-        reply: impl Fn(&mut Entry<V, R>) -> Reply<V>,
+        out: &mut Vec<Action<K, V::Out, R>>,
+        reply: impl Fn(&mut Entry<V, R>) -> Reply<V::Out>,
     ) {
         self.busy.remove(key);
         let Some(entry) = self.entries.get_mut(key) else {
@@ -440,7 +440,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         }));
     }
 
-    fn upstream_works(&mut self, out: &mut Vec<Action<K, V, R>>) {
+    fn upstream_works(&mut self, out: &mut Vec<Action<K, V::Out, R>>) {
         if self.breaker.as_mut().is_some_and(Breaker::success) {
             out.push(Action::Say(format!(
                 "{} works again: the breaker is closed",
@@ -453,7 +453,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         &mut self,
         now: Instant,
         failure: &Failure,
-        out: &mut Vec<Action<K, V, R>>,
+        out: &mut Vec<Action<K, V::Out, R>>,
     ) {
         self.last_failure = Some(failure.clone());
         let Some(breaker) = &mut self.breaker else {

@@ -56,7 +56,7 @@ impl<V: Value, R> Entry<V, R> {
     }
 
     /// What can be answered without the upstream: a fresh value, or a recent failure's answer.
-    pub(super) fn settled(&mut self, limits: &LaneConfig, now: Instant) -> Option<Reply<V>> {
+    pub(super) fn settled(&mut self, limits: &LaneConfig, now: Instant) -> Option<Reply<V::Out>> {
         if let Some((failure, at)) = &self.failed {
             let hold = if matches!(failure, Failure::NoData { .. }) {
                 limits.nodata_hold
@@ -74,19 +74,16 @@ impl<V: Value, R> Entry<V, R> {
     }
 
     /// The value, if there is one.
-    pub(super) fn served(&mut self) -> Option<Served<V>> {
-        self.value.as_mut().map(|(value, at)| {
-            value.finish();
-            Served {
-                value: value.clone(),
-                as_of: *at,
-                stale_because: None,
-            }
+    pub(super) fn served(&mut self) -> Option<Served<V::Out>> {
+        self.value.as_mut().map(|(value, at)| Served {
+            value: value.out(),
+            as_of: *at,
+            stale_because: None,
         })
     }
 
     /// The old value with the reason, or the reason.
-    pub(super) fn instead(&mut self, failure: &Failure) -> Reply<V> {
+    pub(super) fn instead(&mut self, failure: &Failure) -> Reply<V::Out> {
         match self.served() {
             Some(served) => Ok(Served {
                 stale_because: Some(failure.clone()),
@@ -103,7 +100,7 @@ impl<V: Value, R> Entry<V, R> {
         upstream: &'static str,
         limits: &LaneConfig,
         now: Instant,
-    ) -> Option<Reply<V>> {
+    ) -> Option<Reply<V::Out>> {
         if let Some(reply) = self.settled(limits, now) {
             return Some(reply);
         }

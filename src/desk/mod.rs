@@ -61,23 +61,30 @@ pub struct Served<V> {
 pub type Reply<V> = Result<Served<V>, Failure>;
 
 /// What a desk keeps of a key.
-pub trait Value: Clone {
+pub trait Value {
     /// What may be learnt of a value between two calls of the upstream.
     type News;
+    /// What askers get of it: cheap to clone.
+    type Out;
 
     /// Takes news in.
     fn hear(&mut self, news: &Self::News) -> Heard;
 
-    /// Called before the value is served, so that what many news changed is built once.
-    fn finish(&mut self) {}
+    /// What is served. Built here, so that what many news changed is built once.
+    fn out(&mut self) -> Self::Out;
 }
 
 impl Value for Body {
     /// Bodies that are passed through change only at the upstream.
     type News = Infallible;
+    type Out = Self;
 
     fn hear(&mut self, news: &Infallible) -> Heard {
         match *news {}
+    }
+
+    fn out(&mut self) -> Self {
+        self.clone()
     }
 }
 
@@ -109,21 +116,16 @@ pub struct Ask<K, V> {
 #[derive(Debug)]
 pub enum ToDesk<K, V: Value> {
     /// Somebody asks.
-    Ask(Ask<K, V>),
+    Ask(Ask<K, V::Out>),
     /// Somebody takes what can be had without waiting, or nothing.
     Look {
         /// For what.
         key: K,
         /// A one-shot channel. Nothing means: ask, and wait.
-        reply: Sender<Option<Reply<V>>>,
+        reply: Sender<Option<Reply<V::Out>>>,
     },
-    /// Something was learnt of a key that may be kept here.
-    News {
-        /// Of what.
-        key: K,
-        /// What.
-        news: V::News,
-    },
+    /// Something was learnt of keys that may be kept here.
+    News(Vec<(K, V::News)>),
     /// The client of this request left; its place is free.
     Cancel(AskId),
     /// A fetcher is done with a job.

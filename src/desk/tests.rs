@@ -25,6 +25,7 @@ impl Key for K {
 
 impl Value for u32 {
     type News = Option<u32>;
+    type Out = Self;
 
     fn hear(&mut self, news: &Option<u32>) -> Heard {
         match news {
@@ -34,6 +35,10 @@ impl Value for u32 {
             }
             None => Heard::Outdated,
         }
+    }
+
+    fn out(&mut self) -> Self {
+        *self
     }
 }
 

@@ -23,6 +23,9 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 /// Messages taken before actions are carried out, so that a flood cannot delay replies for long.
 const BATCH_MAX: usize = 256;
 
+/// An action whose reply goes to a thread that waits for it.
+type ToDo<K, O> = Action<K, O, Sender<Reply<O>>>;
+
 /// What a fetcher gets.
 #[derive(Debug)]
 pub enum FetcherMessage<K> {
@@ -62,7 +65,7 @@ pub fn start_desk<K, V, M, F>(
 ) -> io::Result<()>
 where
     K: Key,
-    V: Value<News: Send> + Send + 'static,
+    V: Value<News: Send, Out: Send> + Send + 'static,
     M: Fn() -> F + Clone + Send + 'static,
     F: Fn(&Job<K>) -> Result<V, super::Failure> + 'static,
 {
@@ -93,7 +96,7 @@ where
     let stop = supervisor.stop().clone();
     let (name, tag) = (threads.name, threads.tag);
     supervisor.spawn(name, threads.desk_class, move |pulse| {
-        let mut cache: Cache<K, V, Sender<Reply<V>>> = Cache::new(config.clone());
+        let mut cache: Cache<K, V, Sender<Reply<V::Out>>> = Cache::new(config.clone());
         let mut actions = Vec::new();
         let nothing = never::<Instant>();
         loop {
@@ -128,10 +131,10 @@ where
 }
 
 fn apply<K: Key, V: Value>(
-    cache: &mut Cache<K, V, Sender<Reply<V>>>,
+    cache: &mut Cache<K, V, Sender<Reply<V::Out>>>,
     now: Instant,
     message: ToDesk<K, V>,
-    actions: &mut Vec<Action<K, V, Sender<Reply<V>>>>,
+    actions: &mut Vec<ToDo<K, V::Out>>,
 ) {
     match message {
         ToDesk::Ask(ask) => {
@@ -139,7 +142,11 @@ fn apply<K: Key, V: Value>(
         }
         // A looker that left has dropped its end.
         ToDesk::Look { key, reply } => drop(reply.try_send(cache.look(now, &key))),
-        ToDesk::News { key, news } => cache.news(now, &key, &news),
+        ToDesk::News(news) => {
+            for (key, news) in &news {
+                cache.news(now, key, news);
+            }
+        }
         ToDesk::Cancel(id) => cache.cancel(now, id, actions),
         ToDesk::Fetched(Fetched {
             key,
@@ -149,13 +156,10 @@ fn apply<K: Key, V: Value>(
     }
 }
 
-fn perform<K, V, M, F>(
-    action: Action<K, V, Sender<Reply<V>>>,
-    lanes: &[Pool<K, V, M, F>],
-    tag: &'static str,
-) where
+fn perform<K, V, M, F>(action: ToDo<K, V::Out>, lanes: &[Pool<K, V, M, F>], tag: &'static str)
+where
     K: Key,
-    V: Value<News: Send> + Send + 'static,
+    V: Value<News: Send, Out: Send> + Send + 'static,
     M: Fn() -> F + Clone + Send + 'static,
     F: Fn(&Job<K>) -> Result<V, super::Failure> + 'static,
 {
@@ -194,7 +198,7 @@ struct Pool<K, V: Value, M, F> {
 impl<K, V, M, F> Pool<K, V, M, F>
 where
     K: Key,
-    V: Value<News: Send> + Send + 'static,
+    V: Value<News: Send, Out: Send> + Send + 'static,
     M: Fn() -> F + Clone + Send + 'static,
     F: Fn(&Job<K>) -> Result<V, super::Failure> + 'static,
 {

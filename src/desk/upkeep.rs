@@ -11,7 +11,12 @@ use super::entry::Stage;
 use super::{Failure, Key, Value};
 
 impl<K: Key, V: Value, R> Cache<K, V, R> {
-    pub(super) fn tick_flight(&mut self, now: Instant, key: &K, out: &mut Vec<Action<K, V, R>>) {
+    pub(super) fn tick_flight(
+        &mut self,
+        now: Instant,
+        key: &K,
+        out: &mut Vec<Action<K, V::Out, R>>,
+    ) {
         let lane = key.lane();
         let Some(flight) = self.entries.get_mut(key).and_then(|e| e.flight.as_mut()) else {
             return;
@@ -36,7 +41,12 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         }
     }
 
-    pub(super) fn tick_waiters(&mut self, now: Instant, key: &K, out: &mut Vec<Action<K, V, R>>) {
+    pub(super) fn tick_waiters(
+        &mut self,
+        now: Instant,
+        key: &K,
+        out: &mut Vec<Action<K, V::Out, R>>,
+    ) {
         let Some(entry) = self.entries.get_mut(key) else {
             return;
         };
@@ -84,7 +94,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         lane: usize,
         flight: u64,
         key: &K,
-        out: &mut Vec<Action<K, V, R>>,
+        out: &mut Vec<Action<K, V::Out, R>>,
     ) {
         let state = &mut self.lanes[lane];
         state.running -= 1;
@@ -104,7 +114,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     }
 
     /// The longest-waiting request gives its place to a newer one.
-    pub(super) fn shed_oldest_waiter(&mut self, out: &mut Vec<Action<K, V, R>>) {
+    pub(super) fn shed_oldest_waiter(&mut self, out: &mut Vec<Action<K, V::Out, R>>) {
         let oldest = self
             .busy
             .iter()
@@ -153,7 +163,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         &mut self,
         lane: usize,
         was_replaced: bool,
-        out: &mut Vec<Action<K, V, R>>,
+        out: &mut Vec<Action<K, V::Out, R>>,
     ) {
         let state = &mut self.lanes[lane];
         if was_replaced {

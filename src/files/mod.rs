@@ -2,7 +2,6 @@
 //! workers' boards. In: the system's change notices, and a slow look of its own, since notices can be
 //! lost. Nobody waits for this thread: a stalled disk costs freshness, not answers.
 
-mod growing;
 mod history;
 mod read;
 pub mod regular;

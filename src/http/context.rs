@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::body::Body;
-use crate::candles::{MarketData, MarketKey};
+use crate::candles::{MarketData, MarketKey, MarketOut};
 use crate::clock::Clock;
 use crate::desk::{Ask, AskId, Failure, Key, Reply, ToDesk, Value};
 use crate::model::{ModelKey, Verdict};
@@ -143,7 +143,7 @@ const DESK_GRACE: Duration = Duration::from_millis(400);
 
 impl Context<'_> {
     /// Asks the candle desk.
-    pub fn ask_market(&self, key: MarketKey, deadline: Instant) -> Reply<MarketData> {
+    pub fn ask_market(&self, key: MarketKey, deadline: Instant) -> Reply<MarketOut> {
         self.ask(desk_names::MARKET, &self.desks.market, key, deadline)
     }
 
@@ -163,7 +163,7 @@ impl Context<'_> {
         inbox: &Tx<ToDesk<K, V>>,
         key: K,
         deadline: Instant,
-    ) -> Reply<V> {
+    ) -> Reply<V::Out> {
         if self.boards.is_down(desk) {
             return Err(Failure::DeskSilent { desk });
         }

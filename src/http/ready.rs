@@ -123,7 +123,7 @@ fn look_at<K: Key, V: Value>(
     inbox: &Tx<ToDesk<K, V>>,
     key: K,
     by: Instant,
-) -> Option<Option<Reply<V>>> {
+) -> Option<Option<Reply<V::Out>>> {
     let (reply, answer) = one_shot();
     inbox.offer(ToDesk::Look { key, reply }).ok()?;
     heard(&answer, by)

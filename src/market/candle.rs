@@ -25,6 +25,14 @@ pub struct Candle {
 }
 
 impl Candle {
+    /// Takes in what came after it: another candle of the same time, or a shorter one within it.
+    pub fn extend(&mut self, later: &Self) {
+        self.high = self.high.max(later.high);
+        self.low = self.low.min(later.low);
+        self.close = later.close;
+        self.volume = self.volume.saturating_add(later.volume);
+    }
+
     /// Before the first trade of the day the provider sends candles with all prices 0: no data.
     #[must_use]
     pub fn is_placeholder(&self) -> bool {

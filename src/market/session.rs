@@ -70,6 +70,13 @@ impl Session {
         self.at_ms(day, 20, 0)
     }
 
+    /// Where the provider puts a day's candle: midnight in Chicago, which is an hour behind New York and
+    /// changes its clocks on the same days.
+    #[must_use]
+    pub fn daily_candle_ms(&self, day: Date) -> i64 {
+        self.at_ms(day, 1, 0)
+    }
+
     /// That time of that day in New York, in milliseconds since the Unix epoch.
     #[must_use]
     pub fn at_ms(&self, day: Date, hour: i8, minute: i8) -> i64 {

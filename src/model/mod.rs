@@ -88,9 +88,14 @@ impl fmt::Display for ModelKey {
 impl desk::Value for Arc<Verdict> {
     /// Only the model says what it thinks.
     type News = Infallible;
+    type Out = Self;
 
     fn hear(&mut self, news: &Infallible) -> Heard {
         match *news {}
+    }
+
+    fn out(&mut self) -> Self {
+        Self::clone(self)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The live stream: one reader of the upstream's quotes, one hub that knows who wants what.
 
+mod build;
 mod connect;
 mod hub;
 mod hub_thread;
@@ -7,6 +8,7 @@ mod merge;
 mod messages;
 mod outbox;
 mod reader;
+mod tell;
 
 pub use hub_thread::{HubBounds, HubOutputs, start_hub};
 pub use messages::{Frame, SessionId, Spike, StreamStatus, ToHub, ToSession, Wanted};

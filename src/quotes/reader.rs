@@ -1,4 +1,5 @@
-//! The `quote-reader` thread: the upstream WebSocket in, merged quotes to the hub out.
+//! The `quote-reader` thread: the upstream WebSocket in, merged quotes to the hub and the candles made
+//! of them to the candle desk out.
 //!
 //! It hears what is wanted through a conflating cell (the whole set), and tells the source only the
 //! difference; after each reconnect, all of it. Losing the source is told at once; it comes back with
@@ -11,8 +12,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tungstenite::{Error, Message, WebSocket};
 
+use crate::candles::{MarketData, MarketKey};
+use crate::clock::Clock;
 use crate::deadline_io::SLICE;
-use crate::desk::{Backoff, Jitter};
+use crate::desk::{Backoff, Jitter, ToDesk};
 use crate::market::{Quote, Symbol};
 use crate::providers::trader::socketio::{self, Event};
 use crate::supervise::{Class, LatestRx, Pulse, Stop, Supervisor, Tx};
@@ -21,6 +24,7 @@ use super::connect::{Connector, Timed, WRITE_DEADLINE};
 use super::merge::Merge;
 use super::messages::{Spike, ToHub, Wanted};
 use super::outbox::Outbox;
+use super::tell::Teller;
 
 /// Symbols in one subscription.
 const SYMBOLS_AT_ONCE: usize = 200;
@@ -51,6 +55,8 @@ pub struct StreamConfig {
     pub backoff: Backoff,
     /// Of the jitter.
     pub seed: u64,
+    /// The session clock.
+    pub clock: Clock,
 }
 
 /// Starts the thread.
@@ -63,6 +69,7 @@ pub fn start_reader(
     config: StreamConfig,
     wanted: LatestRx<Wanted>,
     hub: Tx<ToHub>,
+    candle_desk: Tx<ToDesk<MarketKey, MarketData>>,
 ) -> io::Result<()> {
     let supervisor_too = supervisor.clone();
     supervisor.spawn("quote-reader", class, move |pulse| {
@@ -76,6 +83,7 @@ pub fn start_reader(
             quotes: Outbox::default(),
             spikes: Outbox::default(),
             merge: Merge::default(),
+            candles: Teller::new(candle_desk.clone(), config.clock),
             connector: Connector::new(supervisor_too.clone(), class),
             stop: supervisor_too.stop(),
             pulse,
@@ -99,6 +107,7 @@ struct Reader<'a> {
     /// As above.
     spikes: Outbox<ToHub>,
     merge: Merge,
+    candles: Teller,
     connector: Connector,
     stop: &'a Stop,
     pulse: &'a Pulse,
@@ -155,6 +164,7 @@ impl Reader<'_> {
                 );
             }
             self.source_is(false, why);
+            self.candles.lost();
             if self.rest(wait) {
                 return;
             }
@@ -202,6 +212,7 @@ impl Reader<'_> {
             }
             if let Some(wish) = self.wanted.take() {
                 self.merge.keep(&wish);
+                self.candles.keep(&wish);
                 self.wish = wish;
             }
             if let Some(have) = &mut subscribed
@@ -214,6 +225,7 @@ impl Reader<'_> {
                 }
             }
             self.hand_over();
+            self.candles.tell(now);
             self.pulse.idle();
             let output = match socket.read() {
                 Ok(Message::Text(text)) => {
@@ -228,6 +240,7 @@ impl Reader<'_> {
                 }
                 Err(e) => return Ended::Because(format!("the connection broke: {e}")),
             };
+            self.candles.heard();
             for text in output.send {
                 if let Err(e) = socket.send(Message::text(text)) {
                     return Ended::Because(format!("it did not take an answer: {e}"));
@@ -265,6 +278,7 @@ impl Reader<'_> {
         match name {
             "quote_update" => {
                 for quote in self.merge.update(payload) {
+                    self.candles.quote(&quote);
                     let symbol = quote.symbol.clone();
                     self.quotes.push(&symbol, ToHub::Quote(quote));
                     self.hand_over();

@@ -282,8 +282,7 @@ impl Market {
         let first = days::number_from(*dates.start()).max(last - DAILY_DAYS_MAX + 1);
         let mut candles = Vec::new();
         for day in first..=last {
-            // Chicago is an hour behind New York, and both change their clocks on a Sunday.
-            let at_ms = self.session.at_ms(days::date_of(day), 1, 0);
+            let at_ms = self.session.daily_candle_ms(days::date_of(day));
             let candle = if day < now.day {
                 let plan = Plan::new(self.seed, id, day);
                 plan.first_trade.map(|_| Candle {

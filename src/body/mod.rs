@@ -2,12 +2,17 @@
 //! it. It holds the bytes, the same compressed where that pays, and the tag by which a client that has
 //! it already says so. Pure; plain data that may cross a channel.
 
+mod array;
+mod gzip;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+
+pub use array::GrowingArray;
 
 /// Shorter bodies are sent as they are: the head would outweigh what compression saves.
 const GZIP_FROM_BYTES: usize = 1_024;
@@ -26,7 +31,7 @@ impl Body {
     #[must_use]
     pub fn built(plain: Vec<u8>) -> Self {
         let gzip = (plain.len() >= GZIP_FROM_BYTES)
-            .then(|| gzip(&plain))
+            .then(|| packed(&plain))
             .flatten();
         let tag = Some(tag(&plain));
         Self {
@@ -47,11 +52,11 @@ impl Body {
     }
 
     /// A body whose parts were built piece by piece.
-    #[must_use]
-    pub fn of_parts(plain: Arc<[u8]>, gzip: Option<Arc<[u8]>>, tag: u64) -> Self {
+    fn of_parts(plain: Vec<u8>, gzip: Option<Vec<u8>>, tag: u64) -> Self {
+        let worth_it = plain.len() >= GZIP_FROM_BYTES;
         Self {
-            plain,
-            gzip,
+            plain: plain.into(),
+            gzip: gzip.filter(|_| worth_it).map(Into::into),
             tag: Some(tag),
         }
     }
@@ -89,7 +94,7 @@ impl Body {
 }
 
 /// Fast rather than small: a body is compressed when its data change, and some of it changes each second.
-fn gzip(plain: &[u8]) -> Option<Arc<[u8]>> {
+fn packed(plain: &[u8]) -> Option<Arc<[u8]>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
     encoder.write_all(plain).ok()?;
     Some(encoder.finish().ok()?.into())
