@@ -37,10 +37,10 @@ use super::signals;
 use super::sources::sources;
 
 /// Requests to a desk, and fetchers' answers, that can wait for it.
-const DESK_INBOX: usize = 4_096;
+const DESK_INBOX: usize = 1_024;
 
 /// Quotes and sessions' words that can wait for the hub.
-const HUB_INBOX: usize = 8_192;
+const HUB_INBOX: usize = 4_096;
 
 /// Wishes for reports and drills that can wait for the watchdog.
 const WATCHDOG_INBOX: usize = 16;
