@@ -1,5 +1,6 @@
 //! One quote as the stream carries it.
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 use super::symbol::Symbol;
@@ -26,12 +27,39 @@ impl Quote {
     /// The frame that clients get: `{"type":"quote","symbol":…, …fields}`.
     #[must_use]
     pub fn to_frame_json(&self) -> String {
-        let mut object = Map::with_capacity(self.fields.len() + 2);
-        object.insert("type".into(), Value::from("quote"));
-        object.insert("symbol".into(), Value::from(self.symbol.as_str()));
-        for (k, v) in &self.fields {
-            object.insert(k.clone(), v.clone());
+        // Values and strings always have a JSON form.
+        serde_json::to_string(&Frame(self)).unwrap_or_default()
+    }
+}
+
+/// Serializes a quote as its frame, without copying its fields.
+struct Frame<'a>(&'a Quote);
+
+impl Serialize for Frame<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.fields.len() + 2))?;
+        map.serialize_entry("type", "quote")?;
+        map.serialize_entry("symbol", self.0.symbol.as_str())?;
+        for (field, value) in &self.0.fields {
+            map.serialize_entry(field, value)?;
         }
-        Value::Object(object).to_string()
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_names_its_type_and_symbol_and_keeps_every_field() {
+        let mut fields = Map::new();
+        fields.insert("last_price".into(), Value::from(2.5));
+        fields.insert("odd".into(), Value::from("x"));
+        let symbol = "TOYO".parse().unwrap();
+        assert_eq!(
+            Quote { symbol, fields }.to_frame_json(),
+            r#"{"type":"quote","symbol":"TOYO","last_price":2.5,"odd":"x"}"#
+        );
     }
 }
