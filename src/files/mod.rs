@@ -6,6 +6,7 @@ mod growing;
 mod history;
 mod read;
 pub mod regular;
+pub mod scratch;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -17,5 +17,6 @@ pub use answer::{Answer, Wants};
 pub use boards::{BoardPublishers, Boards, boards};
 pub use context::{Command, Desks, HttpConfig, LANES, Lane, desk_names};
 pub use cors::Cors;
+pub use path::query_value;
 pub use router::{Form, Route, RouteError, Trades, lane_of, route};
 pub use worker::{start_workers, unblock_workers};

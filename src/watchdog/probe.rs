@@ -26,7 +26,7 @@ pub enum Probed {
     Silent(String),
 }
 
-/// Starts the thread.
+/// Starts the thread. `authorization`: the header's value, where the port wants one.
 ///
 /// # Errors
 /// When the system refuses it.
@@ -34,9 +34,15 @@ pub fn start_probe(
     supervisor: &Supervisor,
     class: Class,
     address: SocketAddr,
+    authorization: Option<String>,
 ) -> io::Result<LatestRx<Probed>> {
     let (tell, told) = latest();
     let stop = supervisor.stop().clone();
+    let shown = authorization.map(|value| format!("Authorization: {value}\r\n"));
+    let request = format!(
+        "GET /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{}\r\n",
+        shown.unwrap_or_default()
+    );
     supervisor.spawn("probe", class, move |pulse| {
         let mut failures = 0;
         loop {
@@ -46,7 +52,7 @@ pub fn start_probe(
             }
             let by = Instant::now() + PROBE_DEADLINE;
             pulse.wait("probing the server's own port", by);
-            match probe(address, by) {
+            match probe(address, &request, by) {
                 Ok(()) => {
                     failures = 0;
                     tell.publish(Probed::Answers);
@@ -63,10 +69,9 @@ pub fn start_probe(
     Ok(told)
 }
 
-fn probe(address: SocketAddr, by: Instant) -> io::Result<()> {
+fn probe(address: SocketAddr, request: &str, by: Instant) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, PROBE_DEADLINE)?;
-    let request = b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    write_all(&mut stream, request, by)?;
+    write_all(&mut stream, request.as_bytes(), by)?;
     let mut got = Vec::new();
     let mut buffer = [0_u8; 4_096];
     loop {
