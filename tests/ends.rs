@@ -18,8 +18,8 @@ fn everything_stuck(up: &Upstreams) -> (Server, Vec<TcpStream>, Vec<Quotes>) {
     for n in 0..30 {
         let mut stream = TcpStream::connect(&server.address).unwrap();
         let request = match n % 3 {
-            0 => format!("GET /api/candles/S{n} HTTP/1.1\r\nHost: x\r\n\r\n"),
-            1 => format!("GET /api/vwap/S{n} HTTP/1.1\r\nHost: x\r\n\r\n"),
+            0 => format!("GET /api/candles/S{n} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+            1 => format!("GET /api/vwap/S{n} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
             _ => "GET /api/hal".to_owned(),
         };
         stream.write_all(request.as_bytes()).unwrap();

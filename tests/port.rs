@@ -45,7 +45,7 @@ fn sixty_four_keep_alive_connections_at_once_are_all_answered_again_and_again() 
     for round in 0..3 {
         for stream in &mut streams {
             stream
-                .write_all(b"GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n")
+                .write_all(b"GET /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 .unwrap();
         }
         for (n, stream) in streams.iter_mut().enumerate() {
@@ -62,26 +62,26 @@ fn sixty_four_keep_alive_connections_at_once_are_all_answered_again_and_again() 
 fn heads_and_bodies_that_are_wrong_are_refused_and_the_connection_closed() {
     let server = Server::start(&[]);
     let long = format!(
-        "GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n",
         "a".repeat(20_000)
     );
     for (request, status) in [
-        ("GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505),
+        ("GET / HTTP/2.0\r\nHost: localhost\r\n\r\n", 505),
         ("GET /api/health HTTP/1.1\r\n\r\n", 400),
         (
-            "GET /api/health HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+            "GET /api/health HTTP/1.1\r\nHost: localhost\r\nHost: y\r\n\r\n",
             400,
         ),
         (
-            "POST /api/shutdown HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n",
+            "POST /api/shutdown HTTP/1.1\r\nHost: localhost\r\nContent-Length: abc\r\n\r\n",
             400,
         ),
         (
-            "POST /api/validate/TOYO HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\nx",
+            "POST /api/validate/TOYO HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000000\r\n\r\nx",
             413,
         ),
         (
-            "POST /api/validate/TOYO HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "POST /api/validate/TOYO HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
             501,
         ),
         ("\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n", 400),
@@ -103,7 +103,7 @@ fn slow_heads_and_bodies_are_given_up_after_their_deadline() {
             let begun: &[u8] = if n % 2 == 0 {
                 b"GET /api/hea"
             } else {
-                b"POST /api/validate/TOYO HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nfew"
+                b"POST /api/validate/TOYO HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nfew"
             };
             stream.write_all(begun).unwrap();
             stream
@@ -124,7 +124,7 @@ fn pipelining_without_reading_costs_the_pipeliner_alone() {
     stream
         .set_write_timeout(Some(Duration::from_secs(5)))
         .unwrap();
-    let many = b"GET /api/trade-history HTTP/1.1\r\nHost: x\r\n\r\n".repeat(20_000);
+    let many = b"GET /api/trade-history HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(20_000);
     let _stopped_taking = stream.write_all(&many);
     for _ in 0..20 {
         health(&server);
@@ -155,8 +155,8 @@ fn connections_beyond_the_limit_are_refused_and_idle_ones_end() {
     let idle: Vec<TcpStream> = (0..200).map(|_| open(&server)).collect();
     eventually("the idle ones are closed and others served", || {
         let mut stream = open(&server);
-        let _refused =
-            stream.write_all(b"GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let _refused = stream
+            .write_all(b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         (read_answer(&mut stream) == Some(200)).then_some(())
     });
     drop(idle);
@@ -192,7 +192,7 @@ fn a_burst_past_the_limit_of_open_files_is_survived() {
             .set_read_timeout(Some(Duration::from_secs(5)))
             .unwrap();
         stream
-            .write_all(b"GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .write_all(b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             .ok()?;
         (read_answer(&mut stream) == Some(200)).then_some(())
     });
@@ -205,7 +205,11 @@ fn clients_that_leave_while_they_wait_hold_no_slot() {
     let server = up.server(&["http.slots_market=4", "schwab.deadline=8s"]);
     for n in 0..40 {
         let mut stream = open(&server);
-        write!(stream, "GET /api/candles/S{n} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        write!(
+            stream,
+            "GET /api/candles/S{n} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        )
+        .unwrap();
         stream.shutdown(Shutdown::Both).unwrap();
     }
     up.heal();

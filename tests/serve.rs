@@ -218,7 +218,11 @@ fn upstreams_that_accept_and_never_answer_hold_up_neither_the_rest_nor_the_end()
     );
     // A client that asks and waits for a hung answer while the server is told to end.
     let mut waiting = TcpStream::connect(&server.address).unwrap();
-    write!(waiting, "GET /api/candles/ELPW HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    write!(
+        waiting,
+        "GET /api/candles/ELPW HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    )
+    .unwrap();
     assert_eq!(server.ask("POST", "/api/shutdown").status, 200);
     assert_eq!(server.exit_code(), 0);
     let log = server.log("backend.log");

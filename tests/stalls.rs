@@ -35,7 +35,7 @@ fn poke_by(server: &Server, method: &str, path: &str) {
     if let Ok(mut stream) = std::net::TcpStream::connect(&server.address) {
         let _ = write!(
             stream,
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         );
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -9,16 +9,16 @@ use crate::log::LogHandle;
 use super::sources::Sources;
 
 /// Says who can reach the server.
-pub fn warn_of_exposure(address: SocketAddr) {
-    if !address.ip().is_loopback() {
+pub fn warn_of_exposure(address: SocketAddr, has_token: bool) {
+    if !address.ip().is_loopback() && !has_token {
         log::warn!(
             target: "MAIN",
-            "listening on {address}, which is not loopback: there is no password, everybody who reaches this address can read everything"
+            "listening on {address}, which is not loopback, without a token: everybody who reaches this address can read everything; set http.token_file"
         );
     }
     #[cfg(unix)]
     if rustix::process::geteuid().is_root() {
-        log::warn!(target: "MAIN", "running as root, which nothing here needs; there is no password");
+        log::warn!(target: "MAIN", "running as root, which nothing here needs");
     }
 }
 

@@ -7,6 +7,7 @@ mod announce;
 mod classes;
 mod descriptors;
 mod desks;
+mod given;
 mod lifecycle;
 mod signals;
 mod sources;

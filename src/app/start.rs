@@ -1,9 +1,7 @@
 //! Starting every part, in the order in which they need each other.
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,14 +13,14 @@ use crate::clock::system_ms;
 use crate::config::Settings;
 use crate::config::values::Market;
 use crate::desk::Backoff;
+use crate::files::scratch::Scratch;
 use crate::files::start_file_reader;
-use crate::gate::{BindError, GateConfig, LaneSpec, LinkAddress, bind, start_gate};
+use crate::gate::{BindError, GateConfig, Guard, LaneSpec, LinkAddress, Secret, bind, start_gate};
 use crate::http::{
     Cors, Desks, HttpConfig, LANES, Lane, Lookup, boards, desk_names, start_board_desk,
     start_workers, unblock_workers,
 };
 use crate::log::{LogConfig, LogError, LogHandle};
-use crate::model::BUILT_IN;
 use crate::quotes::{HubBounds, HubOutputs, StreamConfig, start_hub, start_reader};
 use crate::supervise::{Full, Supervisor, SupervisorEnds, latest};
 use crate::watchdog::{WatchdogConfig, WatchdogInputs, start_probe, start_watchdog};
@@ -32,6 +30,7 @@ use super::announce::{announce, warn_of_exposure};
 use super::classes::Classes;
 use super::descriptors::connections_that_fit;
 use super::desks;
+use super::given;
 use super::lifecycle::Ears;
 use super::signals;
 use super::sources::sources;
@@ -102,7 +101,7 @@ pub struct Running {
     server: Arc<Server>,
     workers: usize,
     signals: SignalsHandle,
-    private: PathBuf,
+    private: Option<Scratch>,
 }
 
 impl Running {
@@ -114,7 +113,7 @@ impl Running {
 
     /// Removes what was made for this run only.
     pub fn tidy_up(&self) {
-        let _gone_already = fs::remove_dir_all(&self.private);
+        let _gone_already = self.private.as_ref().map(Scratch::remove);
     }
 }
 
@@ -133,9 +132,10 @@ pub fn start(
         .local_addr()
         .doing("asking for the port's address")?;
     let classes = Classes::new(settings);
-    let prompt = prompt(settings)?;
+    let prompt = given::prompt(settings)?;
+    let token = given::client_token(settings)?;
     let (log, log_lines) = crate::log::init(supervisor, &log_config(settings, &classes))?;
-    warn_of_exposure(address);
+    warn_of_exposure(address, token.is_some());
     let (watchdog_tx, asked) =
         supervisor.channel("http, signals -> watchdog", WATCHDOG_INBOX, Full::Shed);
     let (signals, signals_handle) =
@@ -164,8 +164,13 @@ pub fn start(
     let own_boards = boards.pop();
 
     let (give_up_tx, give_up) = latest();
-    let probed = start_probe(supervisor, classes.watchdog, probe_address(address))
-        .doing("starting the probe")?;
+    let probed = start_probe(
+        supervisor,
+        classes.watchdog,
+        probe_address(address),
+        token.as_ref().map(Secret::bearer),
+    )
+    .doing("starting the probe")?;
     let watchdog = start_watchdog(
         supervisor,
         WatchdogConfig {
@@ -323,6 +328,7 @@ pub fn start(
         write_deadline: settings.gate.write_deadline,
         answer_deadline: http.answer_deadline,
         lanes,
+        guard: Guard::new(address.ip(), &http.hosts, token),
         cors,
         lookup: Lookup {
             desks,
@@ -352,24 +358,18 @@ pub fn start(
 
 /// tiny_http, listening where only the gate can reach it.
 #[cfg(unix)]
-fn worker_server() -> Result<(PathBuf, LinkAddress, Arc<Server>), StartError> {
-    use std::os::unix::fs::DirBuilderExt;
-    let folder =
-        std::env::temp_dir().join(format!("tapewarden-{}-{}", std::process::id(), system_ms()));
-    fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&folder)
-        .doing(format!("making the private folder {}", folder.display()))?;
-    let path = folder.join("gate.sock");
+fn worker_server() -> Result<(Option<Scratch>, LinkAddress, Arc<Server>), StartError> {
+    let folder = Scratch::new("gate").doing("making a private folder for the gate's socket")?;
+    let path = folder.path().join("gate.sock");
     let server = Server::http_unix(&path)
         .map_err(io::Error::other)
         .doing(format!("listening on {}", path.display()))?;
-    Ok((folder, path, Arc::new(server)))
+    Ok((Some(folder), path, Arc::new(server)))
 }
 
 /// tiny_http, on a loopback port: this system has no private sockets.
 #[cfg(not(unix))]
-fn worker_server() -> Result<(PathBuf, LinkAddress, Arc<Server>), StartError> {
+fn worker_server() -> Result<(Option<Scratch>, LinkAddress, Arc<Server>), StartError> {
     let server = Server::http("127.0.0.1:0")
         .map_err(io::Error::other)
         .doing("listening on a private loopback port")?;
@@ -378,7 +378,7 @@ fn worker_server() -> Result<(PathBuf, LinkAddress, Arc<Server>), StartError> {
         .to_ip()
         .ok_or_else(|| io::Error::other("it has no address"))
         .doing("asking for the private port")?;
-    Ok((PathBuf::new(), address, Arc::new(server)))
+    Ok((None, address, Arc::new(server)))
 }
 
 fn log_config(settings: &Settings, classes: &Classes) -> LogConfig {
@@ -390,25 +390,6 @@ fn log_config(settings: &Settings, classes: &Classes) -> LogConfig {
         file_bytes_max: settings.log.file_bytes_max.0,
         files_max: settings.log.files_max,
         class: classes.writer,
-    }
-}
-
-fn prompt(settings: &Settings) -> Result<Arc<str>, StartError> {
-    let path = &settings.model.prompt_file;
-    if path.as_os_str().is_empty() {
-        return Ok(BUILT_IN.into());
-    }
-    let text = fs::read_to_string(path).doing(format!(
-        "reading the prompt template {} (model.prompt_file)",
-        path.display()
-    ))?;
-    if text.contains("{symbol}") {
-        Ok(text.into())
-    } else {
-        Err(io::Error::other("it has no {symbol} in it")).doing(format!(
-            "using the prompt template {} (model.prompt_file)",
-            path.display()
-        ))
     }
 }
 

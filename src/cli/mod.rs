@@ -10,6 +10,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::config::env_name;
+use crate::gate::Secret;
 use crate::scribe::{self, ScribeArgs};
 
 /// Where a server is looked for when nobody says where.
@@ -105,7 +107,8 @@ fn serve_as_scribe(args: Vec<OsString>) -> Result<(), Fault> {
     scribe::run(&args).map_err(|e| Fault::failed(format!("the scribe ended: {e}")))
 }
 
-/// Asks a server over HTTP; body and status.
+/// Asks a server over HTTP, with its token where this environment names the file that has it; body and
+/// status.
 fn ask(method: &str, url: &str, patience: Duration) -> Result<(u16, String), Fault> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(patience))
@@ -113,10 +116,19 @@ fn ask(method: &str, url: &str, patience: Duration) -> Result<(u16, String), Fau
         .max_redirects(0)
         .build()
         .into();
+    let token = token()?;
     let result = if method == "POST" {
-        agent.post(url).send_empty()
+        let request = agent.post(url);
+        match token {
+            Some(token) => request.header("Authorization", token.bearer()).send_empty(),
+            None => request.send_empty(),
+        }
     } else {
-        agent.get(url).call()
+        let request = agent.get(url);
+        match token {
+            Some(token) => request.header("Authorization", token.bearer()).call(),
+            None => request.call(),
+        }
     };
     let mut response = result
         .map_err(|e| Fault::failed(format!("{method} {url} failed: {e}; is a server there?")))?;
@@ -125,4 +137,21 @@ fn ask(method: &str, url: &str, patience: Duration) -> Result<(u16, String), Fau
         .read_to_string()
         .map_err(|e| Fault::failed(format!("reading the answer of {url} failed: {e}")))?;
     Ok((response.status().as_u16(), body))
+}
+
+/// The token of the server's clients, from the file that the setting `http.token_file` names in the
+/// environment.
+fn token() -> Result<Option<Secret>, Fault> {
+    let name = env_name("http.token_file");
+    let Some(path) = std::env::var_os(&name).filter(|p| !p.is_empty()) else {
+        return Ok(None);
+    };
+    let fault = |why: String| {
+        let path = std::path::Path::new(&path).display();
+        Fault::failed(format!(
+            "reading the token in {path} ({name}) failed: {why}"
+        ))
+    };
+    let text = std::fs::read_to_string(&path).map_err(|e| fault(e.to_string()))?;
+    Secret::token(&text).map(Some).map_err(fault)
 }

@@ -331,11 +331,24 @@ fn effective(settings: &Settings, given: &BTreeMap<String, (Raw, Origin)>) -> St
 
 fn spoken(raw: &Raw) -> String {
     match raw {
-        Raw::Text(text) => format!("{:?}", text.chars().take(80).collect::<String>()),
+        Raw::Text(text) => format!(
+            "{:?}",
+            without_password(text).chars().take(80).collect::<String>()
+        ),
         Raw::Number(n) => n.to_string(),
         Raw::Bool(b) => b.to_string(),
         Raw::List(list) => format!("{list:?}"),
         Raw::Other(kind) => format!("a TOML {kind}"),
+    }
+}
+
+/// A refused URL is repeated on the console, and what stands before its `@` is not.
+fn without_password(text: &str) -> String {
+    match (text.find("://"), text.rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => {
+            format!("{}://***{}", &text[..scheme], &text[at..])
+        }
+        _ => text.to_owned(),
     }
 }
 

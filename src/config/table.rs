@@ -218,6 +218,10 @@ settings! {
         origins: Vec<String> = "localhost",
         /// Whether pages opened from files may
         allow_null_origin: bool = "false",
+        /// Names of this server in clients' URLs, besides localhost and its address
+        hosts: Vec<String> = "",
+        /// A file with a token that every request must carry; empty is none
+        token_file: PathBuf = "",
     }
     /// The port.
     gate: GateSettings "gate." {

@@ -124,9 +124,22 @@ fn the_effective_settings_are_toml_that_means_the_same_and_say_where_each_came_f
 }
 
 #[test]
-fn a_password_in_a_url_is_masked() {
-    let text = run(&["config", "--model-url", "http://me:hush@h:1"], &[], None).unwrap_err();
-    assert!(!text.contains("hush") && text.contains("***@h:1"), "{text}");
+fn a_password_in_a_url_is_refused_and_not_repeated() {
+    let url = "http://user:hunter2@trader:8080";
+    let file = format!("[trader]\nurl = \"{url}\"\n");
+    for said in [
+        run(&["--trader-url", url], &[], None),
+        run(&[], &[("TAPEWARDEN_TRADER_URL", url)], None),
+        run(&[], &[], Some(&file)),
+    ] {
+        let said = said.unwrap_err();
+        assert!(said.contains("without a password"), "{said}");
+        assert!(said.contains("@trader:8080"), "{said}");
+        assert!(
+            !said.contains("hunter2") && !said.contains("user:"),
+            "{said}"
+        );
+    }
 }
 
 #[test]

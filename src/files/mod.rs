@@ -5,6 +5,7 @@
 mod history;
 mod read;
 pub mod regular;
+pub mod scratch;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
 
-use crate::supervise::{Class, Full, Pulse, Supervisor, Tx};
+use crate::supervise::{Class, Counter, Full, Pulse, Supervisor, Tx};
 
 use super::conn::{Conn, GateConfig, Shared};
 use super::lanes::{LinkAddress, start_lanes};
@@ -59,6 +59,7 @@ pub fn start_gate(
         lanes,
         evictions,
         supervisor: supervisor.clone(),
+        denied: Counter::default(),
     });
     listener.set_nonblocking(true)?;
     let spawner = supervisor.clone();

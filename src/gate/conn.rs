@@ -9,10 +9,11 @@ use crossbeam::channel::Receiver;
 
 use crate::desk::AskId;
 use crate::http::{Answer, Cors, LANES, Lookup, Ready, Wants, Written, lane_of};
-use crate::supervise::{Pulse, Supervisor};
+use crate::supervise::{Counter, Pulse, Supervisor};
 use crate::ws::{Sessions, Upgrade};
 
 use super::forward::{NotForwarded, forward};
+use super::guard::{Denied, Guard};
 use super::head::{Head, Parsed, Refusal, parse};
 use super::lanes::{Lane, LaneSpec};
 use crate::deadline_io::{Sparing, is_gone, read_some, write_all, write_both};
@@ -58,7 +59,9 @@ pub struct GateConfig {
     pub answer_deadline: Duration,
     /// In the order of [`LANES`].
     pub lanes: Vec<LaneSpec>,
-    /// Who may read answers.
+    /// Who is answered at all.
+    pub guard: Guard,
+    /// Which pages may read answers.
     pub cors: Cors,
     /// Who may have an answer ready, and is told when a client left.
     pub lookup: Lookup,
@@ -76,6 +79,8 @@ pub struct Shared {
     pub evictions: Receiver<()>,
     /// For the threads of streaming clients, and for the stop.
     pub supervisor: Supervisor,
+    /// Requests that were denied so far.
+    pub denied: Counter,
 }
 
 /// One connection.
@@ -147,6 +152,10 @@ impl Conn {
         let Some(head) = self.read_head(stream, pulse)? else {
             return Ok(false);
         };
+        if let Err(denied) = self.shared.config.guard.admit(&head) {
+            self.deny(stream, &head, &denied, pulse);
+            return Ok(false);
+        }
         let what = format!("{} {} for {}", head.method, head.path(), self.peer);
         if let Some(key) = &head.websocket_key
             && head.path() == QUOTES_PATH
@@ -235,6 +244,22 @@ impl Conn {
         );
         let written = answer.write(&wants, now, &more);
         Some(self.write(stream, &written, pulse) && !close)
+    }
+
+    /// Tells a client why it is not answered; the connection ends with it.
+    fn deny(&mut self, stream: &mut Stream, head: &Head, denied: &Denied, pulse: &Pulse) {
+        let nth = self.shared.denied.next() + 1;
+        // The first, the second, the fourth …: a flood of them must not fill the log.
+        if nth.is_power_of_two() {
+            log::warn!(target: "GATE", "refused {} of {} ({nth} so far): {denied}", head.path(), self.peer);
+        }
+        let mut answer = Answer::error(denied.status(), &denied.to_string());
+        if *denied == Denied::Token {
+            answer.set("WWW-Authenticate", "Basic realm=\"tapewarden\"".to_owned());
+        }
+        let bytes = self.own_answer(&answer, head.origin.as_deref(), head.method == "HEAD", true);
+        self.write(stream, &bytes, pulse);
+        self.drain(stream, pulse);
     }
 
     /// The next head; none when the client is done, or has been idle for too long.

@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+use super::guard::Secret;
+
 /// More header lines than this are refused.
 const HEADERS_MAX: usize = 64;
 
@@ -27,6 +29,8 @@ pub struct Head {
     pub host: String,
     /// The `Origin` header.
     pub origin: Option<String>,
+    /// The `Authorization` header; it goes no further.
+    pub authorization: Option<Secret>,
     /// A WebSocket handshake's `Sec-WebSocket-Key`, when this is one, of version 13.
     pub websocket_key: Option<String>,
     /// Headers that go on to the workers, by their names here.
@@ -173,6 +177,8 @@ fn understood(request: &httparse::Request<'_, '_>, body_max: usize) -> Result<He
             key = Some(value.to_owned());
         } else if is("Expect") {
             head.expects_continue = value.eq_ignore_ascii_case("100-continue");
+        } else if is("Authorization") {
+            head.authorization = Some(Secret::new(value));
         } else if is("Origin") {
             head.origin = Some(value.chars().take(PASSED_BYTES_MAX).collect());
         } else if let Some(known) = PASSED.iter().find(|p| is(p))

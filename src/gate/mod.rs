@@ -9,10 +9,12 @@ mod acceptor;
 mod bind;
 mod conn;
 mod forward;
+mod guard;
 mod head;
 mod lanes;
 
 pub use acceptor::start_gate;
 pub use bind::{BindError, bind};
 pub use conn::GateConfig;
+pub use guard::{Guard, Secret};
 pub use lanes::{LANE_PING_PATH, LaneSpec, LinkAddress};

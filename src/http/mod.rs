@@ -20,6 +20,7 @@ pub use board_desk::{BoardLook, start_board_desk};
 pub use boards::{BoardPublishers, Boards, boards};
 pub use context::{Command, Desks, HttpConfig, LANES, Lane, desk_names};
 pub use cors::Cors;
+pub use path::query_value;
 pub use ready::{Lookup, Ready};
 pub use router::{Form, Route, RouteError, Trades, lane_of, route};
 pub use worker::{start_workers, unblock_workers};

@@ -162,7 +162,7 @@ impl Upstream {
         };
         let malformed = |why: String| Failure::Malformed { upstream, why };
         let unreachable = |why: String| Failure::Unreachable { upstream, why };
-        let base = without_user(&self.base);
+        let base = &self.base;
         let tls = |why: String| unreachable(format!("TLS with {base} failed: {why}"));
         match &fault.error {
             Error::Timeout(_) => timeout(),
@@ -271,16 +271,6 @@ fn words(error: &io::Error) -> String {
         cause = e.source();
     }
     words
-}
-
-/// A URL without a user and password, for errors.
-fn without_user(url: &str) -> String {
-    match (url.find("://"), url.find('@')) {
-        (Some(scheme), Some(at)) if at > scheme => {
-            format!("{}://{}", &url[..scheme], &url[at + 1..])
-        }
-        _ => url.to_owned(),
-    }
 }
 
 /// A symbol as a segment of a path: everything but letters, digits and `.-` escaped.

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::deadline_io::{read_some, write_all};
+use crate::gate::LANE_PING_PATH;
 use crate::supervise::{Class, LatestRx, Supervisor, latest};
 
 /// Between probes.
@@ -26,7 +27,7 @@ pub enum Probed {
     Silent(String),
 }
 
-/// Starts the thread.
+/// Starts the thread. `authorization`: the header's value, where the port wants one.
 ///
 /// # Errors
 /// When the system refuses it.
@@ -34,9 +35,16 @@ pub fn start_probe(
     supervisor: &Supervisor,
     class: Class,
     address: SocketAddr,
+    authorization: Option<String>,
 ) -> io::Result<LatestRx<Probed>> {
     let (tell, told) = latest();
     let stop = supervisor.stop().clone();
+    let shown = authorization.map(|value| format!("Authorization: {value}\r\n"));
+    let shown = shown.unwrap_or_default();
+    // The gate answers the first by itself; the second takes the way through a worker.
+    let requests = ["/api/health", LANE_PING_PATH].map(|path| {
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{shown}\r\n")
+    });
     supervisor.spawn("probe", class, move |pulse| {
         let mut failures = 0;
         loop {
@@ -46,7 +54,7 @@ pub fn start_probe(
             }
             let by = Instant::now() + PROBE_DEADLINE;
             pulse.wait("probing the server's own port", by);
-            match probe(address, by) {
+            match requests.iter().try_for_each(|r| probe(address, r, by)) {
                 Ok(()) => {
                     failures = 0;
                     tell.publish(Probed::Answers);
@@ -63,10 +71,9 @@ pub fn start_probe(
     Ok(told)
 }
 
-fn probe(address: SocketAddr, by: Instant) -> io::Result<()> {
+fn probe(address: SocketAddr, request: &str, by: Instant) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, PROBE_DEADLINE)?;
-    let request = b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    write_all(&mut stream, request, by)?;
+    write_all(&mut stream, request.as_bytes(), by)?;
     let mut got = Vec::new();
     let mut buffer = [0_u8; 4_096];
     loop {

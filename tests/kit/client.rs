@@ -1,8 +1,8 @@
 //! Clients: plain HTTP by hand, so that nothing is smoothed over, and the quote stream.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tungstenite::{Message, WebSocket};
@@ -86,11 +86,37 @@ pub struct Quotes {
 
 impl Quotes {
     pub fn connect(address: &str) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::try_connect(address).unwrap()
+    }
+
+    /// As above, where it may be refused.
+    pub fn try_connect(address: &str) -> Result<Self, String> {
+        let stream = TcpStream::connect(address).map_err(|e| e.to_string())?;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let url = format!("ws://{address}/api/ws/quotes");
-        let (socket, _) = tungstenite::client(url, stream).unwrap();
-        Self { socket }
+        let (socket, _) = tungstenite::client(url, stream).map_err(|e| e.to_string())?;
+        Ok(Self { socket })
+    }
+
+    /// The next text as it came, if there is one within the time.
+    pub fn next_text(&mut self, within: Duration) -> Result<Option<String>, String> {
+        self.socket
+            .get_ref()
+            .set_read_timeout(Some(within))
+            .unwrap();
+        match self.socket.read() {
+            Ok(Message::Text(text)) => Ok(Some(text.as_str().to_owned())),
+            Ok(Message::Close(frame)) => {
+                Err(frame.map(|f| f.reason.to_string()).unwrap_or_default())
+            }
+            Ok(_) => Ok(None),
+            Err(tungstenite::Error::Io(e))
+                if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+            {
+                Ok(None)
+            }
+            Err(e) => Err(e.to_string()),
+        }
     }
 
     /// Sends text as it is.

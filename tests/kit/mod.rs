@@ -2,6 +2,7 @@
 //! made to fail, and clients. Each test file uses its own part of it.
 #![allow(dead_code, unused_imports)]
 
+pub mod bystanders;
 pub mod client;
 pub mod fake;
 pub mod server;

@@ -337,8 +337,3 @@ fn a_symbol_is_one_segment_whatever_is_in_it() {
     assert_eq!(escaped("BRK/B"), "BRK%2FB");
     assert_eq!(escaped("$SPX"), "%24SPX");
 }
-
-#[test]
-fn errors_do_not_repeat_a_password() {
-    assert_eq!(without_user("http://u:p@h:1/x"), "http://h:1/x");
-}

@@ -5,6 +5,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -16,6 +17,7 @@ use super::paper::{PaperTrade, iso, trades};
 use super::plan::{OPEN_SECOND, dollars};
 use super::token::{TokenPlan, write_by_rename};
 use crate::clock::{Clock, Now};
+use crate::files::scratch::Scratch;
 use crate::supervise::{Pulse, Stop};
 
 /// How often the thread looks at the time.
@@ -36,7 +38,8 @@ pub(super) const TOKEN: &str = "token.json";
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
-    temporary: bool,
+    /// Where it goes with the process.
+    temporary: Option<Arc<Scratch>>,
 }
 
 impl Folder {
@@ -44,19 +47,22 @@ impl Folder {
     ///
     /// # Errors
     /// What the file system said; `AlreadyExists` for a folder that holds a real trader app's files.
-    pub(super) fn open(given: Option<PathBuf>, dice_ms: i64) -> io::Result<Self> {
+    pub(super) fn open(given: Option<PathBuf>) -> io::Result<Self> {
         let folder = match given {
             Some(path) => {
                 create(&path)?;
                 Self {
                     path,
-                    temporary: false,
+                    temporary: None,
                 }
             }
-            None => Self {
-                path: temporary(dice_ms)?,
-                temporary: true,
-            },
+            None => {
+                let scratch = Scratch::new("sim")?;
+                Self {
+                    path: scratch.path().to_owned(),
+                    temporary: Some(Arc::new(scratch)),
+                }
+            }
         };
         folder.mark()?;
         create(&folder.path.join(TRADES_FOLDER))?;
@@ -94,24 +100,6 @@ fn create(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// A folder that did not exist before, so that nobody else prepared it.
-fn temporary(salt_ms: i64) -> io::Result<PathBuf> {
-    const TRIES_MAX: i64 = 100;
-    let mut last = io::Error::other("no try");
-    for n in 0..TRIES_MAX {
-        let name = format!("tapewarden-sim-{}-{:x}", std::process::id(), salt_ms + n);
-        let path = std::env::temp_dir().join(name);
-        let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        match builder.create(&path) {
-            Ok(()) => return Ok(path),
-            Err(e) => last = e,
-        }
-    }
-    Err(last)
-}
-
 /// What the thread needs to know.
 #[derive(Clone, Debug)]
 pub(super) struct FileSettings {
@@ -141,10 +129,10 @@ pub(super) fn run(pulse: &Pulse, settings: &FileSettings) {
             break;
         }
     }
-    if settings.folder.temporary {
+    if let Some(folder) = &settings.folder.temporary {
         pulse.begin("removing the embedded market's folder");
-        if let Err(e) = fs::remove_dir_all(&settings.folder.path) {
-            log::warn!(target: "SIM", "{} is left behind: {e}", settings.folder.path.display());
+        if let Err(e) = folder.remove() {
+            log::warn!(target: "SIM", "{} is left behind: {e}", folder.path().display());
         }
     }
 }

@@ -130,7 +130,7 @@ fn start_with(
     let schwab = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let trader = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let (schwab_addr, trader_addr) = (schwab.local_addr()?, trader.local_addr()?);
-    let folder = Folder::open(config.data_dir.clone(), born_ms)?;
+    let folder = Folder::open(config.data_dir.clone())?;
     files::write_token(&folder, &tokens, 0)?;
     let endpoints = SimEndpoints {
         schwab_base_url: format!("http://{schwab_addr}/marketdata/v1"),

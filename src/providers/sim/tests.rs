@@ -464,7 +464,7 @@ fn a_given_folder_stays_and_one_with_real_files_is_refused() {
     }
     let real = tempfile::tempdir().unwrap();
     std::fs::write(real.path().join("runners.json"), "{}").unwrap();
-    let e = files::Folder::open(Some(real.path().to_owned()), 1).unwrap_err();
+    let e = files::Folder::open(Some(real.path().to_owned())).unwrap_err();
     assert_eq!(e.kind(), io::ErrorKind::AlreadyExists);
     assert_eq!(
         std::fs::read_to_string(real.path().join("runners.json")).unwrap(),
