@@ -29,7 +29,7 @@ pub fn health(boards: &Boards, config: &HttpConfig) -> Answer {
         body["threads"] = thread_states(snapshot);
     }
     let status = if ailments.is_empty() { 200 } else { 503 };
-    Answer::with_status(status, Body::once(body.to_string().into_bytes()))
+    Answer::with_status(status, Body::built(body.to_string().into_bytes()))
 }
 
 /// `{"total","busy","stalled":[names],"states":{name:state}}`; a thread that serves one client stands
@@ -63,7 +63,10 @@ fn thread_states(snapshot: &Snapshot) -> Value {
 /// depth, capacity and drops.
 pub fn threads(boards: &Boards) -> Answer {
     match boards.snapshot() {
-        Some(snapshot) => Answer::json(export::to_json(snapshot, Instant::now()).into_bytes()),
+        Some(snapshot) => {
+            let json = export::to_json(snapshot, Instant::now());
+            Answer::built(Body::built(json.into_bytes()))
+        }
         None => Answer::error(
             503,
             "The watchdog has not looked yet; try again in a second",
@@ -75,7 +78,8 @@ pub fn threads(boards: &Boards) -> Answer {
 pub fn metrics(boards: &Boards) -> Answer {
     match boards.snapshot() {
         Some(snapshot) => {
-            let mut answer = Answer::json(export::metrics_text(snapshot).into_bytes());
+            let text = export::metrics_text(snapshot);
+            let mut answer = Answer::built(Body::built(text.into_bytes()));
             answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
             answer
         }

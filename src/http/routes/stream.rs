@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::body::Body;
+
 use super::super::answer::Answer;
 use super::super::boards::Boards;
 use super::super::context::HttpConfig;
@@ -11,7 +13,7 @@ use super::super::context::HttpConfig;
 pub fn status(boards: &Boards, config: &HttpConfig) -> Answer {
     let stream = boards.stream();
     let symbols: Vec<&str> = stream.symbols.iter().map(|s| s.as_str()).collect();
-    Answer::value(&json!({
+    built(&json!({
         "connected": stream.connected,
         "symbols": symbols,
         "quotes_relayed": stream.quotes_relayed,
@@ -42,5 +44,9 @@ pub fn spikes(boards: &Boards, config: &HttpConfig) -> Answer {
         event.insert("received_at".into(), Value::from(received_at));
         spikes.insert(spike.symbol.as_str().to_owned(), Value::Object(event));
     }
-    Answer::value(&json!({ "spikes": spikes }))
+    built(&json!({ "spikes": spikes }))
+}
+
+fn built(value: &Value) -> Answer {
+    Answer::built(Body::built(value.to_string().into_bytes()))
 }
