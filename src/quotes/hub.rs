@@ -42,6 +42,12 @@ impl Session {
         self.batch.len() < BATCH_FRAMES_MAX
     }
 
+    /// What was conflated becomes part of the next batch: what comes now is newer and goes behind it.
+    fn gather(&mut self) {
+        self.batch.extend(self.error.take());
+        self.batch.extend(self.outbox.drain());
+    }
+
     /// The state of the source, of which only the last matters.
     fn tell_status(&mut self, frame: Frame) {
         if self.takes() {
@@ -233,8 +239,7 @@ impl Hub {
     pub fn ready(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.ready = true;
-            session.batch.extend(session.error.take());
-            session.batch.extend(session.outbox.drain());
+            session.gather();
             if !session.batch.is_empty() {
                 self.due.insert(id);
             }
@@ -262,6 +267,7 @@ impl Hub {
                 && session.ready
             {
                 let frames = std::mem::take(&mut session.batch);
+                session.gather();
                 if !frames.is_empty() {
                     session.ready = false;
                     batches.push((id, frames));

@@ -139,7 +139,7 @@ fn spikes_are_active_for_their_window() {
 proptest! {
     #[test]
     fn whatever_happens_order_holds_and_the_last_word_arrives(
-        steps in prop::collection::vec((0_u8..6, 0_u64..3, 0_u8..3), 1..150)
+        steps in prop::collection::vec((0_u8..7, 0_u64..3, 0_u8..3), 1..150)
     ) {
         let mut hub = Hub::new(plain, 30_000, 100);
         let mut seen: HashMap<(u64, String), i64> = HashMap::new();
@@ -168,6 +168,11 @@ proptest! {
                 2 => hub.want(id, wanted(&["S0", "S1", "S2"])),
                 3 => { in_flight.remove(&id); hub.ready(id); }
                 4 => take(&mut hub, &mut in_flight),
+                // More at once than a batch has room for.
+                5 => for s in (0..3).cycle().take(BATCH_FRAMES_MAX + 10) {
+                    n += 1;
+                    hub.quote(&quote(&format!("S{s}"), n));
+                },
                 _ => { n += 1; hub.quote(&quote(&symbol, n)); }
             }
             prop_assert!(hub.sessions.values().all(|s| s.wanted.iter().all(|w| hub.wanted().contains(w))));
