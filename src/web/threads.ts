@@ -76,7 +76,7 @@ function drawSummary(): void {
     const since = new Date(missedSince).toTimeString().slice(0, 8);
     setText(
       box,
-      `No http worker has answered since ${since}; what stands below is old. A report can still be had on the server: kill -QUIT PID, or tapewarden dump --pid PID`,
+      `Nothing in the server has answered since ${since}; what stands below is old. On its machine there is still: kill -QUIT PID, or tapewarden dump --pid PID`,
     );
     box.dataset["state"] = "stalled";
     return;

@@ -1,6 +1,6 @@
 // Stacks as a tree, and the tree as boxes of a flame graph.
 
-import type { Stack } from "./report";
+import { plainName, type Stack } from "./report";
 import { pool } from "./threads";
 
 export interface Node {
@@ -17,19 +17,14 @@ interface Growing {
   children: Map<string, Growing>;
 }
 
-/** Frames outside of these are how every thread starts. */
-const START_OF_A_THREAD = ["__rust_begin_short_backtrace", "supervise::spawn::Supervisor::live"];
-
 /** Threads of a pool are one; stacks grow from how the thread starts to where it stands. */
 export function tree(stacks: readonly Stack[]): Node {
   const root: Growing = { name: "all threads", own: false, count: 0, children: new Map() };
   for (const stack of stacks) {
-    const start = stack.frames.findIndex((f) => START_OF_A_THREAD.some((s) => f.name.includes(s)));
-    const frames = start < 0 ? stack.frames : stack.frames.slice(0, start);
-    if (frames.length === 0) continue;
+    if (stack.frames.length === 0) continue;
     root.count += 1;
     let node = root;
-    const path = [{ name: pool(stack.name), own: false }, ...[...frames].reverse()];
+    const path = [{ name: pool(stack.name), own: false }, ...[...stack.frames].reverse()];
     for (const { name, own } of path) {
       let child = node.children.get(name);
       if (child === undefined) {
@@ -89,9 +84,7 @@ export function layout(root: Node, focus: readonly string[]): Box[] {
   return boxes.sort((a, b) => a.depth - b.depth || a.left - b.left);
 }
 
-/** The last parts of a path, short enough for a box: "thread::run" of "tapewarden::desk::thread::run". */
+/** The last parts of a function's path, short enough for a box: "thread::run". */
 export function brief(name: string): string {
-  const plain = name.replace(/<impl ([^>]*)>/g, "$1").replace(/::\{\{?closure\}?\}(\[\d+\])?/g, " {closure}");
-  const parts = plain.replace(/^</, "").split("::");
-  return parts.slice(-2).join("::");
+  return plainName(name).split("::").slice(-2).join("::");
 }

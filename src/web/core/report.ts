@@ -42,18 +42,17 @@ function isOwn(name: string, file: string): boolean {
 
 export function readReport(body: unknown): Report {
   const f = fields(body);
-  const context = fields(f["context"]);
   const stacks = list(f["dump"]).map(readStack);
   return {
-    reason: text(context, "reason") ?? "",
-    time: text(context, "time") ?? "",
-    version: text(context, "version") ?? "",
-    pid: number(context, "pid") ?? 0,
-    uptimeS: number(context, "uptime_s") ?? 0,
+    reason: text(f, "reason") ?? "",
+    time: text(f, "time") ?? "",
+    version: text(f, "version") ?? "",
+    pid: number(f, "pid") ?? 0,
+    uptimeS: number(f, "uptime_s") ?? 0,
     noStacks: text(f, "no_stacks") ?? "",
     // Without stacks there is still what threads say of themselves.
-    stacks: stacks.length > 0 ? stacks : list(context["threads"]).map((said) => readStack({ said })),
-    log: list(context["log"]).filter((l): l is string => typeof l === "string"),
+    stacks: stacks.length > 0 ? stacks : list(f["threads"]).map((said) => readStack({ said })),
+    log: list(f["log"]).filter((l): l is string => typeof l === "string"),
   };
 }
 
@@ -70,14 +69,59 @@ function readStack(entry: unknown): Stack {
     waits: text(t, "waits") ?? "",
     cpuUs: number(t, "cpu_us") ?? 0,
     missing: text(t, "missing") ?? "",
-    frames: list(t["frames"]).map((frame) => {
-      const fr = fields(frame);
-      const name = text(fr, "function") ?? "?";
-      const file = text(fr, "file") ?? "";
-      const line = number(fr, "line") ?? 0;
-      return { name, place: file === "" ? "" : `${file}:${line}`, own: isOwn(name, file) };
-    }),
+    frames: readFrames(t["frames"]),
   };
+}
+
+/** Frames outside of these are how every thread starts. */
+const START_OF_A_THREAD = ["__rust_begin_short_backtrace", "supervise::spawn::Supervisor::live"];
+
+function readFrames(entry: unknown): Frame[] {
+  const frames = list(entry).map((frame) => {
+    const f = fields(frame);
+    const name = text(f, "function") ?? "?";
+    const file = text(f, "file") ?? "";
+    const line = number(f, "line") ?? 0;
+    return { name, place: file === "" ? "" : `${file}:${line}`, own: isOwn(name, file) };
+  });
+  const start = frames.findIndex((f) => START_OF_A_THREAD.some((s) => f.name.includes(s)));
+  return start < 0 ? frames : frames.slice(0, start);
+}
+
+/** A function's name without what the compiler adds: generic arguments, traits, numbers of closures. */
+export function plainName(name: string): string {
+  // An arrow's point would close a bracket.
+  let left = name.replaceAll("->", "→").replace(/\{+(closure|async_block)[^}]*\}+/g, "{closure}");
+  const whole = /^<(.*)>(::.*)$/.exec(left);
+  if (left.startsWith("<") && whole !== null) {
+    const end = closing(left);
+    const inner = left.slice(1, end);
+    left = outside(inner.split(" as ")[0] ?? inner) + left.slice(end + 1);
+  }
+  return outside(left).replace(/^&(mut )?/, "");
+}
+
+/** Where the bracket that opens at the beginning closes. */
+function closing(text: string): number {
+  let depth = 0;
+  for (let i = 0; i < text.length; i += 1) {
+    if (text[i] === "<") depth += 1;
+    else if (text[i] === ">") depth -= 1;
+    if (depth === 0) return i;
+  }
+  return text.length;
+}
+
+/** What stands outside of all brackets. */
+function outside(text: string): string {
+  let depth = 0;
+  let kept = "";
+  for (const c of text) {
+    if (c === "<") depth += 1;
+    else if (c === ">") depth = Math.max(0, depth - 1);
+    else if (depth === 0) kept += c;
+  }
+  return kept.replaceAll("::::", "::").replace(/::$/, "");
 }
 
 /** Threads of the same state and stack. */

@@ -6,6 +6,9 @@ import type { Quote } from "../core/types";
 
 const TICK_MS = 500;
 
+/** `WebSocket.OPEN` */
+const OPEN = 1;
+
 export class Stream {
   readonly feed = new Feed(performance.now(), Math.random);
   private socket: WebSocket | null = null;
@@ -98,7 +101,8 @@ export class Stream {
   }
 
   private say(action: "subscribe" | "unsubscribe", symbols: readonly string[]): void {
-    if (symbols.length === 0 || this.socket?.readyState !== WebSocket.OPEN) return;
+    // The browser may have no WebSocket at all, and so no name for its states.
+    if (symbols.length === 0 || this.socket === null || this.socket.readyState !== OPEN) return;
     this.socket.send(JSON.stringify({ action, symbols }));
   }
 }

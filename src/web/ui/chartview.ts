@@ -34,6 +34,7 @@ const SLOW = "#b58be0";
 
 /** Candles that are shown at first. */
 const SHOWN = { primary: 170, small: 70 };
+const SHOWN_MIN = { primary: 50, small: 30 };
 
 /** A price worth a line across the chart. */
 export interface Level {
@@ -143,7 +144,8 @@ export class ChartView {
 
   /** The newest candles into view. */
   home(count: number): void {
-    const shown = SHOWN[this.size];
+    // A few candles are not spread over the whole width, nor pressed into a corner of it.
+    const shown = Math.min(SHOWN[this.size], Math.max(count + 2, SHOWN_MIN[this.size]));
     const right = this.size === "primary" ? 6 : 2;
     this.chart.timeScale().setVisibleLogicalRange({ from: count - shown, to: count + right });
   }

@@ -14,25 +14,24 @@ function symbolButton(name: string, select: Select): HTMLButtonElement {
   return button;
 }
 
-/** A list item: the symbol, words beside it, a figure at the right, and a line below. */
+/** A list item: the symbol, a figure at the right, and words below. */
 function item(name: string, select: Select): HTMLLIElement {
   const head = make("div", "item-head", [
     symbolButton(name, select),
-    make("span", "words"),
     make("span", "figure"),
   ]);
-  return make("li", "item", [head, make("div", "item-more")]);
+  return make("li", "item", [head, make("div", "item-more", [make("span", "words"), make("span")])]);
 }
 
 function fill(node: HTMLElement, words: string, figure: string, figureTone: string, more: string): void {
-  const [head, below] = [node.children[0], node.children[1]];
-  const [, wordsNode, figureNode] = head === undefined ? [] : Array.from(head.children);
-  if (wordsNode) setText(wordsNode, words);
+  const figureNode = node.querySelector(".figure");
+  const [wordsNode, moreNode] = Array.from(node.children[1]?.children ?? []);
+  if (wordsNode) setText(wordsNode, words === "" || more === "" ? words : `${words}, `);
   if (figureNode) {
     setText(figureNode, figure);
     figureNode.className = `figure ${figureTone}`;
   }
-  if (below) setText(below, more);
+  if (moreNode) setText(moreNode, more);
 }
 
 function emptyWords(id: string, count: number, words: string): void {
@@ -68,7 +67,7 @@ export function drawRunners(rows: readonly RunnerRow[], lastOf: (s: string) => n
         words.filter((w) => w !== "").join(" · "),
         percent(gain),
         tone(gain),
-        `${price(r.low)} – ${price(r.high)}, last ${price(last)}`,
+        [known ? `${price(r.low)} – ${price(r.high)}` : "", last === null ? "" : `last ${price(last)}`].filter((w) => w !== "").join(", "),
       );
       node.dataset["zone"] = at?.zone ?? "";
       const bar = node.children[2];
@@ -88,7 +87,7 @@ export function drawSignals(rows: readonly SignalRow[], nowMs: number, select: S
     (r) => item(r.symbol, select),
     (node, r) => {
       const age = r.atMs === null ? "" : `${duration(nowMs - r.atMs)} ago`;
-      const plan = [`at ${price(r.price)}`];
+      const plan = r.price === null ? [] : [`at ${price(r.price)}`];
       if (r.stop !== null) plan.push(`stop ${price(r.stop)}`);
       if (r.target !== null) plan.push(`target ${price(r.target)}`);
       if (r.confidence !== null) plan.push(`${r.confidence.toFixed(0)} %`);
@@ -110,9 +109,10 @@ export function drawPositions(rows: readonly PositionRow[], select: Select): voi
     (r) => `${r.symbol} ${r.entry} ${r.shares}`,
     (r) => item(r.symbol, select),
     (node, r) => {
-      const words = `${r.side === "long" ? "" : `${r.side} `}${r.shares ?? "–"} at ${price(r.entry)}`;
+      const words = `${r.side === "long" ? "" : `${r.side} `}${r.shares ?? "–"} shares${r.entry === null ? "" : ` at ${price(r.entry)}`}`;
+      const plan = [r.stop === null ? "" : `stop ${price(r.stop)}`, r.target === null ? "" : `target ${price(r.target)}`];
       const figure = `${money(r.gain)} ${r.gainPercent === null ? "" : `(${percent(r.gainPercent)})`}`;
-      fill(node, words, figure.trim(), tone(r.gain), `stop ${price(r.stop)}, target ${price(r.target)}`);
+      fill(node, words, figure.trim(), tone(r.gain), plan.filter((w) => w !== "").join(", "));
     },
   );
 }
@@ -130,11 +130,15 @@ export function drawRotation(body: unknown, select: Select): void {
   const priority = list(f["priority_symbols"]).map(readSymbol).filter((s): s is string => s !== null);
   const chunk = number(f, "current_chunk_idx");
   const chunks = number(f, "chunk_count");
+  const counted = (name: string, words: string): string => {
+    const count = number(f, name);
+    return count === null ? "" : `${count} ${words}`;
+  };
   const words = [
     chunk === null || chunks === null ? "" : `turn ${chunk + 1} of ${chunks}`,
-    `${number(f, "discovery_slots") ?? 0} discovery slots`,
-    `${number(f, "universe_size") ?? 0} symbols`,
-    `${number(f, "total_promotions") ?? 0} promotions`,
+    counted("discovery_slots", "discovery slots"),
+    counted("universe_size", "symbols"),
+    counted("total_promotions", "promotions"),
   ];
   const off = f["enabled"] === true ? words.filter((w) => w !== "").join(", ") : "off";
   setText(byId("rotation-words"), error === null ? off : (ROTATION_ERRORS[error] ?? error));

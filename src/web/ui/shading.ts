@@ -28,11 +28,14 @@ export class Shading implements ISeriesPrimitive<Time> {
       if (scale === undefined) return;
       target.useBitmapCoordinateSpace(({ context, bitmapSize, horizontalPixelRatio }) => {
         for (const stretch of this.stretches) {
-          const from = scale.logicalToCoordinate((stretch.from - 0.5) as Logical);
-          const to = scale.logicalToCoordinate((stretch.to + 0.5) as Logical);
-          if (from === null || to === null) continue;
-          const left = Math.round(from * horizontalPixelRatio);
-          const right = Math.round(to * horizontalPixelRatio);
+          // Only whole indexes have coordinates: the edges lie half a candle further out.
+          const from = scale.logicalToCoordinate(stretch.from as Logical);
+          const to = scale.logicalToCoordinate(stretch.to as Logical);
+          const after = scale.logicalToCoordinate((stretch.to + 1) as Logical);
+          if (from === null || to === null || after === null) continue;
+          const half = (after - to) / 2;
+          const left = Math.round((from - half) * horizontalPixelRatio);
+          const right = Math.round((to + half) * horizontalPixelRatio);
           if (right < 0 || left > bitmapSize.width) continue;
           context.fillStyle = COLORS[stretch.phase];
           context.fillRect(left, 0, right - left, bitmapSize.height);

@@ -40,7 +40,7 @@ export class Slot {
 
   constructor(
     box: HTMLElement,
-    size: "primary" | "small",
+    private readonly size: "primary" | "small",
     private readonly around: Surroundings,
     private readonly onDrawn: (slot: Slot) => void,
   ) {
@@ -53,7 +53,7 @@ export class Slot {
   }
 
   get candles(): readonly Candle[] {
-    return this.series.candles;
+    return this.supply.kind === "loading" ? [] : this.series.candles;
   }
 
   row(index: number): Row | undefined {
@@ -108,7 +108,8 @@ export class Slot {
     if (change === "none") return;
     if (change === "trimmed") this.drawn = "nothing";
     if (this.supply.kind === "empty") this.supply = { kind: "good" };
-    this.draw();
+    // A lone candle before the others are there would only jump.
+    if (this.supply.kind !== "loading") this.draw();
   }
 
   /** After trades, levels or the close before became known. */
@@ -118,7 +119,7 @@ export class Slot {
   }
 
   private drawNow(): void {
-    const candles = this.series.candles;
+    const candles = this.supply.kind === "loading" ? [] : this.series.candles;
     if (this.drawn === "all") {
       const { from, rows } = this.indicators.advance(candles);
       this.view.advance(candles.slice(from), rows, candles);
@@ -148,6 +149,11 @@ export class Slot {
   }
 
   private setMarks(): void {
+    // Too small for words, or too many in one candle.
+    if (this.size === "small" || this.timeframe === "D") {
+      this.view.setMarks([]);
+      return;
+    }
     const trades = this.around.trades().filter((t) => t.symbol === this.symbol);
     this.view.setMarks(marks(trades, this.series.candles));
   }
@@ -168,7 +174,7 @@ export class Slot {
       case "empty":
         return "No trades yet";
       case "stale":
-        return `stale since ${clock(supply.sinceMs)}, ${briefly(supply.why)}`;
+        return `stale since ${clock(supply.sinceMs)}${this.size === "small" ? "" : `, ${briefly(supply.why)}`}`;
       case "failed":
         return `no candles: ${briefly(supply.why)}`;
     }

@@ -2,7 +2,7 @@
 
 import { tree } from "../core/flame";
 import { duration } from "../core/format";
-import { differences, type Group, groups, type Kept, matches, readReport, type Report, type Stack } from "../core/report";
+import { differences, type Group, groups, type Kept, matches, plainName, readReport, type Report, type Stack } from "../core/report";
 import { ask, segment } from "../net/api";
 import { byId, make, setAttribute, setText, show } from "./dom";
 import { FlameGraph } from "./flamegraph";
@@ -162,7 +162,8 @@ export class Viewer {
     details.dataset["state"] = first.state;
     details.open = first.state === "stalled" || words.trim() !== "" || (index === 0 && first.state !== "idle");
     const names = stacks.map((s) => s.name);
-    const shown = names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
+    const alike = names.length > 1 && names.every((n) => n === first.name);
+    const shown = alike ? `${first.name} × ${names.length}` : names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
     const head = make("summary", "", [
       make("b", "", shown),
       make("span", "pace", `${first.state} ${first.pace}`.trim()),
@@ -179,7 +180,8 @@ export class Viewer {
     const wanted = words.trim().toLowerCase();
     const shown = this.ownOnly.checked ? stack.frames.filter((f) => f.own) : stack.frames;
     const rows = shown.map((f) => {
-      const row = make("li", f.own ? "own" : "", [make("code", "", f.name), make("span", "place", f.place)]);
+      const row = make("li", f.own ? "own" : "", [make("code", "", plainName(f.name)), make("span", "place", f.place)]);
+      row.title = f.name;
       const hit = wanted !== "" && `${f.name} ${f.place}`.toLowerCase().includes(wanted);
       if (hit) row.classList.add("hit");
       return row;
