@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::config::values::Market;
 use crate::desk::Backoff;
 use crate::files::scratch::Scratch;
-use crate::files::start_file_reader;
+use crate::files::{start_file_reader, start_report_reader};
 use crate::gate::{BindError, GateConfig, Guard, LaneSpec, LinkAddress, Secret, bind, start_gate};
 use crate::http::{
     Cors, Desks, HttpConfig, LANES, Lane, Lookup, boards, desk_names, start_board_desk,
@@ -43,6 +43,9 @@ const HUB_INBOX: usize = 4_096;
 
 /// Wishes for reports and drills that can wait for the watchdog.
 const WATCHDOG_INBOX: usize = 16;
+
+/// Questions that can wait for the reader of past reports.
+const REPORTS_INBOX: usize = 16;
 
 /// Commands that can wait for `main`.
 const COMMANDS: usize = 4;
@@ -232,9 +235,19 @@ pub fn start(
         supervisor,
         classes.files,
         sources.data_dir.clone(),
+        sources.token_file.clone(),
         publishers.reads,
     )
     .doing("starting the file reader")?;
+    let (reports_tx, reports) =
+        supervisor.channel("http -> report-reader", REPORTS_INBOX, Full::Shed);
+    start_report_reader(
+        supervisor,
+        classes.files,
+        settings.server.log_dir.join("reports"),
+        reports,
+    )
+    .doing("starting the report reader")?;
     let (hub_tx, hub_inbox) = supervisor.channel(
         "reader, sessions -> quote-hub",
         HUB_INBOX,
@@ -289,6 +302,7 @@ pub fn start(
         clock,
         started,
         watchdog: watchdog_tx,
+        reports: reports_tx,
         allow_drills: settings
             .watchdog
             .allow_drills

@@ -29,8 +29,13 @@ pub const DEFAULT_FILE: &str = "tapewarden.toml";
 /// What the environment's variables begin with.
 pub const ENV_PREFIX: &str = "TAPEWARDEN_";
 
-/// A variable that the tests use and that is no setting.
-const ENV_OF_TESTS: &str = "TAPEWARDEN_INTEROP";
+/// Variables that tests and the build use and that are no settings.
+const ENV_OF_OTHERS: [&str; 4] = [
+    "TAPEWARDEN_INTEROP",
+    "TAPEWARDEN_BROWSER",
+    "TAPEWARDEN_NPM",
+    "TAPEWARDEN_NPM_SECONDS",
+];
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -276,7 +281,7 @@ fn add_environment(
 ) -> Result<(), ConfigError> {
     for (name, value) in env {
         let name = name.to_string_lossy().into_owned();
-        if !name.starts_with(ENV_PREFIX) || name == ENV_OF_TESTS {
+        if !name.starts_with(ENV_PREFIX) || ENV_OF_OTHERS.contains(&name.as_str()) {
             continue;
         }
         let origin = Origin::Environment(name.clone());

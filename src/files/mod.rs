@@ -5,6 +5,7 @@
 mod history;
 mod read;
 pub mod regular;
+mod reports;
 pub mod scratch;
 
 use std::io;
@@ -15,7 +16,10 @@ use std::time::Duration;
 use crossbeam::channel::{select_biased, tick};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
+use crate::providers::schwab::TokenExpiry;
 use crate::supervise::{Class, Full, LatestTx, Supervisor};
+
+pub use reports::{NoReport, ToReports, Wanted, start_report_reader};
 
 pub use read::{History, Runners};
 
@@ -39,6 +43,8 @@ pub struct FilesRead {
     pub runners_error: Option<String>,
     /// The trade history.
     pub history: History,
+    /// When the access token expires, in milliseconds since the Unix epoch, where its file tells.
+    pub token_expires_ms: Option<i64>,
 }
 
 /// Starts the thread.
@@ -49,6 +55,7 @@ pub fn start_file_reader(
     supervisor: &Supervisor,
     class: Class,
     data_dir: PathBuf,
+    token_file: PathBuf,
     boards: Vec<LatestTx<Arc<FilesRead>>>,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
@@ -67,6 +74,7 @@ pub fn start_file_reader(
         let mut watched: Vec<PathBuf> = Vec::new();
         let mut runners = RunnersFile::new(runners_path(&data_dir));
         let mut history = HistoryFile::new(history_path(&data_dir));
+        let mut token = TokenExpiry::new(token_file.clone());
         let looks = tick(LOOK_EVERY);
         let mut first = true;
         loop {
@@ -74,6 +82,7 @@ pub fn start_file_reader(
             watch(watcher.as_mut(), &mut watched, &data_dir);
             let runners_changed = runners.look();
             let history_changed = history.look();
+            let token_changed = token.look();
             if runners_changed && let Some(why) = &runners.error {
                 let kept = if runners.good.is_some() {
                     "; the last good one is served"
@@ -85,12 +94,13 @@ pub fn start_file_reader(
             if history_changed {
                 say(&history.history);
             }
-            if first || runners_changed || history_changed {
+            if first || runners_changed || history_changed || token_changed {
                 first = false;
                 let read = Arc::new(FilesRead {
                     runners: runners.good.clone(),
                     runners_error: runners.error.clone(),
                     history: history.history.clone(),
+                    token_expires_ms: token.at_ms,
                 });
                 for board in &boards {
                     board.publish(Arc::clone(&read));

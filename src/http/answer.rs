@@ -155,7 +155,7 @@ impl Answer {
     /// The answer for a client that wants it so, with these headers besides its own.
     ///
     /// A tagged body may be kept by the client and must be asked for again each time (`no-cache`); the
-    /// question is answered with 304 while it is the same.
+    /// question is answered with 304 while it is the same. An answer's own `Cache-Control` goes before that.
     #[must_use]
     pub fn write(
         &self,
@@ -179,11 +179,21 @@ impl Answer {
                 head.push_str("Content-Encoding: gzip\r\n");
             }
         }
-        match self.body.etag(gzip.is_some()) {
-            Some(etag) => {
-                let _ = write!(head, "ETag: {etag}\r\nCache-Control: no-cache\r\n");
-            }
-            None => head.push_str("Cache-Control: no-store\r\n"),
+        let etag = self.body.etag(gzip.is_some());
+        if let Some(etag) = &etag {
+            let _ = write!(head, "ETag: {etag}\r\n");
+        }
+        if !self
+            .headers
+            .iter()
+            .any(|(name, _)| *name == "Cache-Control")
+        {
+            let keep = if etag.is_some() {
+                "no-cache"
+            } else {
+                "no-store"
+            };
+            let _ = write!(head, "Cache-Control: {keep}\r\n");
         }
         if let Some(as_of) = self.as_of {
             let age = now.saturating_duration_since(as_of).as_secs();

@@ -7,6 +7,7 @@ use crate::body::Body;
 use crate::candles::{MarketData, MarketKey, MarketOut};
 use crate::clock::Clock;
 use crate::desk::{Ask, AskId, Failure, Key, Reply, ToDesk, Value};
+use crate::files::ToReports;
 use crate::model::{ModelKey, Verdict};
 use crate::supervise::{Pulse, Tx, one_shot};
 use crate::trader::TraderKey;
@@ -102,6 +103,8 @@ pub struct HttpConfig {
     pub started: Instant,
     /// The watchdog's inbox.
     pub watchdog: Tx<ToWatchdog>,
+    /// The inbox of who reads past reports.
+    pub reports: Tx<ToReports>,
     /// Whether drills may be ordered.
     pub allow_drills: bool,
 }

@@ -9,6 +9,7 @@ mod board_desk;
 mod boards;
 mod context;
 mod cors;
+pub mod page;
 mod path;
 mod ready;
 mod router;

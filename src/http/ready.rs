@@ -16,7 +16,7 @@ use super::answer::Answer;
 use super::board_desk::BoardLook;
 use super::context::Desks;
 use super::router::route;
-use super::routes::{Source, market_answer, source, trader_answer};
+use super::routes::{Source, market_answer, page_answer, source, trader_answer};
 
 /// How long an answer is repeated to the same client.
 const REPEAT_FOR: Duration = Duration::from_millis(100);
@@ -104,6 +104,7 @@ impl Ready {
             }
             Source::Trader(key) => look_at(&self.lookup.desks.trader, key.clone(), by)
                 .map(|reply| reply.map(|reply| trader_answer(&key, reply))),
+            Source::Page(asset) => Some(Some(page_answer(asset))),
             Source::Boards => {
                 let (reply, answer) = one_shot();
                 let look = BoardLook { route, reply };

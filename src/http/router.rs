@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::market::{BadSymbol, Symbol, Timeframe, UnknownTimeframe};
 
 use super::context::Lane;
+use super::page::{self, Asset};
 use super::path::{query_value, segments};
 
 /// Every route, with what its path and query say.
@@ -18,6 +19,10 @@ pub enum Route {
     Threads,
     /// `GET /api/threads/dump?format=text|json|folded`
     Dump(Form),
+    /// `GET /api/stalls`
+    Stalls,
+    /// `GET /api/stalls/{name}?format=json|text|folded`
+    Stall(String, Form),
     /// `POST /api/drill?stall=THREAD&how=HOW&for=20s`
     Drill {
         /// The thread's name.
@@ -25,6 +30,8 @@ pub enum Route {
         /// The stall.
         drill: Drill,
     },
+    /// `GET` of `/`, `/threads` or a file that they name
+    Page(&'static Asset),
     /// `GET /metrics`
     Metrics,
     /// `GET /api/candles/{symbol}?timeframe=1m`
@@ -88,6 +95,17 @@ pub enum Form {
     Folded,
 }
 
+impl Form {
+    /// `Content-Type`.
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Text | Self::Folded => "text/plain; charset=utf-8",
+            Self::Json => "application/json; charset=utf-8",
+        }
+    }
+}
+
 /// Why a request means none of them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RouteError {
@@ -136,16 +154,17 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError>
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
     let allow = match segments.as_slice() {
         ["metrics"] => GET,
+        _ if page::find(path).is_some() => GET,
         _ if path == LANE_PING_PATH => GET,
         ["api", "validate", "status"] => GET,
         ["api", "validate", _] | ["api", "shutdown" | "drill"] => POST,
         ["api", "threads", "dump"] => GET,
         [
             "api",
-            "health" | "threads" | "watchlist" | "runners" | "trade-history" | "vwap" | "signals"
-            | "positions",
+            "health" | "threads" | "stalls" | "watchlist" | "runners" | "trade-history" | "vwap"
+            | "signals" | "positions",
         ]
-        | ["api", "candles" | "quote" | "vwap", _]
+        | ["api", "candles" | "quote" | "vwap" | "stalls", _]
         | ["api", "streaming", "status" | "health" | "rotation"]
         | ["api", "volume-spikes", "active"] => GET,
         _ => {
@@ -164,21 +183,17 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError>
             });
         }
     }
+    if let Some(asset) = page::find(path) {
+        return Ok(Route::Page(asset));
+    }
     Ok(match segments.as_slice() {
         ["metrics"] => Route::Metrics,
         _ if path == LANE_PING_PATH => Route::LanePing,
         ["api", "health"] => Route::Health,
         ["api", "threads"] => Route::Threads,
-        ["api", "threads", "dump"] => Route::Dump(match query_value(query, "format").as_deref() {
-            None | Some("text") => Form::Text,
-            Some("json") => Form::Json,
-            Some("folded") => Form::Folded,
-            Some(other) => {
-                return Err(RouteError::Query(format!(
-                    "{other:?} is no format; use text, json or folded"
-                )));
-            }
-        }),
+        ["api", "threads", "dump"] => Route::Dump(form(query, Form::Text)?),
+        ["api", "stalls"] => Route::Stalls,
+        ["api", "stalls", name] => Route::Stall((*name).to_owned(), form(query, Form::Json)?),
         ["api", "drill"] => drill(query)?,
         ["api", "candles", symbol] => {
             let symbol = symbol.parse()?;
@@ -225,7 +240,7 @@ pub fn lane_of(method: &str, path: &str) -> Lane {
         "candles" | "quote" => Lane::Market,
         "watchlist" | "vwap" | "signals" | "positions" => Lane::Trader,
         "streaming" if more.trim_end_matches('/') != "status" => Lane::Trader,
-        "validate" | "drill" => Lane::Model,
+        "validate" | "drill" | "stalls" => Lane::Model,
         "threads" if !more.is_empty() => Lane::Model,
         _ => Lane::Instant,
     }
@@ -240,6 +255,18 @@ fn count(query: &str, name: &str) -> Result<Option<usize>, RouteError> {
         let text: String = text.chars().take(24).collect();
         RouteError::Query(format!("{name}={text}: write a whole number of trades"))
     })
+}
+
+fn form(query: &str, otherwise: Form) -> Result<Form, RouteError> {
+    match query_value(query, "format").as_deref() {
+        None => Ok(otherwise),
+        Some("text") => Ok(Form::Text),
+        Some("json") => Ok(Form::Json),
+        Some("folded") => Ok(Form::Folded),
+        Some(other) => Err(RouteError::Query(format!(
+            "{other:?} is no format; use text, json or folded"
+        ))),
+    }
 }
 
 fn drill(query: &str) -> Result<Route, RouteError> {
@@ -290,6 +317,9 @@ mod tests {
             ("GET", "/api/health", Route::Health),
             ("HEAD", "/api/health", Route::Health),
             ("GET", "/api/threads", Route::Threads),
+            ("GET", "/api/stalls", Route::Stalls),
+            ("GET", "/api/stalls/1", Route::Stall("1".into(), Form::Json)),
+            ("GET", "/", Route::Page(page::find("/").unwrap())),
             ("GET", "/metrics", Route::Metrics),
             (
                 "GET",

@@ -9,13 +9,16 @@ use crate::clock::millis;
 
 use super::snapshot::{Snapshot, ThreadState};
 
-/// For `/api/threads`: `{"threads":[…],"channels":[…],"ailments":[…],"stalls_total","age_ms"}`.
+/// For `/api/threads`: `{"threads":[…],"channels":[…],"ailments":[…],"stalls":[…],"stalls_total",
+/// "drills","age_ms"}`. `drills`: whether they may be ordered.
 #[must_use]
-pub fn to_json(snapshot: &Snapshot, now: Instant) -> String {
+pub fn to_json(snapshot: &Snapshot, now: Instant, drills: bool) -> String {
     let age = now.saturating_duration_since(snapshot.at);
     json!({
         "age_ms": millis(age),
         "stalls_total": snapshot.stalls_total,
+        "stalls": &*snapshot.stalls,
+        "drills": drills,
         "ailments": snapshot.ailments,
         "threads": snapshot.threads,
         "channels": snapshot.channels,

@@ -254,6 +254,7 @@ impl Ledger {
                 beat_age_ms: millis(t.silent(now)),
                 overdue_ms: t.stalled.and(t.overdue(now)).map(millis),
                 restarts: t.restarts,
+                cpu_ms: None,
             })
             .chain(self.dead.iter().map(|name| ThreadView {
                 name: name.clone(),
@@ -264,6 +265,7 @@ impl Ledger {
                 beat_age_ms: 0,
                 overdue_ms: None,
                 restarts: 0,
+                cpu_ms: None,
             }))
             .collect();
         views.sort_by(|a, b| a.name.cmp(&b.name));

@@ -11,9 +11,11 @@ use crossbeam::channel::Sender;
 use crate::scribe::Forms;
 use crate::supervise::Drill;
 
+mod cpu;
 pub mod export;
 pub mod ledger;
 pub mod manager;
+mod past;
 mod probe;
 mod report;
 mod reporter;
@@ -43,6 +45,7 @@ pub enum ToWatchdog {
     },
 }
 
+pub use past::PastStall;
 pub use probe::{Probed, start_probe};
 pub use snapshot::{ChannelView, Snapshot, ThreadState, ThreadView};
 pub use thread::{WatchdogConfig, WatchdogInputs, start_watchdog};

@@ -1,6 +1,9 @@
-//! The lines of `watchdog.log` between reports. Pure.
+//! The lines of `watchdog.log` between reports, and the heartbeat's. Pure.
+
+use std::time::Duration;
 
 use super::ledger::{Finding, Stall};
+use super::snapshot::ChannelView;
 
 /// The line for a finding, as `watchdog.log` has it after the time: `[LEVEL] [WATCHDOG] words`.
 #[must_use]
@@ -18,6 +21,35 @@ pub fn finding_line(finding: &Finding) -> String {
     }
 }
 
+/// What a heartbeat says: `counts` are threads and stalled ones, `lost` log lines and notices.
+#[must_use]
+pub fn heartbeat_words(
+    counts: (usize, usize),
+    channels: &[ChannelView],
+    lost: (u64, u64),
+    up: Duration,
+) -> String {
+    let state = match counts {
+        (threads, 0) => format!("all {threads} threads alive"),
+        (threads, stalled) => format!("{stalled} of {threads} threads STALLED, see watchdog.log"),
+    };
+    // A lane is full of idle connections when all is well.
+    let waiting = channels
+        .iter()
+        .filter(|c| c.depth > 0 && !c.name.starts_with("lane "));
+    let fullest = waiting
+        .max_by_key(|c| c.depth * 1_000 / c.capacity.max(1))
+        .map_or("all queues empty".to_owned(), |c| {
+            format!("fullest queue {} {}/{}", c.name, c.depth, c.capacity)
+        });
+    format!(
+        "{state}, {fullest}, {} log lines lost, {} notices lost, up {} s",
+        lost.0,
+        lost.1,
+        up.as_secs()
+    )
+}
+
 fn stall(s: &Stall) -> String {
     format!(
         "{} ({}, thread {}) appears FROZEN - no beat for {:.1} s (limit {:.1} s), doing: {}",
@@ -33,7 +65,6 @@ fn stall(s: &Stall) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn the_verdict_names_thread_time_and_activity() {

@@ -1,9 +1,12 @@
 //! What the watchdog publishes of all threads and channels, for `/api/health`, `/api/threads` and
 //! `/metrics`. Plain data, made anew at every tick and shared unchanged.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
+
+use super::past::PastStall;
 
 /// How a thread stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -39,6 +42,8 @@ pub struct ThreadView {
     pub overdue_ms: Option<u64>,
     /// Panics that it was restarted after.
     pub restarts: u32,
+    /// CPU time since it began, where the system tells.
+    pub cpu_ms: Option<u64>,
 }
 
 /// One channel.
@@ -69,4 +74,6 @@ pub struct Snapshot {
     pub ailments: Vec<String>,
     /// Stalls seen since the start, ended ones included.
     pub stalls_total: u64,
+    /// The last of them, the oldest first.
+    pub stalls: Arc<[PastStall]>,
 }

@@ -15,6 +15,7 @@ use crossbeam::channel::{Receiver, select_biased, tick};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::clock::system_ms;
 use crate::log::{LogHandle, RING_LINES, RotatingFile, stamp};
 use crate::supervise::{
     Beat, Class, Counter, Gauge, LatestRx, LatestTx, Notice, Order, Spare, Supervisor, ThreadId,
@@ -22,10 +23,12 @@ use crate::supervise::{
 };
 
 use super::ToWatchdog;
+use super::cpu::CpuTimes;
 use super::ledger::{Finding, Ledger};
 use super::manager::Manager;
+use super::past::PastStalls;
 use super::probe::Probed;
-use super::report::finding_line;
+use super::report::{finding_line, heartbeat_words};
 use super::reporter::{Asker, Reporter, context};
 use super::snapshot::{ChannelView, Snapshot};
 
@@ -110,6 +113,8 @@ pub fn start_watchdog(
         manager: Manager::from_environment(),
         unreported: None,
         given_up: false,
+        cpu: CpuTimes::default(),
+        past: PastStalls::default(),
         gauges: Vec::new(),
         ring: VecDeque::with_capacity(RING_LINES),
         file: RotatingFile::new(
@@ -173,6 +178,8 @@ struct State {
     /// Why a report is due.
     unreported: Option<String>,
     given_up: bool,
+    cpu: CpuTimes,
+    past: PastStalls,
     gauges: Vec<Gauge>,
     ring: VecDeque<Arc<str>>,
     file: RotatingFile,
@@ -197,7 +204,8 @@ impl State {
         }
         let findings = self.ledger.look(now, self.config.tick);
         let edge_line = self.edge(now);
-        let snapshot = self.snapshot(now);
+        let mut snapshot = self.snapshot(now);
+        self.add_figures(&mut snapshot, now);
         let newly_stalled =
             edge_line.is_some() || findings.iter().any(|f| matches!(f, Finding::Stalled(_)));
         for finding in &findings {
@@ -436,33 +444,24 @@ impl State {
             channels,
             ailments,
             stalls_total: self.ledger.stalls(),
+            stalls: Arc::default(),
         }
+    }
+
+    fn add_figures(&mut self, snapshot: &mut Snapshot, now: Instant) {
+        self.cpu.look(now, snapshot.threads.iter().map(|t| t.tid));
+        for thread in &mut snapshot.threads {
+            thread.cpu_ms = self.cpu.ms(thread.tid);
+        }
+        snapshot.stalls = self.past.look(&snapshot.threads, system_ms());
     }
 
     fn heartbeat(&mut self, now: Instant, snapshot: &Snapshot) {
         self.heartbeats += 1;
-        let (threads, stalled) = self.ledger.counts();
-        let state = if stalled == 0 {
-            format!("all {threads} threads alive")
-        } else {
-            format!("{stalled} of {threads} threads STALLED, see watchdog.log")
-        };
-        let deepest = snapshot
-            .channels
-            .iter()
-            .filter(|c| c.depth > 0 && !c.name.starts_with("lane "))
-            .max_by_key(|c| c.depth * 1_000 / c.capacity.max(1))
-            .map_or("all queues empty".to_owned(), |c| {
-                format!("fullest queue {} {}/{}", c.name, c.depth, c.capacity)
-            });
-        log::info!(
-            target: "HEARTBEAT",
-            "#{} - {state}, {deepest}, {} log lines lost, {} notices lost, up {} s",
-            self.heartbeats,
-            self.inputs.log.lost(),
-            self.inputs.lost.get(),
-            now.duration_since(self.config.started).as_secs()
-        );
+        let lost = (self.inputs.log.lost(), self.inputs.lost.get());
+        let up = now.duration_since(self.config.started);
+        let words = heartbeat_words(self.ledger.counts(), &snapshot.channels, lost, up);
+        log::info!(target: "HEARTBEAT", "#{} - {words}", self.heartbeats);
     }
 
     fn write(&mut self, line: &str) {

@@ -190,12 +190,14 @@ impl Upstream {
 }
 
 /// Schwab's market data: every symbol but those that begin with `NO` has candles, one a minute from
-/// the start that was asked for until now.
-pub struct Schwab(pub Upstream);
+/// the start that was asked for until now. Its quotes have the price that was said last, just traded.
+pub struct Schwab(pub Upstream, Arc<Mutex<f64>>);
 
 impl Schwab {
     pub fn start() -> Self {
-        Self(Upstream::start(|asked, stream| {
+        let price = Arc::new(Mutex::new(2.5));
+        let said = Arc::clone(&price);
+        let upstream = Upstream::start(move |asked, stream| {
             let (path, query) = asked.target.split_once('?').unwrap_or((&asked.target, ""));
             let body = if path == "/pricehistory" {
                 let field = |name: &str| query.split('&').find_map(|p| p.strip_prefix(name));
@@ -203,10 +205,16 @@ impl Schwab {
                 candles(field("symbol=").unwrap_or_default(), start)
             } else {
                 let symbol = path.trim_start_matches('/').trim_end_matches("/quotes");
-                quote(&symbol.replace("%2F", "/"))
+                quote(&symbol.replace("%2F", "/"), *said.lock().unwrap())
             };
             json_answer(stream, &body)
-        }))
+        });
+        Self(upstream, price)
+    }
+
+    /// The last price of every quote from now on.
+    pub fn says(&self, price: f64) {
+        *self.1.lock().unwrap() = price;
     }
 }
 
@@ -232,11 +240,12 @@ fn candles(symbol: &str, start_ms: i64) -> Value {
     json!({"symbol": symbol, "empty": false, "candles": list})
 }
 
-fn quote(symbol: &str) -> Value {
+fn quote(symbol: &str, price: f64) -> Value {
     if symbol.starts_with("NO") {
         return json!({"errors": {"invalidSymbols": [symbol]}});
     }
-    json!({symbol: {"quote": {"lastPrice": 2.5, "bidPrice": 2.49, "askPrice": 2.51, "totalVolume": 12_000}, "reference": {}}})
+    json!({symbol: {"quote": {"lastPrice": price, "bidPrice": price - 0.01, "askPrice": price + 0.01, "totalVolume": 12_000,
+        "quoteTime": now_ms(), "tradeTime": now_ms()}, "reference": {}}})
 }
 
 /// The trader app: REST and Socket.IO.

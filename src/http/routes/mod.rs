@@ -4,7 +4,9 @@
 
 mod files;
 mod market;
+mod page;
 mod process;
+mod stalls;
 mod stream;
 mod threads;
 mod trader;
@@ -16,9 +18,11 @@ use crate::trader::TraderKey;
 use super::answer::Answer;
 use super::boards::Boards;
 use super::context::{Context, HttpConfig};
+use super::page::Asset;
 use super::router::Route;
 
 pub use market::answer as market_answer;
+pub use page::answer as page_answer;
 pub use trader::answer as trader_answer;
 
 /// Who has a route's data.
@@ -30,6 +34,8 @@ pub enum Source {
     Trader(TraderKey),
     /// The boards.
     Boards,
+    /// The program itself: a file of the page.
+    Page(&'static Asset),
 }
 
 /// Whose data a route is answered from; none if there is more to it.
@@ -54,7 +60,10 @@ pub fn source(route: &Route) -> Option<Source> {
         | Route::VolumeSpikes
         | Route::Runners
         | Route::TradeHistory(_) => Source::Boards,
+        Route::Page(asset) => Source::Page(asset),
         Route::Dump(_)
+        | Route::Stalls
+        | Route::Stall(..)
         | Route::Drill { .. }
         | Route::Shutdown
         | Route::LanePing
@@ -69,7 +78,7 @@ pub fn source(route: &Route) -> Option<Source> {
 pub fn board_answer(route: &Route, boards: &Boards, config: &HttpConfig) -> Answer {
     match route {
         Route::Health => process::health(boards, config),
-        Route::Threads => process::threads(boards),
+        Route::Threads => process::threads(boards, config),
         Route::Metrics => process::metrics(boards),
         Route::StreamStatus => stream::status(boards, config),
         Route::VolumeSpikes => stream::spikes(boards, config),
@@ -89,11 +98,14 @@ pub fn answer(route: &Route, context: &Context<'_>) -> Answer {
             let reply = context.ask_trader(key.clone(), context.deadline);
             return trader_answer(&key, reply);
         }
+        Some(Source::Page(asset)) => return page_answer(asset),
         Some(Source::Boards) => return board_answer(route, context.boards, context.config),
         None => {}
     }
     match route {
         Route::Dump(form) => threads::dump(context, *form),
+        Route::Stalls => stalls::list(context),
+        Route::Stall(name, form) => stalls::report(context, name, *form),
         Route::Drill { thread, drill } => threads::drill(context, thread, *drill),
         Route::Shutdown => process::shutdown(context),
         Route::Preflight { allow } => process::preflight(allow),

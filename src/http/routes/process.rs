@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 
 use crate::body::Body;
+use crate::clock::system_ms;
 use crate::watchdog::{Snapshot, ThreadState, export};
 
 use super::super::answer::Answer;
@@ -21,6 +22,8 @@ pub fn health(boards: &Boards, config: &HttpConfig) -> Answer {
         "service": "charting-backend",
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": config.started.elapsed().as_secs(),
+        "market_time_ms": config.clock.wall_ms(),
+        "token": token(boards),
     });
     if !ailments.is_empty() {
         body["detail"] = Value::from(ailments.join("; "));
@@ -30,6 +33,15 @@ pub fn health(boards: &Boards, config: &HttpConfig) -> Answer {
     }
     let status = if ailments.is_empty() { 200 } else { 503 };
     Answer::with_status(status, Body::built(body.to_string().into_bytes()))
+}
+
+/// `{"remaining_seconds"}` of the access token, below zero once it has expired; null where the token file
+/// does not tell.
+fn token(boards: &Boards) -> Value {
+    match boards.files().and_then(|f| f.token_expires_ms) {
+        Some(at) => json!({"remaining_seconds": (at - system_ms()) / 1_000}),
+        None => Value::Null,
+    }
 }
 
 /// `{"total","busy","stalled":[names],"states":{name:state}}`; a thread that serves one client stands
@@ -59,12 +71,12 @@ fn thread_states(snapshot: &Snapshot) -> Value {
     })
 }
 
-/// `GET /api/threads`: every thread's name, class, activity and age of its last beat; every channel's
-/// depth, capacity and drops.
-pub fn threads(boards: &Boards) -> Answer {
+/// `GET /api/threads`: every thread's name, class, activity, age of its last beat and CPU time; every
+/// channel's depth, capacity and drops; the last stalls; whether drills may be ordered.
+pub fn threads(boards: &Boards, config: &HttpConfig) -> Answer {
     match boards.snapshot() {
         Some(snapshot) => {
-            let json = export::to_json(snapshot, Instant::now());
+            let json = export::to_json(snapshot, Instant::now(), config.allow_drills);
             Answer::built(Body::built(json.into_bytes()))
         }
         None => Answer::error(

@@ -40,13 +40,13 @@ pub fn dump(context: &Context<'_>, form: Form) -> Answer {
             "The watchdog did not make a report in time; see logs/watchdog.log, or use kill -QUIT",
         );
     };
-    let (body, content_type) = match form {
-        Form::Text => (&forms.text, "text/plain; charset=utf-8"),
-        Form::Json => (&forms.json, "application/json; charset=utf-8"),
-        Form::Folded => (&forms.folded, "text/plain; charset=utf-8"),
+    let body = match form {
+        Form::Text => &forms.text,
+        Form::Json => &forms.json,
+        Form::Folded => &forms.folded,
     };
     let mut answer = Answer::json(body.as_bytes());
-    answer.content_type = content_type;
+    answer.content_type = form.content_type();
     answer
 }
 

@@ -8,4 +8,4 @@ mod token;
 mod tests;
 
 pub use rest::{SCHWAB, Schwab, SchwabConfig};
-pub use token::{Token, TokenError, TokenFile};
+pub use token::{Token, TokenError, TokenExpiry, TokenFile};

@@ -171,6 +171,62 @@ fn parse(bytes: &[u8]) -> Result<Token, &'static str> {
     }
 }
 
+/// Follows when the token in the file expires; the token itself is not kept.
+#[derive(Debug)]
+pub struct TokenExpiry {
+    path: PathBuf,
+    seen: Option<Stamp>,
+    /// In milliseconds since the Unix epoch; none where the file does not tell.
+    pub at_ms: Option<i64>,
+}
+
+impl TokenExpiry {
+    /// Nothing is read yet.
+    #[must_use]
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            seen: None,
+            at_ms: None,
+        }
+    }
+
+    /// Reads the file again if it changed. True if what it tells did.
+    pub fn look(&mut self) -> bool {
+        let before = self.at_ms;
+        match regular::open(&self.path) {
+            Ok((_, stamp)) if self.seen == Some(stamp) => {}
+            Ok((file, stamp)) => {
+                self.seen = Some(stamp);
+                let mut bytes = Vec::new();
+                // A file caught half-written tells nothing; its next stamp has it read again.
+                if file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).is_ok()
+                    && let Ok(value) = serde_json::from_slice(&bytes)
+                {
+                    self.at_ms = expires_ms(&value);
+                }
+            }
+            Err(_) => {
+                self.seen = None;
+                self.at_ms = None;
+            }
+        }
+        before != self.at_ms
+    }
+}
+
+/// schwab-py tells the second; Schwabdev 2 when the token was issued and for how long.
+fn expires_ms(value: &Value) -> Option<i64> {
+    if let Some(at) = value.pointer("/token/expires_at") {
+        let seconds = at.as_f64().filter(|s| (0.0..1e12).contains(s))?;
+        #[expect(clippy::cast_possible_truncation, reason = "bounded above")]
+        return Some((seconds * 1_000.0) as i64);
+    }
+    let issued: jiff::Timestamp = value.get("access_token_issued")?.as_str()?.parse().ok()?;
+    let life = value.pointer("/token_dictionary/expires_in")?.as_i64()?;
+    Some(issued.as_millisecond() + life.checked_mul(1_000)?)
+}
+
 fn spoken(age: Duration) -> String {
     match age.as_secs() {
         s @ 0..=119 => format!("{s} s"),
@@ -200,6 +256,20 @@ mod tests {
         ] {
             assert_eq!(parse(text.as_bytes()), Ok(Token("abc".into())), "{text}");
         }
+    }
+
+    #[test]
+    fn the_expiry_is_told_in_both_forms_and_followed() {
+        let (_folder, path) = file(r#"{"token":{"access_token":"a","expires_at":1700000000}}"#);
+        let mut expiry = TokenExpiry::new(path.clone());
+        assert!(expiry.look() && !expiry.look());
+        assert_eq!(expiry.at_ms, Some(1_700_000_000_000));
+        let text = r#"{"access_token_issued":"2026-01-02T03:04:05+00:00","token_dictionary":{"expires_in":1800}}"#;
+        fs::write(&path, text).unwrap();
+        assert!(expiry.look());
+        assert_eq!(expiry.at_ms, Some(1_767_324_845_000));
+        fs::write(&path, r#"{"access_token":"no word of it"}"#).unwrap();
+        assert!(expiry.look() && expiry.at_ms.is_none());
     }
 
     #[test]

@@ -1,0 +1,380 @@
+// The chart page: puts its parts together and says who is told what.
+
+import { big, percent, price } from "./core/format";
+import { type Trade, readTrades } from "./core/markers";
+import { clock, dayAndMinute, date } from "./core/newyork";
+import { fields, number, providerQuote, text } from "./core/parse";
+import { change, positionRows, runnerRows, signalRows, spikes, watchRows } from "./core/rows";
+import { type PageState, readState, smallSymbols, SMALLS, writeState } from "./core/state";
+import { type Quote, TIMEFRAMES, type Timeframe } from "./core/types";
+import { ask, segment } from "./net/api";
+import { Poller } from "./net/poller";
+import { Stream } from "./net/stream";
+import { toTime } from "./ui/chartview";
+import { announce, byId, framed, make, setAttribute, setText, show, tone } from "./ui/dom";
+import { onKeys } from "./ui/keys";
+import { drawPositions, drawRotation, drawRunners, drawSignals } from "./ui/lists";
+import { SymbolSearch } from "./ui/search";
+import { Slot, type Surroundings } from "./ui/slot";
+import { drawClock, drawFeed, Server } from "./ui/status";
+import { Verdicts } from "./ui/verdict";
+import { Watchlist } from "./ui/watchlist";
+
+let state: PageState = readState(location.search);
+let provider: string | null = null;
+let pricedAt: number | null = null;
+let relay: boolean | null = null;
+let trades: readonly Trade[] = [];
+let crosshair: number | null = null;
+const lastPrices = new Map<string, number>();
+/** The close before, of symbols that no watchlist names. */
+const closes = new Map<string, number>();
+
+const server = new Server(() => drawHead());
+const around: Surroundings = {
+  now: () => server.now(),
+  previousClose: (symbol) => watchlist.row(symbol)?.previousClose ?? closes.get(symbol) ?? null,
+  trades: () => trades,
+  provider: (why) => {
+    provider = why;
+    drawHead();
+  },
+};
+
+const primary = new Slot(byId("primary"), "primary", around, () => drawLegend());
+const smalls = Array.from({ length: SMALLS }, (_, i) => makeSmall(i));
+const slots = [primary, ...smalls.map((s) => s.slot)];
+const watchlist = new Watchlist(
+  state.order,
+  (symbol) => go({ symbol }),
+  (order) => go({ order }, "replace"),
+);
+const verdicts = new Verdicts((symbol, levels) => {
+  if (symbol !== primary.symbol) return;
+  primary.plan = levels;
+  primary.refresh();
+});
+const search = new SymbolSearch(
+  () => watchlist.rows.map((r) => ({ symbol: r.symbol, name: r.name })),
+  (symbol) => go({ symbol }),
+);
+const stream = new Stream(onQuote, resync, () => {
+  candlePoller.now();
+  quotePoller.now();
+  drawHead();
+});
+
+primary.view.onCrosshair((index) => {
+  crosshair = index;
+  drawLegend();
+});
+
+// --- what is shown -------------------------------------------------------------------------------
+
+/** Goes to another state: a new symbol or timeframe is a step back in the browser's history. */
+function go(to: Partial<PageState>, how: "push" | "replace" = "push"): void {
+  const before = writeState(state);
+  state = { ...state, ...to };
+  const after = writeState(state);
+  if (after !== before) history[how === "push" ? "pushState" : "replaceState"](null, "", after === "" ? "/" : after);
+  apply();
+}
+
+function apply(): void {
+  if (primary.select(state.symbol, state.timeframe)) {
+    verdicts.select(state.symbol);
+    crosshair = null;
+    quotePoller.now();
+    vwapPoller.now();
+    if (state.symbol !== null) announce(`${state.symbol}, ${state.timeframe}`);
+  }
+  const shown = smallSymbols(state, watchlist.symbols());
+  smalls.forEach(({ slot, title }, i) => {
+    const symbol = shown[i] ?? null;
+    slot.select(symbol, state.timeframe);
+    setText(title, symbol ?? "");
+    title.disabled = symbol === null;
+  });
+  watchlist.select(state.symbol);
+  stream.want([...watchlist.symbols(), ...slots.flatMap((s) => (s.symbol === null ? [] : [s.symbol]))]);
+  document.title = state.symbol === null ? "tapewarden" : `${state.symbol} ${state.timeframe} · tapewarden`;
+  for (const button of byId("timeframes").querySelectorAll("button")) {
+    setAttribute(button, "aria-pressed", String(button.value === state.timeframe));
+  }
+  setText(byId("primary-symbol"), state.symbol ?? "–");
+  drawLegend();
+}
+
+function makeSmall(i: number): { slot: Slot; title: HTMLButtonElement; figure: HTMLElement } {
+  const title = make("button", "symbol");
+  title.type = "button";
+  title.title = `Show large (Shift+${i + 1})`;
+  const figure = make("span", "figure");
+  const box = make("div", "chart-box");
+  byId("smalls").append(make("article", "small", [make("header", "", [title, figure]), box]));
+  const slot = new Slot(box, "small", around, () => {
+    const last = slot.candles[slot.candles.length - 1];
+    const moved = last === undefined || slot.symbol === null ? null : change(last.close, around.previousClose(slot.symbol));
+    setText(figure, last === undefined ? "" : `${price(last.close)} ${moved === null ? "" : percent(moved)}`);
+    figure.className = `figure ${tone(moved)}`;
+  });
+  title.addEventListener("click", () => enlarge(i));
+  return { slot, title, figure };
+}
+
+/** A small chart and the primary one change places. */
+function enlarge(i: number): void {
+  const symbol = smalls[i]?.slot.symbol;
+  if (symbol === null || symbol === undefined) return;
+  const shown = smallSymbols(state, watchlist.symbols());
+  if (state.symbol !== null) shown[i] = state.symbol;
+  go({ symbol, smalls: shown });
+}
+
+const drawLegend = framed(() => {
+  const candles = primary.candles;
+  const index = crosshair ?? candles.length - 1;
+  const candle = candles[index] ?? candles[candles.length - 1];
+  const symbol = primary.symbol;
+  const last = candles[candles.length - 1];
+  const close = symbol === null ? null : around.previousClose(symbol);
+  const moved = last === undefined ? null : change(last.close, close);
+  setText(byId("primary-last"), last === undefined ? "" : price(last.close));
+  setText(byId("primary-change"), moved === null ? "" : percent(moved));
+  byId("primary-change").className = `figure ${tone(moved)}`;
+  const name = symbol === null ? null : (watchlist.row(symbol)?.name ?? null);
+  setText(byId("primary-name"), name ?? "");
+  const legend = byId("legend");
+  show(legend, candle !== undefined);
+  if (candle === undefined) return;
+  const row = primary.row(candles[index] === undefined ? candles.length - 1 : index);
+  const when = primary.timeframe === "D" ? date(candle.ms) : dayAndMinute(candle.ms);
+  setText(byId("legend-when"), when);
+  const ohlc = `O ${price(candle.open)}  H ${price(candle.high)}  L ${price(candle.low)}  C ${price(candle.close)}  V ${big(candle.volume)}`;
+  setText(byId("legend-ohlcv"), ohlc);
+  byId("legend-ohlcv").className = candle.close >= candle.open ? "up" : "down";
+  setText(byId("legend-vwap"), primary.timeframe === "D" ? "" : `VWAP ${price(row?.vwap)}`);
+  setText(byId("legend-fast"), `EMA 9 ${price(row?.fast)}`);
+  setText(byId("legend-slow"), `EMA 20 ${price(row?.slow)}`);
+});
+
+function describe(): void {
+  const last = primary.candles[primary.candles.length - 1];
+  const words =
+    primary.symbol === null || last === undefined
+      ? "Chart without candles"
+      : `Chart of ${primary.symbol}, ${primary.timeframe}, ${primary.candles.length} candles, last price ${price(last.close)} at ${clock(last.ms)} New York`;
+  setAttribute(byId("primary"), "aria-label", words);
+}
+
+const drawHead = framed(() => {
+  drawFeed({ feed: stream.feed, pricedAt, provider, relay }, server);
+  drawClock(server.now());
+});
+
+// --- prices --------------------------------------------------------------------------------------
+
+function onQuote(quote: Quote): void {
+  pricedAt = stream.feed.newsAt ?? pricedAt;
+  if (quote.last > 0) {
+    lastPrices.set(quote.symbol, quote.last);
+    watchlist.price(quote.symbol, quote.last);
+  }
+  for (const slot of slots) slot.quote(quote);
+}
+
+/** The stream is back: what it did not bring is fetched. */
+function resync(): void {
+  candlePoller.now();
+}
+
+const streaming = (): boolean => stream.feed.mode === "streaming";
+
+/** Streamed candles are held against the provider's now and then, polled ones as often as it is polite. */
+const CANDLES_STREAMING_MS = 120_000;
+const CANDLES_POLLING_MS = 30_000;
+
+const candlePoller = new Poller(
+  () => (streaming() ? CANDLES_STREAMING_MS : CANDLES_POLLING_MS),
+  async () => {
+    const well = await Promise.all(slots.map((slot) => slot.load()));
+    describe();
+    return well.every((w) => w);
+  },
+);
+
+/** While there is no stream the primary chart's last candle moves by polled quotes. */
+const quotePoller = new Poller(
+  () => 5_000,
+  async () => {
+    const symbol = primary.symbol;
+    if (symbol === null) return true;
+    const known = around.previousClose(symbol) !== null;
+    if (streaming() && known) return true;
+    const reply = await ask(`/api/quote/${segment(symbol)}`, "market");
+    if (reply.status !== 200) {
+      if (reply.status > 404) around.provider(reply.detail ?? "");
+      return reply.status === 404;
+    }
+    around.provider(reply.stale ?? "");
+    const close = number(fields(reply.body), "closePrice");
+    if (close !== null && close > 0 && !known) {
+      closes.set(symbol, close);
+      primary.refresh();
+    }
+    const quote = providerQuote(symbol, reply.body);
+    if (!streaming() && reply.stale === null) {
+      if (stream.polled(quote)) pricedAt = performance.now();
+      onQuote(quote);
+    }
+    return true;
+  },
+);
+
+const vwapPoller = new Poller(
+  () => 5_000,
+  async () => {
+    const symbol = primary.symbol;
+    if (symbol === null) return true;
+    const reply = await ask(`/api/vwap/${segment(symbol)}`, "trader");
+    if (symbol !== primary.symbol) return true;
+    const value = number(fields(reply.body), "vwap");
+    const stale = fields(reply.body)["stale"] === true ? " (old)" : "";
+    setText(byId("trader-vwap"), value === null ? "" : `trader's VWAP ${price(value)}${stale}`);
+    return reply.status === 200;
+  },
+);
+
+// --- lists ---------------------------------------------------------------------------------------
+
+let runnersBody: unknown = null;
+let runnersWhy = "";
+const select = (symbol: string): void => go({ symbol });
+const lastOf = (symbol: string): number | null => lastPrices.get(symbol) ?? null;
+
+function polled(everyMs: number, path: string, lane: "instant" | "trader", take: (body: unknown) => void, failed?: (why: string) => void): Poller {
+  const poller = new Poller(
+    () => everyMs,
+    async () => {
+      const reply = await ask(path, lane);
+      if (reply.status === 200) take(reply.body);
+      else if (failed !== undefined) failed(reply.detail ?? "the server does not answer");
+      return reply.status === 200;
+    },
+  );
+  poller.now();
+  return poller;
+}
+
+new Poller(
+  () => 5_000,
+  async () => {
+    const reply = await ask("/api/watchlist", "trader");
+    const well = reply.status === 200;
+    if (well) {
+      watchlist.set(watchRows(reply.body));
+      if (!streaming()) watchlist.takeOwnPrices();
+      if (state.symbol === null) {
+        const first = watchlist.next(0);
+        if (first !== null) state = { ...state, symbol: first };
+      }
+      apply();
+      for (const slot of slots) slot.refresh();
+    }
+    const why = well ? (reply.stale === null ? "" : `old: ${reply.stale}`) : (reply.detail ?? "the server does not answer");
+    setText(byId("watch-note"), why);
+    show(byId("watch-note"), why !== "");
+    return well;
+  },
+).now();
+
+function redrawRunners(): void {
+  drawRunners(runnerRows(runnersBody), lastOf, runnersWhy, select);
+}
+
+polled(
+  30_000,
+  "/api/runners",
+  "instant",
+  (body) => {
+    runnersBody = body;
+    runnersWhy = "";
+    redrawRunners();
+  },
+  (why) => {
+    runnersWhy = why;
+    redrawRunners();
+  },
+);
+polled(5_000, "/api/volume-spikes/active", "instant", (body) => watchlist.setSpikes(spikes(body)));
+polled(5_000, "/api/signals", "trader", (body) => drawSignals(signalRows(body), server.now(), select));
+polled(5_000, "/api/positions", "trader", (body) => drawPositions(positionRows(body), select));
+polled(10_000, "/api/streaming/rotation", "trader", (body) => drawRotation(body, select));
+polled(10_000, "/api/streaming/status", "instant", (body) => {
+  relay = fields(body)["connected"] === true;
+  byId("feed-relay").dataset["detail"] = text(fields(body), "detail") ?? "";
+  drawHead();
+});
+polled(60_000, "/api/trade-history", "instant", (body) => {
+  trades = readTrades(body);
+  for (const slot of slots) slot.refresh();
+});
+polled(60_000, "/api/validate/status", "instant", (body) => {
+  const there = fields(body)["available"] === true;
+  byId("validate").title = there
+    ? "Ask the model about this set-up (v)"
+    : "The model is not there; the verdict will be to wait";
+});
+
+// --- keys, address, clock ------------------------------------------------------------------------
+
+for (const timeframe of TIMEFRAMES) {
+  const button = make("button", "", timeframe);
+  button.type = "button";
+  button.value = timeframe;
+  button.title = `${timeframe} (${TIMEFRAMES.indexOf(timeframe) + 1})`;
+  button.addEventListener("click", () => go({ timeframe }));
+  byId("timeframes").append(button);
+}
+
+onKeys({
+  step: (by) => {
+    const symbol = watchlist.next(by);
+    if (symbol !== null) go({ symbol }, "replace");
+  },
+  timeframe: (n) => {
+    const timeframe: Timeframe | undefined = TIMEFRAMES[n];
+    if (timeframe !== undefined) go({ timeframe });
+  },
+  enlarge,
+  search: () => search.open(),
+  type: (letter) => search.open(letter),
+  validate: () => void verdicts.run(),
+  home: () => primary.view.home(primary.candles.length),
+  threads: () => location.assign("/threads"),
+});
+
+window.addEventListener("popstate", () => {
+  state = readState(location.search);
+  watchlist.order = state.order;
+  apply();
+});
+
+setInterval(() => {
+  drawHead();
+  redrawRunners();
+}, 1_000);
+setInterval(describe, 10_000);
+
+apply();
+candlePoller.now();
+stream.start();
+
+/** For tests and the browser's console: what the chart itself holds, by its own API. */
+Object.assign(globalThis, {
+  tapewarden: {
+    toTime,
+    slots: () => slots.map((s) => ({ symbol: s.symbol, timeframe: s.timeframe, supply: s.supply, data: s.view.candles.data() })),
+    feed: () => ({ mode: stream.feed.mode, why: stream.feed.why, relay: stream.feed.relay }),
+  },
+});

@@ -1,0 +1,324 @@
+//! The page in a real browser: headless Chromium, driven by `tests/browser/scenarios.mjs`, which orders
+//! from here what upstreams and the server are to do meanwhile. Installed by `tests/browser/install.sh`;
+//! without `TAPEWARDEN_BROWSER=1` these tests only say so. Screenshots are left in
+//! `target/browser/shots`.
+
+mod kit;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kit::{SHORT_LIMITS, Server, Upstreams, eventually};
+use serde_json::json;
+
+/// Where everything is installed; none where it is not.
+fn installed() -> Option<PathBuf> {
+    if std::env::var_os("TAPEWARDEN_BROWSER").is_none() {
+        println!("skipped: run tests/browser/install.sh and set TAPEWARDEN_BROWSER=1");
+        return None;
+    }
+    Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/browser"))
+}
+
+/// The sources as they are now, beside what was installed for them.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap();
+        if path.is_dir() {
+            copy(&path, &to.join(name));
+        } else if name != "package-lock.json" {
+            std::fs::copy(&path, to.join(name)).unwrap();
+        }
+    }
+}
+
+fn sources(below: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(below)
+}
+
+/// Runs a scenario to its end; `obey` does what it orders and answers.
+fn run(scenario: &str, server: &Server, mut obey: impl FnMut(&str) -> String) {
+    let folder = installed().unwrap();
+    // Each scenario copies for itself: they run at the same time.
+    let scripts = folder.join(format!("run-{scenario}"));
+    copy(&sources("tests/browser"), &scripts);
+    let mut child = Command::new("node")
+        .arg(scripts.join("scenarios.mjs"))
+        .arg(scenario)
+        .arg(format!("http://{}", server.address))
+        .arg(folder.join("shots"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut orders = child.stdin.take().unwrap();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        match line.strip_prefix("> ") {
+            Some(order) => writeln!(orders, "{}", obey(order)).unwrap(),
+            None => println!("{scenario}: {line}"),
+        }
+    }
+    let status = child.wait().unwrap();
+    assert!(status.success(), "{scenario}: {status}");
+}
+
+fn no_orders(order: &str) -> String {
+    panic!("nobody expects {order:?}")
+}
+
+/// A quote as the trader app sends it.
+fn quote(symbol: &str, price: f64, volume: u64, at_ms: i64) -> serde_json::Value {
+    json!({"symbol": symbol, "last_price": price, "bid_price": price, "ask_price": price,
+        "total_volume": volume, "trade_time_ms": at_ms, "quote_time_ms": at_ms})
+}
+
+#[test]
+fn the_pages_cores_hold_and_its_types_are_sound() {
+    let Some(folder) = installed() else { return };
+    let page = folder.join("page");
+    copy(&sources("src/web"), &page);
+    for script in ["check", "test"] {
+        let status = Command::new("npm")
+            .args(["run", "--silent", script])
+            .current_dir(&page)
+            .status()
+            .unwrap();
+        assert!(status.success(), "npm run {script}");
+    }
+}
+
+#[test]
+fn the_chart_shows_the_apis_candles_and_is_driven_by_keys() {
+    if installed().is_none() {
+        return;
+    }
+    let server = Server::start(&[]);
+    run("chart", &server, no_orders);
+}
+
+#[test]
+fn the_page_falls_back_to_polling_and_comes_back() {
+    if installed().is_none() {
+        return;
+    }
+    let mut upstreams = Upstreams::start();
+    // The test's own silences are longer than those that would make the server look for a new stream.
+    upstreams
+        .trader
+        .stream
+        .announce_pings_and_send_none(300_000);
+    let server = upstreams.server(&["stream.backoff_min=50ms", "stream.backoff_max=200ms"]);
+    run("fallback", &server, |order| {
+        let words: Vec<&str> = order.split(' ').collect();
+        match words[..] {
+            ["quote", price, volume] => {
+                wait_for_the_stream(&upstreams);
+                let now = kit::upstream::now_ms();
+                let (price, volume) = (price.parse().unwrap(), volume.parse().unwrap());
+                upstreams
+                    .trader
+                    .stream
+                    .quote(&quote("TOYO", price, volume, now));
+            }
+            ["trader", "away"] => upstreams.trader.http.fake.go_away(),
+            ["trader", "back"] => upstreams.trader.http.fake.come_back(),
+            ["connected"] => wait_for_the_stream(&upstreams),
+            _ => panic!("nobody expects {order:?}"),
+        }
+        "done".into()
+    });
+}
+
+fn wait_for_the_stream(upstreams: &Upstreams) {
+    eventually("a subscription to TOYO", || {
+        upstreams
+            .trader
+            .stream
+            .subscribed()
+            .contains("TOYO")
+            .then_some(())
+    });
+}
+
+#[test]
+fn the_page_lives_without_websocket() {
+    if installed().is_none() {
+        return;
+    }
+    let upstreams = Upstreams::start();
+    let server = upstreams.server(&["schwab.fresh_quote=100ms"]);
+    run("polling", &server, |order| {
+        let price = order.strip_prefix("provider says ").unwrap();
+        upstreams.schwab.says(price.parse().unwrap());
+        "done".into()
+    });
+}
+
+#[test]
+fn words_stand_in_place_of_blanks() {
+    if installed().is_none() {
+        return;
+    }
+    let mut upstreams = Upstreams::start();
+    let settings = [
+        "schwab.fresh_candles=200ms",
+        "schwab.breaker_open=1s",
+        "schwab.failure_hold=100ms",
+        "schwab.stale_patience=200ms",
+        "schwab.attempts_max=1",
+    ];
+    let server = upstreams.server(&settings);
+    run("words", &server, |order| {
+        match order {
+            "provider away" => {
+                // Longer than candles are fresh.
+                std::thread::sleep(Duration::from_millis(300));
+                upstreams.schwab.0.fake.go_away();
+            }
+            "provider back" => {
+                upstreams.schwab.0.fake.come_back();
+                server.eventually("/api/candles/TOYO", |got| {
+                    got.status == 200 && got.header("X-Data-Stale").is_none()
+                });
+            }
+            _ => panic!("nobody expects {order:?}"),
+        }
+        "done".into()
+    });
+}
+
+#[test]
+fn a_server_that_stands_still_is_shown_as_such_and_recovers() {
+    if installed().is_none() {
+        return;
+    }
+    let server = Server::start(SHORT_LIMITS);
+    run("stalled", &server, |order| {
+        match order {
+            "stop" => server.signal("STOP"),
+            "continue" => server.signal("CONT"),
+            "drill candle-desk" => {
+                let got = server.ask("POST", "/api/drill?stall=candle-desk&how=sleep&for=8s");
+                assert_eq!(got.status, 200, "{}", got.text());
+                begin_a_drill(&server);
+            }
+            _ => panic!("nobody expects {order:?}"),
+        }
+        "done".into()
+    });
+}
+
+/// A desk takes its order where it beats, and a desk that nobody asks does not beat.
+fn begin_a_drill(server: &Server) {
+    let address = server.address.clone();
+    std::thread::spawn(move || kit::get(&address, "/api/candles/ELPW"));
+}
+
+/// As many requests at once as there are workers, of all lanes, that only workers answer.
+fn reach_the_workers(server: &Server) {
+    for path in [
+        "/api/nothing",
+        "/api/candles/X?timeframe=none",
+        "/api/vwap/not%20one",
+        "/api/stalls",
+    ] {
+        for _ in 0..4 {
+            let address = server.address.clone();
+            std::thread::spawn(move || kit::get(&address, path));
+        }
+    }
+}
+
+#[test]
+fn the_page_of_threads_names_the_culprit_of_a_real_drill() {
+    if installed().is_none() {
+        return;
+    }
+    let settings = [
+        "--set",
+        "watchdog.busy_desk=1s",
+        "--set",
+        "watchdog.busy_http=2s",
+        "--set",
+        "http.slots_instant=2",
+        "--set",
+        "http.slots_market=2",
+        "--set",
+        "http.slots_trader=2",
+        "--set",
+        "http.slots_model=2",
+    ];
+    let server = Server::start(&settings);
+    run("threads", &server, |order| {
+        match order {
+            "ask for candles" => begin_a_drill(&server),
+            "have every worker work" => reach_the_workers(&server),
+            "nobody answers for 14 s" => {
+                let drill = |thread| format!("/api/drill?stall={thread}&how=sleep&for=14s");
+                // A worker may still have the drill before this one to take.
+                eventually("a worker that is free", || {
+                    (server.ask("POST", &drill("board-desk")).status == 200).then_some(())
+                });
+                // The worker that serves this order is the first to obey it, before it answers.
+                let (address, order) = (server.address.clone(), drill("http-*"));
+                std::thread::spawn(move || kit::ask(&address, "POST", &order, &[]));
+                std::thread::sleep(Duration::from_millis(500));
+                reach_the_workers(&server);
+            }
+            _ => panic!("nobody expects {order:?}"),
+        }
+        "done".into()
+    });
+}
+
+#[test]
+fn eight_hours_of_quotes_leave_the_heap_flat() {
+    if installed().is_none() {
+        return;
+    }
+    const SYMBOLS: [&str; 5] = ["TOYO", "AAA", "BBB", "CCC", "DDD"];
+    /// Of the eight hours' clock.
+    const BETWEEN_QUOTES_MS: i64 = 500;
+    const QUOTES_PER_SECOND: u32 = 5_000;
+    let upstreams = Upstreams::start();
+    let server = upstreams.server(&[]);
+    // After the candles there are; the page takes the stream's clock as it comes.
+    let begin = (kit::upstream::now_ms() / 60_000 + 1) * 60_000;
+    let (mut volume, mut sent) = (1_000_u64, 0_u64);
+    run("day", &server, |order| {
+        let hour: i64 = order.strip_prefix("hour ").unwrap().parse().unwrap();
+        // After the eighth the clock stands still: as many quotes again, and no new candle.
+        let stands_still = hour == 9;
+        let stream = &upstreams.trader.stream;
+        eventually("subscriptions", || {
+            let subscribed = stream.subscribed();
+            SYMBOLS
+                .iter()
+                .all(|s| subscribed.contains(*s))
+                .then_some(())
+        });
+        let from = begin + (hour - 1) * 3_600_000 - if stands_still { 60_000 } else { 0 };
+        let mut price = 0.0;
+        let begun = Instant::now();
+        for (n, at) in (from..from + 3_600_000)
+            .step_by(usize::try_from(BETWEEN_QUOTES_MS).unwrap())
+            .enumerate()
+        {
+            volume += 7;
+            price = 2.0 + hour as f64 / 100.0 + (n % 90) as f64 / 1_000.0;
+            for symbol in SYMBOLS {
+                let at = if stands_still { from + n as i64 } else { at };
+                stream.quote(&quote(symbol, price, volume, at));
+                sent += 1;
+            }
+            let due = begun + Duration::from_secs(1) / QUOTES_PER_SECOND * (n as u32 * 5);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        }
+        format!("{price} {sent}")
+    });
+}

@@ -1,0 +1,375 @@
+// What is tried in a browser. Each scenario is run by tests/browser.rs with a server as it needs it.
+import assert from "node:assert/strict";
+import { api, eventually, held, order, say, text, withPage } from "./harness.mjs";
+
+const [name, base, shots] = process.argv.slice(2);
+
+const loaded = (page) =>
+  eventually(page, "candles on the chart", () => globalThis.tapewarden?.slots()[0].data.length > 0);
+
+const mode = (page, wanted) =>
+  eventually(page, `mode ${wanted}`, (m) => globalThis.tapewarden.feed().mode === m, wanted);
+
+const fitsWidth = async (page) => {
+  const [wide, room] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  assert.ok(wide <= room, `the page is ${wide} wide in ${room}`);
+};
+
+/** Everything that can be pressed or typed into has a name that a screen reader can say. */
+const isNamed = async (page) => {
+  const nameless = await page.evaluate(() =>
+    [...document.querySelectorAll("button, a, input, select, [role=img], [role=tab]")]
+      .filter((n) => n.offsetParent !== null)
+      .filter((n) => {
+        const label = n.getAttribute("aria-label") ?? n.labels?.[0]?.innerText ?? n.innerText;
+        return (label ?? "").trim() === "";
+      })
+      .map((n) => n.outerHTML.slice(0, 120)),
+  );
+  assert.deepEqual(nameless, []);
+  for (const tag of ["main", "header", "h1"]) assert.ok((await page.locator(tag).count()) >= 1, tag);
+};
+
+const scenarios = {
+  /** The embedded market, as a user meets it first. */
+  async chart() {
+    await withPage(base, shots, async (page, shot) => {
+      await page.goto(`${base}/?s=TOYO`);
+      await loaded(page);
+      await mode(page, "streaming");
+
+      // The chart shows what the API gives; the last candle may have moved since.
+      const given = await api(page, "/api/candles/TOYO?timeframe=1m");
+      const shown = await held(page);
+      const times = await page.evaluate((list) => list.map((ms) => globalThis.tapewarden.toTime(ms, "1m")), given.map((c) => c.timestamp));
+      assert.ok(given.length > 100);
+      const closed = given.length - 2;
+      for (let i = 0; i < closed; i += 1) {
+        const { time, open, high, low, close } = shown.data[i];
+        const { open: o, high: h, low: l, close: c } = given[i];
+        assert.deepEqual([time, open, high, low, close], [times[i], o, h, l, c], `candle ${i}`);
+      }
+
+      // The last candle moves, and the badge says that it is live.
+      const before = JSON.stringify(shown.data.at(-1));
+      await eventually(page, "a last candle that moves", (b) => JSON.stringify(globalThis.tapewarden.slots()[0].data.at(-1)) !== b, before);
+      await eventually(page, "LIVE", () => document.getElementById("feed-badge").textContent === "LIVE");
+      assert.equal(await text(page, "#feed-relay"), "relay up");
+      await eventually(page, "the provider's and the token's state", () => document.getElementById("feed-provider").textContent === "provider ok" && /token \d+ min/.test(document.getElementById("feed-token").textContent));
+      for (const slot of await page.evaluate(() => globalThis.tapewarden.slots())) assert.ok(slot.symbol !== null);
+      await eventually(page, "four small charts", () => globalThis.tapewarden.slots().every((s) => s.data.length > 0));
+      await eventually(page, "trades of the history", () => document.querySelectorAll("#runners li").length > 0 && document.querySelectorAll("#signals li, #positions li").length > 0);
+      assert.match(await text(page, "#legend"), /O .* H .* L .* C .* V .*VWAP \d.*EMA 9 \d.*EMA 20 \d/s);
+      await shot("chart");
+
+      // Keyboard: timeframes, watchlist, search, back, enlarge.
+      await page.keyboard.press("4");
+      await eventually(page, "days", () => globalThis.tapewarden.slots()[0].timeframe === "D" && globalThis.tapewarden.slots()[0].data.length > 20);
+      await shot("chart-days");
+      await page.keyboard.press("3");
+      await eventually(page, "quarters of an hour", () => globalThis.tapewarden.slots()[0].timeframe === "15m" && globalThis.tapewarden.slots()[0].data.length > 5);
+      await shot("chart-15m");
+      assert.match(page.url(), /tf=15m/);
+      await page.keyboard.press("1");
+      const order = await page.locator("#watch-rows tr").evaluateAll((rows) => rows.map((r) => r.dataset.key));
+      const place = order.indexOf("TOYO");
+      await page.keyboard.press(place > 0 ? "ArrowUp" : "ArrowDown");
+      const next = order[place > 0 ? place - 1 : 1];
+      await eventually(page, next, (n) => globalThis.tapewarden.slots()[0].symbol === n, next);
+      await page.keyboard.press("/");
+      await page.keyboard.type("elp");
+      assert.equal(await page.locator("#search-list li").first().getAttribute("data-symbol"), "ELPW");
+      await shot("search");
+      await page.keyboard.press("Enter");
+      await eventually(page, "ELPW", () => globalThis.tapewarden.slots()[0].symbol === "ELPW" && globalThis.tapewarden.slots()[0].data.length > 0);
+      assert.match(page.url(), /s=ELPW/);
+      await page.goBack();
+      await eventually(page, next, (n) => globalThis.tapewarden.slots()[0].symbol === n, next);
+      await page.keyboard.press("Shift+T");
+      await page.keyboard.press("Enter");
+      await eventually(page, "a symbol by typing", () => globalThis.tapewarden.slots()[0].symbol.startsWith("T"));
+      const small = (await page.evaluate(() => globalThis.tapewarden.slots()))[2].symbol;
+      await page.keyboard.press("Shift+2");
+      await eventually(page, `${small} enlarged`, (s) => globalThis.tapewarden.slots()[0].symbol === s, small);
+      await page.reload();
+      await loaded(page);
+      assert.equal((await held(page)).symbol, small, "the address keeps the state");
+
+      // By click: a row, a column's order, the crosshair.
+      await page.locator('#watch-rows tr[data-key="KZPR"]').click();
+      await eventually(page, "KZPR", () => globalThis.tapewarden.slots()[0].symbol === "KZPR" && globalThis.tapewarden.slots()[0].data.length > 0);
+      await page.locator("#watch-head button", { hasText: "Float" }).click();
+      const floats = await page.locator('#watch-head th[aria-sort="descending"]').innerText();
+      assert.match(floats, /Float/);
+      const box = await page.locator("#primary").boundingBox();
+      const now = await text(page, "#legend-when");
+      await page.mouse.move(box.x + box.width / 3, box.y + box.height / 2);
+      await eventually(page, "another candle's figures", (n) => document.getElementById("legend-when").textContent !== n, now);
+      await shot("crosshair");
+
+      // Validation: there is no model, which is said in a verdict to wait.
+      await page.keyboard.press("v");
+      await eventually(page, "a verdict", () => !document.getElementById("verdict").hidden);
+      assert.match(await text(page, "#verdict-word"), /KZPR: WAIT/);
+      assert.ok((await text(page, "#verdict-reasons")).length > 10);
+      await shot("verdict");
+      await page.keyboard.press("?");
+      await eventually(page, "the keys", () => document.getElementById("help").open);
+      await shot("keys");
+      await page.keyboard.press("Escape");
+      await isNamed(page);
+
+      // A phone.
+      await page.setViewportSize({ width: 390, height: 844 });
+      await page.reload();
+      await loaded(page);
+      await fitsWidth(page);
+      await page.screenshot({ path: `${shots}/chart-phone.png`, fullPage: true });
+      await page.setViewportSize({ width: 900, height: 1100 });
+      await page.waitForTimeout(300);
+      await fitsWidth(page);
+      await shot("chart-tablet");
+    });
+  },
+
+  /** The trader side goes and comes, and is silent for a minute. */
+  async fallback() {
+    await withPage(base, shots, async (page, shot) => {
+      await page.goto(`${base}/?s=TOYO`);
+      await loaded(page);
+      await mode(page, "streaming");
+      await order("quote 3.25 1000");
+      await eventually(page, "a streamed price", () => globalThis.tapewarden.slots()[0].data.at(-1).close === 3.25);
+      await eventually(page, "LIVE", () => document.getElementById("feed-badge").textContent === "LIVE");
+      assert.equal(await text(page, "#feed-mode"), "streaming");
+
+      await order("trader away");
+      await mode(page, "polling");
+      await eventually(page, "relay down", () => document.getElementById("feed-relay").textContent === "relay down");
+      // The provider's own quote, polled, moves the last candle on.
+      await eventually(page, "a polled price", () => globalThis.tapewarden.slots()[0].data.at(-1).close === 2.5);
+      assert.notEqual(await text(page, "#feed-badge"), "LIVE");
+      await shot("polling");
+
+      await order("trader back");
+      await mode(page, "streaming");
+      await order("quote 4.5 2000");
+      await eventually(page, "a price after the return", () => globalThis.tapewarden.slots()[0].data.at(-1).close === 4.5);
+      await eventually(page, "LIVE", () => document.getElementById("feed-badge").textContent === "LIVE");
+
+      // Silence for a minute is not relied on; the first quote after it is.
+      await mode(page, "polling");
+      assert.match(await page.locator("#feed-mode").getAttribute("title"), /silent/);
+      await eventually(page, "STALE", () => ["STALE", "DELAYED"].includes(document.getElementById("feed-badge").textContent));
+      await order("connected");
+      await order("quote 5.5 3000");
+      await mode(page, "streaming");
+      await eventually(page, "a price after the silence", () => globalThis.tapewarden.slots()[0].data.at(-1).close === 5.5);
+    }, { mayFail: true });
+  },
+
+  /** Without WebSocket everything goes by polling. */
+  async polling() {
+    await withPage(
+      base,
+      shots,
+      async (page) => {
+        await page.goto(`${base}/?s=TOYO`);
+        await loaded(page);
+        await mode(page, "polling");
+        await eventually(page, "a polled price", () => globalThis.tapewarden.slots()[0].data.at(-1).close === 2.5);
+        await eventually(page, "DELAYED", () => document.getElementById("feed-badge").textContent === "DELAYED");
+        await order("provider says 2.75");
+        await eventually(page, "the next polled price", () => globalThis.tapewarden.slots()[0].data.at(-1).close === 2.75);
+      },
+      { init: () => delete globalThis.WebSocket },
+    );
+  },
+
+  /** No trades, a provider that is gone, and words in place of blanks. */
+  async words() {
+    await withPage(base, shots, async (page, shot) => {
+      await page.goto(`${base}/?s=NOTRD`);
+      await eventually(page, "No trades yet", () => document.querySelector("#primary .notice").textContent === "No trades yet");
+      await shot("no-trades");
+      await page.goto(`${base}/?s=TOYO`);
+      await loaded(page);
+      await order("provider away");
+      await page.reload();
+      await eventually(page, "stale candles, said to be so", () => /^stale since \d\d:\d\d:\d\d, provider unreachable$/.test(document.querySelector("#primary .notice").textContent));
+      await loaded(page);
+      await eventually(page, "the provider's state", () => document.getElementById("feed-provider").textContent === "provider unreachable");
+      await shot("stale");
+      await page.goto(`${base}/?s=OTHER`);
+      await eventually(page, "why there are none", () => /^no candles: provider unreachable$/.test(document.querySelector("#primary .notice").textContent));
+      await order("provider back");
+      await page.goto(`${base}/?s=TOYO`);
+      await eventually(page, "good candles", () => globalThis.tapewarden.slots()[0].supply.kind === "good");
+      assert.equal(await page.locator("#primary .notice").isVisible(), false);
+    }, { mayFail: true });
+  },
+
+  /** A server that stands still, and one that says it is ill. */
+  async stalled() {
+    await withPage(base, shots, async (page, shot) => {
+      await page.goto(`${base}/?s=TOYO`);
+      await loaded(page);
+      await mode(page, "streaming");
+      await order("stop");
+      await eventually(page, "the server is told to be silent", () => /does not answer since \d\d:\d\d:\d\d/.test(document.getElementById("banner-words").textContent));
+      assert.ok(await page.locator("#banner").isVisible());
+      await eventually(page, "STALE", () => document.getElementById("feed-badge").textContent === "STALE");
+      await shot("server-silent");
+      await order("continue");
+      await eventually(page, "the banner goes", () => document.getElementById("banner").hidden);
+      await eventually(page, "LIVE", () => document.getElementById("feed-badge").textContent === "LIVE");
+      await order("drill candle-desk");
+      await eventually(page, "the stall is told", () => /stalled since .*candle-desk/.test(document.getElementById("banner-words").textContent));
+      await shot("server-stalled");
+      await eventually(page, "the banner goes", () => document.getElementById("banner").hidden);
+    }, { mayFail: true });
+  },
+
+  /** A real drill, ordered and looked into from the page of threads. */
+  async threads() {
+    await withPage(base, shots, async (page, shot) => {
+      await page.goto(`${base}/threads`);
+      await eventually(page, "all well", () => document.getElementById("summary").dataset.state === "ok");
+      await eventually(page, "CPU figures", () => /\d %/.test(document.getElementById("thread-rows").textContent));
+      assert.ok((await page.locator("#thread-rows tr").count()) > 15);
+      assert.ok((await page.locator("#channel-rows tr").count()) > 15);
+      await isNamed(page);
+      await page.keyboard.press("/");
+      await page.keyboard.type("quote-hub");
+      assert.equal(await page.locator("#thread-rows tr").count(), 1);
+      await page.locator("#thread-filter").fill("");
+      await page.locator("#thread-rows .fold", { hasText: "candle-fetch" }).click();
+      await eventually(page, "each fetcher", () => document.getElementById("thread-rows").textContent.includes("candle-fetch-3"));
+      await page.waitForTimeout(2_000);
+      await shot("threads");
+
+      await page.keyboard.press("Escape");
+      await page.locator("body").click({ position: { x: 700, y: 890 } });
+      await page.keyboard.press("d");
+      await eventually(page, "a report", () => document.querySelectorAll("#stacks .stack").length > 5);
+      const quiet = new URL(page.url()).searchParams.get("report");
+      assert.ok(quiet !== null && quiet !== "now");
+      assert.match(await text(page, "#report-verdict"), /no thread is stalled/);
+      await page.locator("#report-close").click();
+
+      // The drill.
+      await page.locator("#drill-thread").selectOption("candle-desk");
+      await page.locator("#drill-how").selectOption("mutex");
+      await page.locator("#drill-seconds").fill("6");
+      await page.locator("#drill button").click();
+      await order("ask for candles");
+      await eventually(page, "the culprit on the page", () => /stalled: candle-desk/.test(document.getElementById("summary").textContent));
+      assert.equal(await page.locator('#thread-rows tr[data-state="stalled"] td').first().innerText(), "candle-desk");
+      assert.match(await text(page, "#stalls"), /candle-desk/);
+      await shot("threads-stalled");
+      await eventually(page, "its report", () => /candle-desk .*FROZEN/.test(document.getElementById("reports").textContent));
+      await page.locator("#reports a", { hasText: "FROZEN" }).first().click();
+      await eventually(page, "the stalled one's stack", () => document.querySelector('.stack[data-state="stalled"][open] .frames .own') !== null);
+      assert.match(await text(page, "#report-verdict"), /^candle-desk .*FROZEN.*tapewarden::supervise::drill::/s);
+      assert.match(await text(page, '.stack[data-state="stalled"]'), /supervise::drill/);
+      await shot("report");
+      await page.locator("#report-search").fill("drill");
+      await eventually(page, "hits only", () => document.querySelectorAll("#stacks .stack").length < 4 && document.querySelector("#stacks .hit") !== null);
+      await page.locator("#report-search").fill("");
+      await page.locator("#own-only").check();
+      assert.equal(await page.locator('.stack[data-state="stalled"] .frames li:not(.own)').count(), 0);
+      await page.locator("#view-flame").click();
+      await eventually(page, "a flame graph", () => document.querySelectorAll("#flame .flame.own").length > 10);
+      await page.locator("#flame .flame", { hasText: "candle-desk" }).first().click();
+      await eventually(page, "a box entered", () => document.querySelector("#flame .focused")?.textContent === "candle-desk");
+      await shot("flame");
+      await page.locator("#diff-with").selectOption(quiet);
+      await eventually(page, "what changed", () => /candle-desk[^]*stalled/.test(document.getElementById("diff").textContent));
+      assert.match(page.url(), new RegExp(`with=${quiet}`));
+      await shot("changes");
+      await page.locator("#view-text").click();
+      await eventually(page, "the text", () => /THREAD STACK DUMP/.test(document.getElementById("report-text").textContent));
+      for (const form of ["text", "json", "folded"]) {
+        const link = page.locator(`#download-${form}`);
+        const got = await page.evaluate(async (href) => (await fetch(href)).status, await link.getAttribute("href"));
+        assert.equal(got, 200, form);
+      }
+      await page.reload();
+      await eventually(page, "the address keeps the report", () => /candle-desk/.test(document.getElementById("report-verdict").textContent));
+      await page.keyboard.press("Escape");
+      await eventually(page, "closed", () => document.getElementById("viewer").hidden);
+      await eventually(page, "all well again", () => document.getElementById("summary").dataset.state === "ok");
+      await eventually(page, "how long it lasted", () => /candle-desk.*for \d/s.test(document.getElementById("stalls").textContent));
+
+      // Every http worker stuck: the page loads all the same, and names them.
+      await page.locator("#drill-thread").selectOption("http-*");
+      await page.locator("#drill-seconds").fill("8");
+      await page.locator("#drill button").click();
+      await eventually(page, "the order taken", () => /stalls at its next beat/.test(document.getElementById("drill-note").textContent));
+      await order("have every worker work");
+      await eventually(page, "stuck workers", () => /stalled: http-/.test(document.getElementById("summary").textContent));
+      await page.reload();
+      await eventually(page, "the same after loading anew", () => /stalled: http-/.test(document.getElementById("summary").textContent));
+      await shot("workers-stuck");
+      await eventually(page, "all well again", () => document.getElementById("summary").dataset.state === "ok");
+
+      // The one who answers in their place stuck as well: said as long as it lasts.
+      await order("nobody answers for 14 s");
+      await eventually(page, "that is told", () => /Nothing in the server has answered since/.test(document.getElementById("summary").textContent));
+      await shot("nobody-answers");
+      await eventually(page, "all well again", () => document.getElementById("summary").dataset.state === "ok");
+
+      await page.setViewportSize({ width: 390, height: 844 });
+      await page.waitForTimeout(500);
+      await fitsWidth(page);
+      await page.screenshot({ path: `${shots}/threads-phone.png`, fullPage: true });
+    }, { mayFail: true });
+  },
+
+  /** Eight hours of quotes as fast as they go: what the page holds stays as small as it was. */
+  async day() {
+    await withPage(base, shots, async (page, shot) => {
+      await page.goto(`${base}/?s=TOYO&small=AAA,BBB,CCC,DDD`);
+      await loaded(page);
+      await mode(page, "streaming");
+      await eventually(page, "all charts", () => globalThis.tapewarden.slots().every((s) => s.data.length > 0));
+      const devtools = await page.context().newCDPSession(page);
+      await devtools.send("Performance.enable");
+      const measure = async () => {
+        await devtools.send("HeapProfiler.collectGarbage");
+        await devtools.send("HeapProfiler.collectGarbage");
+        const { usedSize } = await devtools.send("Runtime.getHeapUsage");
+        const { metrics } = await devtools.send("Performance.getMetrics");
+        const metric = (n) => metrics.find((m) => m.name === n)?.value ?? 0;
+        return { mb: usedSize / 1e6, nodes: metric("Nodes"), listeners: metric("JSEventListeners") };
+      };
+      const taken = [];
+      const begun = (await held(page)).data.length;
+      for (let hour = 1; hour <= 9; hour += 1) {
+        const [price, quotes] = (await order(`hour ${hour}`)).split(" ").map(Number);
+        await eventually(page, `the end of hour ${hour}`, (p) => Math.abs(globalThis.tapewarden.slots()[0].data.at(-1).close - p) < 1e-9, price);
+        taken.push(await measure());
+        const { mb, nodes, listeners } = taken.at(-1);
+        say(`hour ${hour}: ${quotes} quotes so far, heap ${mb.toFixed(2)} MB, ${nodes} nodes, ${listeners} listeners`);
+      }
+      const grown = (await held(page)).data.length - begun;
+      // The ninth hour lies in the last minute of the eighth.
+      assert.ok(grown >= 475 && grown <= 481, `${grown} candles for 480 minutes`);
+      await shot("eight-hours");
+      // From the second hour on everything is warm; what grows by right is the candles of five charts, each
+      // with its volume and lines.
+      const [early, late, same] = [taken[1], taken[7], taken[8]];
+      const each = ((late.mb - early.mb) * 1e6) / (5 * 6 * 60);
+      say(`${each.toFixed(0)} bytes for each new candle; ${((same.mb - late.mb) * 1e3).toFixed(0)} kB for 36,000 quotes without one`);
+      assert.ok(each < 2_500, `the heap grew from ${early.mb} to ${late.mb} MB`);
+      assert.ok(same.mb - late.mb < 0.4, `without new candles it grew from ${late.mb} to ${same.mb} MB`);
+      assert.ok(late.nodes - early.nodes < 300, `nodes grew from ${early.nodes} to ${late.nodes}`);
+      assert.ok(late.listeners - early.listeners < 50, `listeners grew from ${early.listeners} to ${late.listeners}`);
+    });
+  },
+};
+
+const scenario = scenarios[name];
+assert.ok(scenario, `no scenario ${name}`);
+await scenario();
+process.exit(0);
