@@ -21,6 +21,9 @@ use super::routes::{Source, market_answer, page_answer, source, trader_answer};
 /// How long an answer is repeated to the same client.
 const REPEAT_FOR: Duration = Duration::from_millis(100);
 
+/// How much longer while the desk does not say what it has.
+const REPEAT_UNANSWERED: Duration = Duration::from_secs(1);
+
 /// How long a desk may take to say what it has.
 const LOOK_PATIENCE: Duration = Duration::from_millis(20);
 
@@ -29,6 +32,12 @@ const LEFT_ALONE: Duration = Duration::from_secs(1);
 
 /// Answers kept for one client.
 const KEPT_MAX: usize = 8;
+
+/// The desks by their numbers here.
+const MARKET: usize = 0;
+const TRADER: usize = 1;
+const BOARDS: usize = 2;
+const DESKS: usize = 3;
 
 /// Whom a connection may look at.
 #[derive(Clone, Debug)]
@@ -45,12 +54,22 @@ struct Kept {
     until: Instant,
 }
 
+/// What came of a look.
+enum Looked {
+    /// The answer.
+    Ready(Answer),
+    /// Nobody has it ready: a worker must find it.
+    NotReady,
+    /// The desk did not say.
+    Silent,
+}
+
 /// What one connection has at hand.
 pub struct Ready {
     lookup: Lookup,
     kept: Vec<Kept>,
-    /// No desk is looked at before this.
-    alone_until: Option<Instant>,
+    /// When each desk is looked at again.
+    alone_until: [Option<Instant>; DESKS],
 }
 
 impl Ready {
@@ -60,7 +79,7 @@ impl Ready {
         Self {
             lookup,
             kept: Vec::new(),
-            alone_until: None,
+            alone_until: [None; DESKS],
         }
     }
 
@@ -72,7 +91,14 @@ impl Ready {
         {
             return Some(&self.kept[i].answer);
         }
-        let answer = self.look(target, now)?;
+        let answer = match self.look(target, now) {
+            Looked::Ready(answer) => answer,
+            Looked::NotReady => return None,
+            Looked::Silent => {
+                let known = &self.kept[known?];
+                return (now < known.until + REPEAT_UNANSWERED).then_some(&known.answer);
+            }
+        };
         let kept = Kept {
             target: target.to_owned(),
             answer,
@@ -91,31 +117,58 @@ impl Ready {
         Some(&self.kept[i].answer)
     }
 
-    fn look(&mut self, target: &str, now: Instant) -> Option<Answer> {
-        if self.alone_until.is_some_and(|until| now < until) {
-            return None;
-        }
+    fn look(&mut self, target: &str, now: Instant) -> Looked {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let route = route("GET", path, query).ok()?;
-        let by = now + LOOK_PATIENCE;
-        let looked = match source(&route)? {
-            Source::Market(key) => {
-                look_at(&self.lookup.desks.market, key, by).map(|reply| reply.map(market_answer))
+        let Ok(route) = route("GET", path, query) else {
+            return Looked::NotReady;
+        };
+        let (desk, said) = match source(&route) {
+            None => return Looked::NotReady,
+            Some(Source::Page(asset)) => return Looked::Ready(page_answer(asset)),
+            Some(Source::Market(key)) => {
+                let ask = |by| look_at(&self.lookup.desks.market, key, by);
+                let said = self.unless_left_alone(MARKET, now, ask);
+                (MARKET, said.map(|reply| reply.map(market_answer)))
             }
-            Source::Trader(key) => look_at(&self.lookup.desks.trader, key.clone(), by)
-                .map(|reply| reply.map(|reply| trader_answer(&key, reply))),
-            Source::Page(asset) => Some(Some(page_answer(asset))),
-            Source::Boards => {
-                let (reply, answer) = one_shot();
-                let look = BoardLook { route, reply };
-                let sent = self.lookup.boards.offer(look).is_ok();
-                sent.then(|| heard(&answer, by)).flatten().map(Some)
+            Some(Source::Trader(key)) => {
+                let ask = |by| look_at(&self.lookup.desks.trader, key.clone(), by);
+                let said = self.unless_left_alone(TRADER, now, ask);
+                let answer = |reply| trader_answer(&key, reply);
+                (TRADER, said.map(|reply| reply.map(answer)))
+            }
+            Some(Source::Boards) => {
+                let ask = |by| {
+                    let (reply, answer) = one_shot();
+                    let look = BoardLook { route, reply };
+                    self.lookup.boards.offer(look).ok()?;
+                    heard(&answer, by)
+                };
+                (BOARDS, self.unless_left_alone(BOARDS, now, ask).map(Some))
             }
         };
-        if looked.is_none() {
-            self.alone_until = Some(now + LEFT_ALONE);
+        match said {
+            Some(Some(answer)) => Looked::Ready(answer),
+            Some(None) => Looked::NotReady,
+            None => {
+                let alone_until = &mut self.alone_until[desk];
+                if alone_until.is_none_or(|until| now >= until) {
+                    *alone_until = Some(now + LEFT_ALONE);
+                }
+                Looked::Silent
+            }
         }
-        looked.flatten()
+    }
+
+    fn unless_left_alone<T>(
+        &self,
+        desk: usize,
+        now: Instant,
+        ask: impl FnOnce(Instant) -> Option<T>,
+    ) -> Option<T> {
+        let left_alone = self.alone_until[desk].is_some_and(|until| now < until);
+        (!left_alone)
+            .then(|| ask(Instant::now() + LOOK_PATIENCE))
+            .flatten()
     }
 }
 
