@@ -255,6 +255,40 @@ fn a_report_is_to_be_had_while_every_http_worker_is_stuck() {
 }
 
 #[test]
+fn what_a_stuck_worker_holds_is_answered_by_another_who_knows_the_same() {
+    let mut args = SHORT_LIMITS.to_vec();
+    for few in ["instant=2", "market=1", "trader=1", "model=1"] {
+        args.extend(["--set", &*format!("http.slots_{few}").leak()]);
+    }
+    let server = Server::start(&args);
+    server.eventually("/api/trade-history?limit=1", |got| got.status == 200);
+    // Else the gate would answer by itself.
+    order(&server, "board-desk", "sleep", 10);
+    poke(&server, "/api/runners");
+    order(&server, "http-1", "sleep", 5);
+    let until = Instant::now() + Duration::from_secs(9);
+    while Instant::now() < until {
+        for path in ["/api/trade-history?limit=1", "/api/streaming/status"] {
+            let began = Instant::now();
+            let got = server.get(path);
+            assert_eq!(got.status, 200, "{path}: {}", got.text());
+            // Found stuck after 1 s; far below a client's patience on a busy machine.
+            assert!(began.elapsed() < Duration::from_secs(6), "{path}");
+        }
+    }
+    let log = server.log_has("watchdog.log", "http-1 is back after");
+    assert!(
+        log.contains("another http-1 was started in its place"),
+        "{log}"
+    );
+    // It stalled for 5 s, by a clock of its own.
+    assert!(
+        log.contains("http-1 is back after 5.") || log.contains("http-1 is back after 4.9"),
+        "{log}"
+    );
+}
+
+#[test]
 fn a_desk_that_stays_stalled_ends_the_process_with_its_own_code_and_a_last_report() {
     let mut args = SHORT_LIMITS.to_vec();
     args.extend(["--set", "watchdog.exit_after=2s"]);

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crossbeam::channel::{select_biased, tick};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::supervise::{Class, Full, LatestTx, Supervisor};
+use crate::supervise::{Class, Full, KeptTx, Supervisor};
 
 pub use read::{History, Runners};
 
@@ -48,7 +48,7 @@ pub fn start_file_reader(
     supervisor: &Supervisor,
     class: Class,
     data_dir: PathBuf,
-    boards: Vec<LatestTx<Arc<FilesRead>>>,
+    boards: Vec<KeptTx<Arc<FilesRead>>>,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
     let (notices_tx, notices) = supervisor.channel("file notices", NOTICES_MAX, Full::DropAndCount);

@@ -17,8 +17,8 @@ use jiff::tz::TimeZone;
 
 use crate::log::{LogHandle, RING_LINES, RotatingFile, stamp};
 use crate::supervise::{
-    Beat, Class, Counter, Gauge, LatestRx, LatestTx, Notice, Order, Spare, Supervisor, ThreadId,
-    latest,
+    Beat, Class, Counter, Gauge, KeptTx, LatestRx, LatestTx, Notice, Order, Spare, Supervisor,
+    ThreadId, latest,
 };
 
 use super::ToWatchdog;
@@ -88,7 +88,7 @@ pub fn start_watchdog(
     supervisor: &Supervisor,
     config: WatchdogConfig,
     inputs: WatchdogInputs,
-    boards: Vec<LatestTx<Arc<Snapshot>>>,
+    boards: Vec<KeptTx<Arc<Snapshot>>>,
 ) -> io::Result<LatestRx<Instant>> {
     let (own_beat, beats_for_main) = latest();
     let reporter = Reporter::start(
@@ -380,7 +380,11 @@ impl State {
                 restarts,
             } => self.ledger.panicked(id, message, restarts),
             Notice::Ended { id } => {
-                self.ledger.ended(id);
+                // What it told last, or its end would seem to come at its last beat but one.
+                if let Some(beat) = self.beats.get(&id).and_then(LatestRx::take) {
+                    self.ledger.beat(id, beat);
+                }
+                self.ledger.ended(id, now);
                 self.beats.remove(&id);
                 self.orders.remove(&id);
                 self.spares.remove(&id);
