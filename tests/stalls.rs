@@ -303,6 +303,53 @@ fn a_desk_that_stays_stalled_ends_the_process_with_its_own_code_and_a_last_repor
 }
 
 #[test]
+fn a_silent_watchdog_is_reported_by_another_and_its_raw_dump_can_be_named_later() {
+    let server = Server::start(&[]);
+    server.eventually("/api/threads", |got| got.status == 200);
+    order(&server, "watchdog", "mutex", 15);
+    let line = verdict(&server, "watchdog", || {
+        assert_eq!(server.get("/api/trade-history").status, 200);
+    });
+    assert!(line.contains("stall_on_a_mutex"), "{line}");
+    let raw = server.path("logs/watchdog-silent.raw");
+    let out = Command::new(env!("CARGO_BIN_EXE_tapewarden"))
+        .arg("dump")
+        .arg("--resolve")
+        .arg(&raw)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(
+        out.status.success() && out.stderr.is_empty() && text.contains("stall_on_a_mutex"),
+        "{text}{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    server.log_has("backend.log", "the watchdog has been silent for");
+    // It goes on where it was.
+    server.log_has("watchdog.log", "the watchdog itself did not run for");
+    order(&server, "trader-desk", "sleep", 4);
+    verdict(&server, "trader-desk", || poke(&server, "/api/vwap"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn stacks_are_copied_where_no_signal_can_be_queued() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let server = Server::start(&[]);
+    server.eventually("/api/threads", |got| got.status == 200);
+    let pid = Pid::from_raw(server.pid().cast_signed());
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    prlimit(pid, Resource::Sigpending, none).unwrap();
+    let json = server.get("/api/threads/dump?format=json").json();
+    let threads = json["dump"].as_array().unwrap();
+    let without: Vec<_> = threads.iter().filter(|t| t["missing"] != "").collect();
+    assert!(threads.len() > 20 && without.is_empty(), "{without:#?}");
+}
+
+#[test]
 fn drills_are_for_this_machine_and_only_where_they_are_allowed() {
     let server = Server::start(&["--set", "watchdog.allow_drills=false"]);
     let refused = server.ask("POST", "/api/drill?stall=candle-desk&how=mutex&for=1s");

@@ -12,7 +12,7 @@ pub fn usage() -> String {
 
 Usage: tapewarden [run] [FLAGS]     serve; without flags, an embedded market
        tapewarden config [FLAGS]    print the effective settings
-       tapewarden dump [--pid PID | --url URL] [--format text|json|folded]
+       tapewarden dump [--pid PID | --url URL | --resolve FILE.raw] [--format text|json|folded]
                        [--diff FILE]       every thread's stack, now
        tapewarden stalls [--log-dir DIR] [show N]    past reports
        tapewarden drill --stall THREAD --how HOW [--for 20s] [--url URL]

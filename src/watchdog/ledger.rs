@@ -36,6 +36,8 @@ pub enum Finding {
         /// How long it had been stuck.
         after: Duration,
     },
+    /// The look came late: the watchdog did not run, mostly because nobody did.
+    Late(Duration),
     /// A panic ended a thread for good.
     Died {
         /// The thread's name.
@@ -214,6 +216,7 @@ impl Ledger {
             .map(|l| now.saturating_duration_since(l).saturating_sub(planned))
             .filter(|late| *late > SUSPENDED);
         self.looked = Some(now);
+        self.findings.extend(late.map(Finding::Late));
         for (id, thread) in &mut self.threads {
             if let Some(late) = late {
                 thread.excused += late;

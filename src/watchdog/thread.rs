@@ -17,8 +17,8 @@ use jiff::tz::TimeZone;
 
 use crate::log::{LogHandle, RING_LINES, RotatingFile, stamp};
 use crate::supervise::{
-    Beat, Class, Counter, Gauge, KeptTx, LatestRx, LatestTx, Notice, Order, Spare, Supervisor,
-    ThreadId, latest,
+    Beat, Class, Counter, Gauge, KeptRx, KeptTx, LatestRx, LatestTx, Notice, Order, Spare,
+    Supervisor, ThreadId, kept,
 };
 
 use super::ToWatchdog;
@@ -80,7 +80,7 @@ pub struct WatchdogInputs {
     pub give_up: LatestTx<String>,
 }
 
-/// Starts the thread. Returns its own beat, for `main`.
+/// Starts the thread, and the sentinel that watches it. Returns its own beat, for `main`.
 ///
 /// # Errors
 /// When the system refuses it.
@@ -89,13 +89,14 @@ pub fn start_watchdog(
     config: WatchdogConfig,
     inputs: WatchdogInputs,
     boards: Vec<KeptTx<Arc<Snapshot>>>,
-) -> io::Result<LatestRx<Instant>> {
-    let (own_beat, beats_for_main) = latest();
+) -> io::Result<KeptRx<Instant>> {
+    let (own_beat, own_beats) = kept();
     let reporter = Reporter::start(
         supervisor,
         config.class,
-        config.dir.join("reports"),
+        &config.dir,
         config.reports_max,
+        own_beats.clone(),
     )?;
     let stop = supervisor.stop().clone();
     let class = config.class;
@@ -156,7 +157,7 @@ pub fn start_watchdog(
             }
         }
     })?;
-    Ok(beats_for_main)
+    Ok(own_beats)
 }
 
 struct State {

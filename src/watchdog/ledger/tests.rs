@@ -117,7 +117,8 @@ fn a_stopped_process_is_no_stall() {
     ledger.beat(ID, busy(now));
     look_for(&mut ledger, &mut now, Duration::from_secs(1));
     now += Duration::from_secs(3_600);
-    assert!(ledger.look(now, TICK).is_empty());
+    let found = ledger.look(now, TICK);
+    assert!(matches!(found[..], [Finding::Late(_)]), "{found:?}");
     assert_eq!(
         look_for(&mut ledger, &mut now, Duration::from_secs(3)).len(),
         1
