@@ -255,6 +255,40 @@ fn a_report_is_to_be_had_while_every_http_worker_is_stuck() {
 }
 
 #[test]
+fn what_a_stuck_worker_holds_is_answered_by_another_who_knows_the_same() {
+    let mut args = SHORT_LIMITS.to_vec();
+    for few in ["instant=2", "market=1", "trader=1", "model=1"] {
+        args.extend(["--set", &*format!("http.slots_{few}").leak()]);
+    }
+    let server = Server::start(&args);
+    server.eventually("/api/trade-history?limit=1", |got| got.status == 200);
+    // Else the gate would answer by itself.
+    order(&server, "board-desk", "sleep", 10);
+    poke(&server, "/api/runners");
+    order(&server, "http-1", "sleep", 5);
+    let until = Instant::now() + Duration::from_secs(9);
+    while Instant::now() < until {
+        for path in ["/api/trade-history?limit=1", "/api/streaming/status"] {
+            let began = Instant::now();
+            let got = server.get(path);
+            assert_eq!(got.status, 200, "{path}: {}", got.text());
+            // Found stuck after 1 s; far below a client's patience on a busy machine.
+            assert!(began.elapsed() < Duration::from_secs(6), "{path}");
+        }
+    }
+    let log = server.log_has("watchdog.log", "http-1 is back after");
+    assert!(
+        log.contains("another http-1 was started in its place"),
+        "{log}"
+    );
+    // It stalled for 5 s, by a clock of its own.
+    assert!(
+        log.contains("http-1 is back after 5.") || log.contains("http-1 is back after 4.9"),
+        "{log}"
+    );
+}
+
+#[test]
 fn a_desk_that_stays_stalled_ends_the_process_with_its_own_code_and_a_last_report() {
     let mut args = SHORT_LIMITS.to_vec();
     args.extend(["--set", "watchdog.exit_after=2s"]);
@@ -266,6 +300,53 @@ fn a_desk_that_stays_stalled_ends_the_process_with_its_own_code_and_a_last_repor
     assert!(log.contains("the process ends: unhealthy for"), "{log}");
     assert!(log.contains("VERDICT: quote-hub"), "{log}");
     assert!(server.log("backend.log").contains("exit code 70"));
+}
+
+#[test]
+fn a_silent_watchdog_is_reported_by_another_and_its_raw_dump_can_be_named_later() {
+    let server = Server::start(&[]);
+    server.eventually("/api/threads", |got| got.status == 200);
+    order(&server, "watchdog", "mutex", 15);
+    let line = verdict(&server, "watchdog", || {
+        assert_eq!(server.get("/api/trade-history").status, 200);
+    });
+    assert!(line.contains("stall_on_a_mutex"), "{line}");
+    let raw = server.path("logs/watchdog-silent.raw");
+    let out = Command::new(env!("CARGO_BIN_EXE_tapewarden"))
+        .arg("dump")
+        .arg("--resolve")
+        .arg(&raw)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(
+        out.status.success() && out.stderr.is_empty() && text.contains("stall_on_a_mutex"),
+        "{text}{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    server.log_has("backend.log", "the watchdog has been silent for");
+    // It goes on where it was.
+    server.log_has("watchdog.log", "the watchdog itself did not run for");
+    order(&server, "trader-desk", "sleep", 4);
+    verdict(&server, "trader-desk", || poke(&server, "/api/vwap"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn stacks_are_copied_where_no_signal_can_be_queued() {
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let server = Server::start(&[]);
+    server.eventually("/api/threads", |got| got.status == 200);
+    let pid = Pid::from_raw(server.pid().cast_signed());
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    prlimit(pid, Resource::Sigpending, none).unwrap();
+    let json = server.get("/api/threads/dump?format=json").json();
+    let threads = json["dump"].as_array().unwrap();
+    let without: Vec<_> = threads.iter().filter(|t| t["missing"] != "").collect();
+    assert!(threads.len() > 20 && without.is_empty(), "{without:#?}");
 }
 
 #[test]

@@ -8,22 +8,11 @@ use crossbeam::channel::{Receiver, tick};
 use crossbeam::select;
 
 use crate::http::Command;
-use crate::supervise::{Birth, Death, LatestRx, OnStall, SupervisorEnds, ThreadId};
+use crate::supervise::{Birth, Death, KeptRx, LatestRx, OnStall, SupervisorEnds, ThreadId};
+use crate::watchdog::sentinel::{Eyes, Sight, WATCHDOG_LOST};
 
 /// How often `main` looks at the watchdog.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// A watchdog silent for this long is said to be so.
-const WATCHDOG_SILENT: Duration = Duration::from_secs(10);
-
-/// A watchdog silent for this long ends the process: nobody would see a freeze any more.
-const WATCHDOG_LOST: Duration = Duration::from_secs(60);
-
-/// The exit code of a process that a stall ended, for the service manager.
-pub const EXIT_STALLED: u8 = 70;
-
-/// A look that comes this late means that the whole process was stopped or suspended.
-const SUSPENDED: Duration = Duration::from_secs(4);
 
 /// The class of the log's writers.
 pub const WRITER_CLASS: &str = "writer";
@@ -40,7 +29,7 @@ pub struct Ears {
     /// From the system.
     pub signals: Receiver<&'static str>,
     /// The watchdog's own beat.
-    pub watchdog: LatestRx<Instant>,
+    pub watchdog: KeptRx<Instant>,
     /// The watchdog's word that the process must end.
     pub give_up: LatestRx<String>,
 }
@@ -52,7 +41,7 @@ impl Ears {
         ends: &SupervisorEnds,
         commands: Receiver<Command>,
         signals: Receiver<&'static str>,
-        watchdog: LatestRx<Instant>,
+        watchdog: KeptRx<Instant>,
         give_up: LatestRx<String>,
     ) -> Self {
         Self {
@@ -89,8 +78,8 @@ impl Household {
     /// Lives until somebody asks for the end.
     pub fn live(&mut self, ears: &Ears) -> End {
         let looks = tick(LOOK_EVERY);
-        let mut last_look = Instant::now();
-        let mut last_beat = Instant::now();
+        let mut beats = ears.watchdog.clone();
+        let mut eyes = Eyes::new(Instant::now());
         let mut said = false;
         loop {
             select! {
@@ -107,25 +96,18 @@ impl Household {
                 },
                 recv(looks) -> _ => {
                     let now = Instant::now();
-                    if now.duration_since(last_look) > SUSPENDED {
-                        last_beat = now;
-                    }
-                    last_look = now;
-                    if let Some(beat) = ears.watchdog.take() {
-                        last_beat = last_beat.max(beat);
-                    }
-                    let silent = now.saturating_duration_since(last_beat);
-                    if silent > WATCHDOG_LOST {
+                    let sight = eyes.look(beats.news(), now);
+                    if sight == Sight::Lost {
                         return End::WatchdogLost;
                     }
-                    if silent > WATCHDOG_SILENT && !said {
+                    if sight == Sight::Silent && !said {
                         log::error!(
                             target: "MAIN",
-                            "the watchdog has been silent for {} s; the process ends at {} s so that its service manager restarts it",
-                            silent.as_secs(), WATCHDOG_LOST.as_secs()
+                            "the watchdog has been silent for {} s, see the report in watchdog.log; the process ends at {} s so that its service manager restarts it",
+                            eyes.silent(now).as_secs(), WATCHDOG_LOST.as_secs()
                         );
                     }
-                    said = silent > WATCHDOG_SILENT;
+                    said = sight == Sight::Silent;
                 }
             }
         }

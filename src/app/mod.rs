@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use crate::config::Settings;
 use crate::supervise::{Supervisor, stop};
 use crate::watchdog::manager;
+pub use crate::watchdog::sentinel::EXIT_STALLED;
 
-pub use lifecycle::EXIT_STALLED;
 pub use start::StartError;
 
 /// How long the log writers may take for the last lines.

@@ -5,13 +5,15 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, Mode, OFlags, RawDir, SeekFrom};
 use rustix::thread::{NanosleepRelativeResult, Timespec, nanosleep};
 
+use super::build::Build;
 use super::raw::{self, HEADER_BYTES};
-use super::slots::{self, Answer, Ask, SLOTS};
+use super::slots::{self, Answer, Ask, SLOTS, Turn};
 use super::{ROUND_DEADLINE, Taken};
 
 /// Threads beyond this are counted and not asked.
@@ -26,26 +28,53 @@ const LIFE_EVERY: u32 = 16;
 /// Why a thread that is gone has no stack.
 const ENDED: &[u8] = b"it ended meanwhile";
 
+/// Why one that was asked has none.
+const SILENT: &[u8] =
+    b"it did not answer the signal: the kernel holds it (see its state), or it blocks all signals";
+
+/// Why one that was not asked has none.
+const NOT_ASKED: &[u8] = b"it was not asked: too many before it did not answer";
+
+/// Why nobody has one.
+const NOT_OUR_TURN: &[u8] = b"it was not asked: a capture by another thread was under way";
+
 /// Files of /proc/self/task/N whose text is kept. Read before the thread is asked, or a sleeper would
 /// look running.
 const FACTS: [&CStr; 5] = [c"comm", c"stat", c"wchan", c"syscall", c"schedstat"];
 
-/// The file in memory and what is needed to fill it, all made beforehand.
+/// The file and what is needed to fill it, all made beforehand.
 #[derive(Debug)]
 pub struct Capture {
     file: OwnedFd,
     pid: u32,
+    build: Vec<u8>,
     tids: Vec<u32>,
     text: Vec<u8>,
     entries: Vec<MaybeUninit<u8>>,
 }
 
 impl Capture {
-    /// Installs the handler and makes the file. Once in a process.
+    /// Captures into memory, from where another process takes it: no disk can hold the capture up.
     ///
     /// # Errors
     /// The system's.
-    pub fn new() -> io::Result<Self> {
+    pub fn in_memory() -> io::Result<Self> {
+        // Inherited by the scribe, which is started next.
+        let file = rustix::fs::memfd_create("tapewarden-stacks", MemfdFlags::empty())?;
+        Self::into_file(file)
+    }
+
+    /// Captures into this file, which is opened now: what is captured is on disk when the capture ends.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn on_disk(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC;
+        // As above.
+        Self::into_file(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?)
+    }
+
+    fn into_file(file: OwnedFd) -> io::Result<Self> {
         let maps = std::fs::read_to_string("/proc/self/maps")?;
         let main_stack_end = maps
             .lines()
@@ -54,9 +83,9 @@ impl Capture {
             .unwrap_or(0);
         slots::install(main_stack_end)?;
         Ok(Self {
-            // Inherited by the scribe, which is started next.
-            file: rustix::fs::memfd_create("tapewarden-stacks", MemfdFlags::empty())?,
+            file,
             pid: std::process::id(),
+            build: Build::own().to_string().into_bytes(),
             tids: Vec::with_capacity(THREADS_MAX),
             text: vec![0; 64 * 1024],
             entries: vec![MaybeUninit::uninit(); 32 * 1024],
@@ -69,10 +98,11 @@ impl Capture {
         self.file.as_raw_fd().cast_unsigned()
     }
 
-    /// Empties the file and writes where the code lies.
+    /// Empties the file and writes which program this is and where the code lies.
     pub fn begin(&mut self) {
         let _cannot_fail = rustix::fs::ftruncate(&self.file, 0);
         let _cannot_fail = rustix::fs::seek(&self.file, SeekFrom::Start(0));
+        put(&self.file, raw::BUILD, 0, 0, &[&self.build]);
         self.copy_file(c"/proc/self/maps", raw::MAPS, 0, 0);
     }
 
@@ -88,7 +118,18 @@ impl Capture {
             self.facts(self.tids[i], number);
         }
         let asked_at = Instant::now();
-        slots::sweep();
+        match Turn::take() {
+            Some(turn) => self.ask_all(&turn, number, deadline, &mut taken),
+            None => self.without(0, number, NOT_OUR_TURN),
+        }
+        taken.micros = u64::try_from(asked_at.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.add(raw::TOOK, &taken.micros.to_le_bytes());
+        taken
+    }
+
+    /// Asks every listed thread for its stack and takes what comes until `deadline`.
+    fn ask_all(&self, turn: &Turn, number: u32, deadline: Instant, taken: &mut Taken) {
+        slots::sweep(turn);
         let mut asked: [Option<(u32, Ask)>; SLOTS] = [None; SLOTS];
         let mut next = 0;
         for look in 0_u32.. {
@@ -107,10 +148,9 @@ impl Capture {
                     }
                 }
                 while place.is_none()
-                    && next < self.tids.len()
-                    && let Some(ask) = slots::reserve()
+                    && let Some(tid) = self.tids.get(next).copied()
+                    && let Some(ask) = slots::reserve(turn, tid)
                 {
-                    let tid = self.tids[next];
                     next += 1;
                     match slots::send(ask, self.pid, tid) {
                         Ok(()) => *place = Some((tid, ask)),
@@ -118,9 +158,6 @@ impl Capture {
                             slots::release(ask);
                             let why: &[u8] = match e.raw_os_error() {
                                 Some(libc::ESRCH) => ENDED,
-                                Some(libc::EAGAIN) => {
-                                    b"no signal could be queued (RLIMIT_SIGPENDING)"
-                                }
                                 _ => b"the system refused the signal",
                             };
                             put(&self.file, raw::MISSING, tid, number, &[why]);
@@ -139,20 +176,16 @@ impl Capture {
         }
         for (tid, ask) in asked.into_iter().flatten() {
             slots::release(ask);
-            put(&self.file, raw::MISSING, tid, number, &[b"it did not answer the signal: the kernel holds it (see its state), or it blocks all signals"]);
+            put(&self.file, raw::MISSING, tid, number, &[SILENT]);
         }
-        for i in next..self.tids.len() {
-            put(
-                &self.file,
-                raw::MISSING,
-                self.tids[i],
-                number,
-                &[b"it was not asked: too many before it did not answer"],
-            );
+        self.without(next, number, NOT_ASKED);
+    }
+
+    /// Says why the threads from this one on have no stack.
+    fn without(&self, from: usize, number: u32, why: &[u8]) {
+        for tid in self.tids.iter().skip(from) {
+            put(&self.file, raw::MISSING, *tid, number, &[why]);
         }
-        taken.micros = u64::try_from(asked_at.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.add(raw::TOOK, &taken.micros.to_le_bytes());
-        taken
     }
 
     /// Adds a section that belongs to no thread.

@@ -1,11 +1,12 @@
-//! Copies every thread's registers and stack, as they are, into a file in memory. Runs in the thread
-//! that asks (the watchdog's, or `main`'s when the watchdog is silent) and allocates nothing, takes no
+//! Copies every thread's registers and stack, as they are, into a file. Runs in the thread that asks (the
+//! watchdog's, or the sentinel's when the watchdog is silent) and allocates nothing, takes no
 //! lock and waits for nobody longer than its deadline: the thread that is stuck may hold any lock of the
 //! process, the allocator's included. What the bytes mean is found out by another process: `scribe`.
 //!
 //! The file is a row of sections, each a header of 16 bytes (tag, thread, length, number) and its
 //! bytes; [`raw`] reads it.
 
+mod build;
 #[cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")
@@ -24,7 +25,19 @@ pub mod raw;
 ))]
 mod slots;
 
+pub use build::Build;
 pub use linux::Capture;
+
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+pub use linux::end_at_once;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+pub use slots::end_at_once;
 
 use std::time::Duration;
 

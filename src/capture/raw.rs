@@ -3,6 +3,8 @@
 /// Length of a section's header.
 pub const HEADER_BYTES: usize = 16;
 
+/// Which program it is, as [`super::Build`] prints it.
+pub const BUILD: [u8; 4] = *b"BLDI";
 /// Text of /proc/self/maps, in one or more sections.
 pub const MAPS: [u8; 4] = *b"MAPS";
 /// What the kernel says of a thread: texts, each ended by a zero byte.

@@ -7,15 +7,18 @@
 //! that is not answered in time goes `ASKED -> FREE` by compare-and-swap. So a handler that runs late
 //! finds another word and writes nowhere.
 //!
-//! The handler calls nothing but the copy, so it is async-signal-safe; it saves `errno`. Its frame is
-//! small: alternate stacks have 8 KiB.
+//! Where no signal can be queued (RLIMIT_SIGPENDING), an ordinary one is sent, which then comes without
+//! its value: the handler looks for the slot that was asked of its own thread.
+//!
+//! The handler calls nothing but the copy and `gettid`, so it is async-signal-safe; it saves `errno`. Its
+//! frame is small: alternate stacks have 8 KiB.
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// How many threads can be copying at once.
 pub const SLOTS: usize = 32;
@@ -38,19 +41,22 @@ pub type Registers = [u64; 4];
 struct Slot {
     /// `generation << 2 | phase`
     word: AtomicU64,
+    /// Of which thread it is asked; written before it is.
+    tid: AtomicU32,
     regs: UnsafeCell<Registers>,
     len: UnsafeCell<usize>,
     stack: UnsafeCell<[u8; STACK_BYTES_MAX]>,
 }
 
 // SAFETY: the cells are written only by the handler that swapped ASKED for COPYING, and read only by the
-// asker after it saw DONE (release/acquire through `word`); there is one asker at a time, as `Capture` is
-// made once and used by `&mut`.
+// asker after it saw DONE (release/acquire through `word`); there is one asker at a time, as each holds the
+// `Turn` while it asks.
 unsafe impl Sync for Slot {}
 
 static TABLE: [Slot; SLOTS] = [const {
     Slot {
         word: AtomicU64::new(0),
+        tid: AtomicU32::new(0),
         regs: UnsafeCell::new([0; 4]),
         len: UnsafeCell::new(0),
         stack: UnsafeCell::new([0; STACK_BYTES_MAX]),
@@ -59,6 +65,30 @@ static TABLE: [Slot; SLOTS] = [const {
 
 /// Upper end of the main thread's stack.
 static MAIN_STACK_END: AtomicU64 = AtomicU64::new(0);
+
+/// Whether somebody is asking.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The right to ask: one at a time has it.
+#[derive(Debug)]
+pub struct Turn(());
+
+impl Turn {
+    /// Takes it, unless another has it. Never waits.
+    #[must_use]
+    pub fn take() -> Option<Self> {
+        TAKEN
+            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+            .then_some(Self(()))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        TAKEN.store(false, Ordering::Release);
+    }
+}
 
 /// One asked slot.
 #[derive(Clone, Copy, Debug)]
@@ -81,33 +111,39 @@ fn signal() -> c_int {
     libc::SIGRTMAX() - 3
 }
 
+/// Where that cannot be queued: ignored by default, and nobody here uses what it was made for.
+const ORDINARY: c_int = libc::SIGURG;
+
 /// Installs the handler. `main_stack_end`: from /proc/self/maps.
 ///
 /// # Errors
 /// The system's.
 pub fn install(main_stack_end: u64) -> io::Result<()> {
     MAIN_STACK_END.store(main_stack_end, Ordering::Relaxed);
-    // SAFETY: an all-zero sigaction is valid; the handler has the signature that SA_SIGINFO asks for and
-    // lives as long as the process.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction =
-            copy_myself as extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) as usize;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
-        libc::sigfillset(&raw mut action.sa_mask);
-        if libc::sigaction(signal(), &raw const action, ptr::null_mut()) != 0 {
-            return Err(io::Error::last_os_error());
+    for signal in [signal(), ORDINARY] {
+        // SAFETY: an all-zero sigaction is valid; the handler has the signature that SA_SIGINFO asks for
+        // and lives as long as the process.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction =
+                copy_myself as extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+            libc::sigfillset(&raw mut action.sa_mask);
+            if libc::sigaction(signal, &raw const action, ptr::null_mut()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
         }
     }
     Ok(())
 }
 
-/// A free slot, if there is one.
+/// A free slot for this thread, if there is one.
 #[must_use]
-pub fn reserve() -> Option<Ask> {
+pub fn reserve(_: &Turn, tid: u32) -> Option<Ask> {
     TABLE.iter().enumerate().find_map(|(slot, s)| {
         let word = s.word.load(Ordering::Acquire);
         (word & 3 == FREE).then(|| {
+            s.tid.store(tid, Ordering::Relaxed);
             s.word.store(word | ASKED, Ordering::Release);
             Ask {
                 slot,
@@ -133,7 +169,7 @@ struct Queued {
 /// Asks a thread of this process to copy itself into its slot.
 ///
 /// # Errors
-/// The system's: `ESRCH` for a thread that has ended, `EAGAIN` where no signal can be queued.
+/// The system's: `ESRCH` for a thread that has ended.
 pub fn send(ask: Ask, pid: u32, tid: u32) -> io::Result<()> {
     let info = Queued {
         signo: signal(),
@@ -157,25 +193,36 @@ pub fn send(ask: Ask, pid: u32, tid: u32) -> io::Result<()> {
         )
     };
     if result == 0 {
+        return Ok(());
+    }
+    match io::Error::last_os_error() {
+        e if e.raw_os_error() == Some(libc::EAGAIN) => send_ordinary(pid, tid, ORDINARY),
+        e => Err(e),
+    }
+}
+
+/// A signal without a value.
+fn send_ordinary(pid: u32, tid: u32, signal: c_int) -> io::Result<()> {
+    // SAFETY: tgkill takes numbers only.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_tgkill,
+            libc::c_long::from(pid),
+            libc::c_long::from(tid),
+            libc::c_long::from(signal),
+        )
+    };
+    if result == 0 {
         Ok(())
     } else {
         Err(io::Error::last_os_error())
     }
 }
 
-/// Whether a thread of this process is still there. One that ends forgets the signals it has not heard.
+/// Whether a thread of this process is still there: signal 0 is sent to nobody. One that ends forgets the signals it has not heard.
 #[must_use]
 pub fn lives(pid: u32, tid: u32) -> bool {
-    // SAFETY: signal 0 is sent to nobody.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_tgkill,
-            libc::c_long::from(pid),
-            libc::c_long::from(tid),
-            0,
-        )
-    };
-    result == 0
+    send_ordinary(pid, tid, 0).is_ok()
 }
 
 /// Looks at a slot; what it gives is valid until [`release`].
@@ -222,7 +269,7 @@ pub fn release(ask: Ask) {
 }
 
 /// Gives back what handlers finished after they had been given up. For an asker that waits for no answer.
-pub fn sweep() {
+pub fn sweep(_: &Turn) {
     for (slot, s) in TABLE.iter().enumerate() {
         let generation = s.word.load(Ordering::Acquire) >> 2;
         release(Ask { slot, generation });
@@ -230,38 +277,57 @@ pub fn sweep() {
 }
 
 /// The handler.
-extern "C" fn copy_myself(_: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+extern "C" fn copy_myself(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel gives valid pointers; errno is this thread's own. Reading the stack from the
     // interrupted stack pointer up to the stack's end stays inside its mapping. The slot is this
     // handler's alone between the two changes of its word.
     unsafe {
         let errno = *libc::__errno_location();
         let (info, context) = (&*info, &*context.cast::<libc::ucontext_t>());
-        if info.si_code == libc::SI_QUEUE && info.si_pid() == libc::getpid() {
+        let meant = if signal == ORDINARY {
+            asked_of(libc::syscall(libc::SYS_gettid) as u32)
+        } else if info.si_code == libc::SI_QUEUE && info.si_pid() == libc::getpid() {
             let value = info.si_value().sival_ptr as u64;
-            let index = (value & 0xff) as usize;
-            let asked = (value >> 8) << 2 | ASKED;
-            if let Some(slot) = TABLE.get(index)
-                && slot
-                    .word
-                    .compare_exchange(
-                        asked,
-                        asked ^ ASKED ^ COPYING,
-                        Ordering::AcqRel,
-                        Ordering::Relaxed,
-                    )
-                    .is_ok()
-            {
-                let regs = registers(context);
-                let len = stack_bytes(regs[1]);
-                *slot.regs.get() = regs;
-                *slot.len.get() = len;
-                ptr::copy_nonoverlapping(regs[1] as *const u8, slot.stack.get().cast::<u8>(), len);
-                slot.word.store(asked ^ ASKED ^ DONE, Ordering::Release);
-            }
+            let slot = TABLE.get((value & 0xff) as usize);
+            slot.map(|slot| (slot, (value >> 8) << 2 | ASKED))
+        } else {
+            None
+        };
+        if let Some((slot, asked)) = meant
+            && slot
+                .word
+                .compare_exchange(
+                    asked,
+                    asked ^ ASKED ^ COPYING,
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                )
+                .is_ok()
+        {
+            let regs = registers(context);
+            let len = stack_bytes(regs[1]);
+            *slot.regs.get() = regs;
+            *slot.len.get() = len;
+            ptr::copy_nonoverlapping(regs[1] as *const u8, slot.stack.get().cast::<u8>(), len);
+            slot.word.store(asked ^ ASKED ^ DONE, Ordering::Release);
         }
         *libc::__errno_location() = errno;
     }
+}
+
+/// The slot that is asked of this thread, and its word.
+fn asked_of(tid: u32) -> Option<(&'static Slot, u64)> {
+    TABLE.iter().find_map(|slot| {
+        let word = slot.word.load(Ordering::Acquire);
+        let meant = word & 3 == ASKED && slot.tid.load(Ordering::Relaxed) == tid;
+        meant.then_some((slot, word))
+    })
+}
+
+/// Ends the process at once: no destructor, no lock, no allocation, whatever its threads hold.
+pub fn end_at_once(code: u8) -> ! {
+    // SAFETY: _exit has no preconditions.
+    unsafe { libc::_exit(c_int::from(code)) }
 }
 
 /// How many bytes from the stack pointer up belong to this thread's stack: a thread's control block lies

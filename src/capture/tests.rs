@@ -12,7 +12,7 @@ use crate::scribe;
 /// One in a process.
 fn capture() -> &'static Mutex<Capture> {
     static CAPTURE: OnceLock<Mutex<Capture>> = OnceLock::new();
-    CAPTURE.get_or_init(|| Mutex::new(Capture::new().unwrap()))
+    CAPTURE.get_or_init(|| Mutex::new(Capture::in_memory().unwrap()))
 }
 
 #[inline(never)]
@@ -56,7 +56,7 @@ fn who_spins_and_who_waits_is_told_with_names() {
     over.store(true, Ordering::Relaxed);
     spinner.unwrap().join().unwrap();
     waiter.unwrap().join().unwrap();
-    let forms = scribe::make(&bytes);
+    let forms = scribe::forms(&scribe::read(&bytes));
     let json: serde_json::Value = serde_json::from_str(&forms.json).unwrap();
     let of = |name: &str| {
         let threads = json["dump"].as_array().unwrap();

@@ -1,12 +1,13 @@
 //! `tapewarden dump`: every thread's stack of a running server, by its process (works while every http
-//! worker is stuck) or by its URL.
+//! worker is stuck) or by its URL; or of a raw dump that was kept, with names.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use crate::scribe::Shelf;
+use crate::capture::Build;
+use crate::scribe::{REPORTS, Shelf, forms, read_later};
 
 use super::{DEFAULT_URL, Fault, ask, diff, value, words};
 
@@ -15,7 +16,7 @@ const REPORT_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Runs the command.
 pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
-    let (named, bare) = words(args, &["pid", "url", "format", "diff"])?;
+    let (named, bare) = words(args, &["pid", "url", "format", "diff", "resolve"])?;
     if let Some(word) = bare.first() {
         return Err(Fault::usage(format!("dump takes no {word}")));
     }
@@ -32,20 +33,46 @@ pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
         })
         .transpose()?;
     let wanted = if before.is_some() { "json" } else { format };
-    let got = match value(&named, "pid") {
-        Some(pid) => {
+    let got = match (value(&named, "resolve"), value(&named, "pid")) {
+        (Some(file), _) => resolved(file, wanted)?,
+        (None, Some(pid)) => {
             let pid = pid
                 .parse()
                 .map_err(|_| Fault::usage(format!("{pid} is no process number")))?;
             by_pid(pid, wanted)?
         }
-        None => by_url(value(&named, "url").unwrap_or(DEFAULT_URL), wanted)?,
+        (None, None) => by_url(value(&named, "url").unwrap_or(DEFAULT_URL), wanted)?,
     };
     match before {
         Some(before) => print!("{}", diff::diff(&before, &got).map_err(Fault::failed)?),
         None => print!("{got}"),
     }
     Ok(())
+}
+
+/// Names what a raw dump holds, with this binary.
+fn resolved(file: &str, format: &str) -> Result<String, Fault> {
+    let bytes = fs::read(file)
+        .map_err(|e| Fault::failed(format!("reading the raw dump {file} failed: {e}")))?;
+    let dump = read_later(&bytes);
+    if dump.dump.is_empty() {
+        return Err(Fault::failed(format!(
+            "there are no threads in {file}; a raw dump is a file NAME.raw beside the logs or in their folder reports"
+        )));
+    }
+    let own = Build::own().id;
+    if dump.build != own {
+        eprintln!(
+            "tapewarden: this binary is build {own}, the dump is of build {}: functions are shown as file+offset; use the binary of that build",
+            dump.build
+        );
+    }
+    let forms = forms(&dump);
+    Ok(match format {
+        "json" => forms.json,
+        "folded" => forms.folded,
+        _ => forms.text,
+    })
 }
 
 fn by_url(url: &str, format: &str) -> Result<String, Fault> {
@@ -63,7 +90,7 @@ fn by_url(url: &str, format: &str) -> Result<String, Fault> {
 #[cfg(unix)]
 fn by_pid(pid: i32, format: &str) -> Result<String, Fault> {
     let logs = log_folder(pid)?;
-    let shelf = Shelf::new(logs.join("reports"), usize::MAX);
+    let shelf = Shelf::new(logs.join(REPORTS), usize::MAX);
     let newest = || {
         let reports = shelf.list().unwrap_or_default();
         reports.last().map(|r| (r.name.clone(), r.path.clone()))
@@ -87,7 +114,7 @@ fn by_pid(pid: i32, format: &str) -> Result<String, Fault> {
         if Instant::now() >= until {
             return Err(Fault::failed(format!(
                 "process {pid} wrote no report to {} within {} s; try gdb -p {pid} -batch -ex 'thread apply all bt'",
-                logs.join("reports").display(),
+                logs.join(REPORTS).display(),
                 REPORT_PATIENCE.as_secs()
             )));
         }

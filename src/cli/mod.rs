@@ -93,7 +93,7 @@ fn value<'a>(named: &'a [(String, String)], name: &str) -> Option<&'a str> {
 }
 
 fn serve_as_scribe(args: Vec<OsString>) -> Result<(), Fault> {
-    let (named, _) = words(args, &["fd", "dir", "keep"])?;
+    let (named, _) = words(args, &["fd", "last-fd", "log-dir", "keep"])?;
     let number = |name: &str| {
         value(&named, name)
             .and_then(|v| v.parse::<u32>().ok())
@@ -101,7 +101,8 @@ fn serve_as_scribe(args: Vec<OsString>) -> Result<(), Fault> {
     };
     let args = ScribeArgs {
         fd: number("fd")?,
-        dir: value(&named, "dir").unwrap_or("logs/reports").into(),
+        last_fd: number("last-fd").ok(),
+        log_dir: value(&named, "log-dir").unwrap_or("logs").into(),
         keep: usize::try_from(number("keep")?).unwrap_or(1),
     };
     scribe::run(&args).map_err(|e| Fault::failed(format!("the scribe ended: {e}")))

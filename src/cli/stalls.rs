@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use crate::scribe::Shelf;
+use crate::scribe::{REPORTS, Shelf};
 
 use super::{Fault, value, words};
 
 /// Runs the command.
 pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
     let (named, bare) = words(args, &["log-dir"])?;
-    let dir = Path::new(value(&named, "log-dir").unwrap_or("logs")).join("reports");
+    let dir = Path::new(value(&named, "log-dir").unwrap_or("logs")).join(REPORTS);
     let reports = Shelf::new(dir.clone(), usize::MAX)
         .list()
         .map_err(|e| Fault::failed(format!("reading {} failed: {e}", dir.display())))?;

@@ -14,6 +14,7 @@ Usage: tapewarden [run] [FLAGS]     serve; without flags, an embedded market
        tapewarden config [FLAGS]    print the effective settings
        tapewarden dump [--pid PID | --url URL] [--format text|json|folded]
                        [--diff FILE]       every thread's stack, now
+       tapewarden dump --resolve FILE.raw  a kept raw dump, with names
        tapewarden stalls [--log-dir DIR] [show N]    past reports
        tapewarden drill --stall THREAD --how HOW [--for 20s] [--url URL]
                                     a real stall, and what is said of it

@@ -17,7 +17,7 @@ use crossbeam::channel::{select_biased, tick};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::providers::schwab::TokenExpiry;
-use crate::supervise::{Class, Full, LatestTx, Supervisor};
+use crate::supervise::{Class, Full, KeptTx, Supervisor};
 
 pub use reports::{NoReport, ToReports, Wanted, start_report_reader};
 
@@ -56,7 +56,7 @@ pub fn start_file_reader(
     class: Class,
     data_dir: PathBuf,
     token_file: PathBuf,
-    boards: Vec<LatestTx<Arc<FilesRead>>>,
+    boards: Vec<KeptTx<Arc<FilesRead>>>,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
     let (notices_tx, notices) = supervisor.channel("file notices", NOTICES_MAX, Full::DropAndCount);

@@ -12,7 +12,7 @@ use crate::http::{Answer, Cors, LANES, Lookup, Ready, Wants, Written, lane_of};
 use crate::supervise::{Counter, Pulse, Supervisor};
 use crate::ws::{Sessions, Upgrade};
 
-use super::forward::{NotForwarded, forward};
+use super::forward::{Asked, NotForwarded, forward};
 use super::guard::{Denied, Guard};
 use super::head::{Head, Parsed, Refusal, parse};
 use super::lanes::{Lane, LaneSpec};
@@ -175,10 +175,14 @@ impl Conn {
         let forwarded = forward(
             stream,
             &self.shared.lanes[lane.index()],
-            &request,
-            is_head,
+            Asked {
+                request: &request,
+                is_head,
+                again: lane.waits_for_nobody()
+                    && matches!(head.method.as_str(), "GET" | "HEAD" | "OPTIONS"),
+                deadline,
+            },
             &mut self.buffer,
-            deadline,
         );
         let close = head.close || self.shared.supervisor.stop().is_set();
         let written = match forwarded {

@@ -11,6 +11,10 @@ use crate::http::Written;
 /// How often it is looked whether the client is still there.
 const CLIENT_LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// A worker that waits for nobody answers within milliseconds: after this it is stuck, and another is
+/// asked. Doubled each time, so that a machine that is only slow does not get more work still.
+const STUCK_AFTER: Duration = Duration::from_secs(1);
+
 /// The longest head of an answer, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
@@ -37,20 +41,52 @@ pub enum NotForwarded {
     WorkerSilent(io::Error),
 }
 
+/// One request, as it is sent to a worker.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Head and body.
+    pub request: &'a [u8],
+    /// Whether it is a `HEAD`: the answer has no body.
+    pub is_head: bool,
+    /// Whether another worker may be asked the same once this one does not answer: nothing is changed by
+    /// the request, and a worker that answers it waits for nobody.
+    pub again: bool,
+    /// By when the answer must be there.
+    pub deadline: Instant,
+}
+
 /// Sends a request through a lane and takes the whole answer into memory, by way of `buffer`.
 ///
 /// # Errors
-/// [`NotForwarded`]; the connection used is given up.
+/// [`NotForwarded`]; the connections used are given up.
 pub fn forward(
     client: &TcpStream,
     lane: &Lane,
-    request: &[u8],
-    is_head: bool,
+    asked: Asked<'_>,
     buffer: &mut [u8],
-    deadline: Instant,
 ) -> Result<Forwarded, NotForwarded> {
-    let mut link = lease(client, lane, deadline)?;
-    match exchange(client, &mut link, request, is_head, buffer, deadline) {
+    let mut patience = STUCK_AFTER;
+    while asked.again && Instant::now() + patience < asked.deadline {
+        let this = Asked {
+            deadline: Instant::now() + patience,
+            ..asked
+        };
+        match forward_once(client, lane, this, buffer) {
+            Err(NotForwarded::WorkerSilent(_) | NotForwarded::LaneFull) => patience *= 2,
+            other => return other,
+        }
+    }
+    forward_once(client, lane, asked, buffer)
+}
+
+fn forward_once(
+    client: &TcpStream,
+    lane: &Lane,
+    asked: Asked<'_>,
+    buffer: &mut [u8],
+) -> Result<Forwarded, NotForwarded> {
+    let mut link = lease(client, lane, asked.deadline)?;
+    match exchange(client, &mut link, asked, buffer) {
         Ok(answer) => {
             lane.give_back(link);
             Ok(answer)
@@ -80,12 +116,13 @@ fn lease(client: &TcpStream, lane: &Lane, deadline: Instant) -> Result<Link, Not
 fn exchange(
     client: &TcpStream,
     link: &mut Link,
-    request: &[u8],
-    is_head: bool,
+    asked: Asked<'_>,
     buffer: &mut [u8],
-    deadline: Instant,
 ) -> Result<Forwarded, NotForwarded> {
-    write_all(link, request, deadline).map_err(NotForwarded::WorkerSilent)?;
+    let Asked {
+        is_head, deadline, ..
+    } = asked;
+    write_all(link, asked.request, deadline).map_err(NotForwarded::WorkerSilent)?;
     let mut bytes = Vec::new();
     let mut whole: Option<(usize, usize)> = None;
     loop {

@@ -1,12 +1,12 @@
 //! What a worker can answer without asking anybody: the latest word of the watchdog, the quote hub
-//! and the file reader, published to each worker's own conflating cells.
+//! and the file reader, published to each worker's own cells. A worker that takes a stuck one's place finds the same there.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::files::FilesRead;
 use crate::quotes::StreamStatus;
-use crate::supervise::{LatestRx, LatestTx, latest};
+use crate::supervise::{KeptRx, KeptTx, kept};
 use crate::watchdog::{Snapshot, ThreadState};
 
 /// A watchdog that has not published for this long is itself an ailment …
@@ -19,9 +19,9 @@ const SILENT_AGAIN: Duration = Duration::from_secs(1);
 /// One worker's boards.
 #[derive(Clone, Debug)]
 pub struct Boards {
-    snapshots: LatestRx<Arc<Snapshot>>,
-    streams: LatestRx<Arc<StreamStatus>>,
-    reads: LatestRx<Arc<FilesRead>>,
+    snapshots: KeptRx<Arc<Snapshot>>,
+    streams: KeptRx<Arc<StreamStatus>>,
+    reads: KeptRx<Arc<FilesRead>>,
     snapshot: Option<Arc<Snapshot>>,
     /// Since when the last snapshot was seen to be too old.
     silent_since: Option<Instant>,
@@ -33,11 +33,11 @@ pub struct Boards {
 #[derive(Debug, Default)]
 pub struct BoardPublishers {
     /// For the watchdog.
-    pub snapshots: Vec<LatestTx<Arc<Snapshot>>>,
+    pub snapshots: Vec<KeptTx<Arc<Snapshot>>>,
     /// For the quote hub.
-    pub streams: Vec<LatestTx<Arc<StreamStatus>>>,
+    pub streams: Vec<KeptTx<Arc<StreamStatus>>>,
     /// For the file reader.
-    pub reads: Vec<LatestTx<Arc<FilesRead>>>,
+    pub reads: Vec<KeptTx<Arc<FilesRead>>>,
 }
 
 /// Boards for `workers` workers.
@@ -46,9 +46,9 @@ pub fn boards(workers: usize) -> (BoardPublishers, Vec<Boards>) {
     let mut publishers = BoardPublishers::default();
     let boards = (0..workers)
         .map(|_| {
-            let (snapshots, snapshots_rx) = latest();
-            let (streams, streams_rx) = latest();
-            let (reads, reads_rx) = latest();
+            let (snapshots, snapshots_rx) = kept();
+            let (streams, streams_rx) = kept();
+            let (reads, reads_rx) = kept();
             publishers.snapshots.push(snapshots);
             publishers.streams.push(streams);
             publishers.reads.push(reads);
@@ -70,7 +70,7 @@ impl Boards {
     /// Takes what was published since the last look. True if there was something.
     pub fn look(&mut self, now: Instant) -> bool {
         let mut new_word = false;
-        if let Some(new) = self.snapshots.take() {
+        if let Some(new) = self.snapshots.news() {
             self.snapshot = Some(new);
             new_word = true;
         }
@@ -79,11 +79,11 @@ impl Boards {
             .as_ref()
             .is_some_and(|s| now.saturating_duration_since(s.at) > WATCHDOG_SILENT);
         self.silent_since = silent.then(|| self.silent_since.unwrap_or(now));
-        if let Some(new) = self.streams.take() {
+        if let Some(new) = self.streams.news() {
             self.stream = new;
             new_word = true;
         }
-        if let Some(new) = self.reads.take() {
+        if let Some(new) = self.reads.news() {
             self.files = Some(new);
             new_word = true;
         }

@@ -44,6 +44,12 @@ impl Lane {
         }
     }
 
+    /// Whether a worker answers this kind by itself: it is quick, or it is stuck.
+    #[must_use]
+    pub fn waits_for_nobody(self) -> bool {
+        self == Self::Instant
+    }
+
     /// Its place in [`LANES`].
     #[must_use]
     pub fn index(self) -> usize {

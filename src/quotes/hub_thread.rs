@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender, TrySendError, at, never, select_biased};
 
 use crate::clock::Clock;
-use crate::supervise::{Class, LatestTx, Supervisor};
+use crate::supervise::{Class, KeptTx, LatestTx, Supervisor};
 use crate::ws::text_frame;
 
 use super::hub::Hub;
@@ -30,7 +30,7 @@ pub struct HubOutputs {
     /// To the reader: every symbol that somebody wants.
     pub wanted: LatestTx<Wanted>,
     /// To the workers.
-    pub boards: Vec<LatestTx<Arc<StreamStatus>>>,
+    pub boards: Vec<KeptTx<Arc<StreamStatus>>>,
 }
 
 /// What the hub holds at most.

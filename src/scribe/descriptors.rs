@@ -30,6 +30,15 @@ impl Descriptors {
         Self { pid, sockets }
     }
 
+    /// Of a process that is gone.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self {
+            pid: 0,
+            sockets: Vec::new(),
+        }
+    }
+
     /// In words.
     #[must_use]
     pub fn words(&self, fd: u64) -> String {

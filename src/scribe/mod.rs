@@ -4,7 +4,8 @@
 //!
 //! It reads a line on its standard input for each report that is wanted; the bytes lie in the file in
 //! memory whose number it was given. It writes the report's three forms beside the logs, and to its
-//! standard output a line with the lengths of the forms and the file's name, followed by the forms. It
+//! standard output a line with the lengths of the forms and the file's name, followed by the forms. Of a
+//! silent watchdog's report nobody waits for the answer: that one it appends to `watchdog.log` itself. It
 //! ends when its input does: with the server.
 
 mod descriptors;
@@ -20,20 +21,33 @@ mod walk;
 
 use std::fs::File;
 use std::io::{self, BufRead, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-pub use read::read;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::log::stamp;
+
 pub use read::{Context, Dump, Frame, Pace, Queue, Said, Thread};
+pub use read::{read, read_later};
 pub use report::{text as report_text, verdict};
 pub use shelf::{Shelf, Shelved};
+
+/// The folder of reports in that of the logs.
+pub const REPORTS: &str = "reports";
+
+/// In place of a report's name: the watchdog is silent, and what was captured lies in the other file.
+pub const SILENT_WATCHDOG: &str = "watchdog-silent";
 
 /// What the scribe is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScribeArgs {
     /// The number of the inherited file.
     pub fd: u32,
-    /// Where reports are kept.
-    pub dir: PathBuf,
+    /// The number of the file that is filled when the watchdog itself is silent.
+    pub last_fd: Option<u32>,
+    /// The folder of the logs; reports are kept in [`REPORTS`] there.
+    pub log_dir: PathBuf,
     /// How many are kept at most.
     pub keep: usize,
 }
@@ -51,14 +65,13 @@ pub struct Forms {
     pub file: String,
 }
 
-/// Makes the report of captured bytes.
+/// The forms of a dump.
 #[must_use]
-pub fn make(bytes: &[u8]) -> Forms {
-    let dump = read::read(bytes);
+pub fn forms(dump: &Dump) -> Forms {
     Forms {
-        text: report::text(&dump),
-        json: serde_json::to_string(&dump).unwrap_or_default(),
-        folded: folded::folded(&dump),
+        text: report::text(dump),
+        json: serde_json::to_string(dump).unwrap_or_default(),
+        folded: folded::folded(dump),
         file: String::new(),
     }
 }
@@ -73,26 +86,19 @@ pub fn run(args: &ScribeArgs) -> io::Result<()> {
         signal_hook::consts::SIGINT,
         signal_hook::consts::SIGQUIT,
     ])?;
-    let path = format!("/proc/self/fd/{}", args.fd);
-    let shelf = Shelf::new(args.dir.clone(), args.keep);
+    let shelf = Shelf::new(args.log_dir.join(REPORTS), args.keep);
     let mut out = io::stdout().lock();
     for line in io::stdin().lock().lines() {
-        let name = line?;
+        let line = line?;
         for _ in signals.pending() {}
-        let bytes = read_whole(&File::open(&path)?)?;
-        // On disk before anything can go wrong with its names.
-        let _put_says_it_again = shelf.put_raw(name.trim(), &bytes);
-        let mut forms = make(&bytes);
-        forms.file = match shelf.put(name.trim(), &forms) {
-            Ok(file) => file.display().to_string(),
-            Err(e) => {
-                forms.text.push_str(&format!(
-                    "(this report could not be written to {}: {e})\n",
-                    args.dir.display()
-                ));
-                String::new()
+        if line.trim() == SILENT_WATCHDOG {
+            if let Some(fd) = args.last_fd {
+                for_silent_watchdog(fd, &shelf, &args.log_dir)?;
             }
-        };
+            continue;
+        }
+        let bytes = read_whole(args.fd)?;
+        let forms = put(&shelf, line.trim(), &bytes, |dump| dump);
         writeln!(
             out,
             "{} {} {} {}",
@@ -109,15 +115,46 @@ pub fn run(args: &ScribeArgs) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes the report of these bytes, with what `more` adds, and keeps it.
+fn put(shelf: &Shelf, name: &str, bytes: &[u8], more: impl FnOnce(Dump) -> Dump) -> Forms {
+    // On disk before anything can go wrong with its names.
+    let _put_says_it_again = shelf.put_raw(name, bytes);
+    let mut forms = forms(&more(read::read(bytes)));
+    match shelf.put(name, &forms) {
+        Ok(file) => forms.file = file.display().to_string(),
+        Err(e) => {
+            let words = format!("(this report could not be kept beside the logs: {e})\n");
+            forms.text.push_str(&words);
+        }
+    }
+    forms
+}
+
+/// The report that the sentinel asks for. The time is ours: whoever captured could not print it.
+fn for_silent_watchdog(fd: u32, shelf: &Shelf, log_dir: &Path) -> io::Result<()> {
+    let bytes = read_whole(fd)?;
+    let time = stamp(Timestamp::now(), &TimeZone::system());
+    let digits = time.chars().filter(char::is_ascii_digit);
+    let name = format!("{}-silent", digits.collect::<String>());
+    let forms = put(shelf, &name, &bytes, |mut dump| {
+        dump.context.time = time;
+        dump
+    });
+    let log = log_dir.join("watchdog.log");
+    let mut log = File::options().create(true).append(true).open(log)?;
+    log.write_all(forms.text.as_bytes())
+}
+
 #[cfg(unix)]
-fn read_whole(file: &File) -> io::Result<Vec<u8>> {
+fn read_whole(fd: u32) -> io::Result<Vec<u8>> {
     use std::os::unix::fs::FileExt;
+    let file = File::open(format!("/proc/self/fd/{fd}"))?;
     let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(0)];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
 }
 
 #[cfg(not(unix))]
-fn read_whole(_: &File) -> io::Result<Vec<u8>> {
+fn read_whole(_: u32) -> io::Result<Vec<u8>> {
     Err(io::Error::other("there is nothing to read on this system"))
 }

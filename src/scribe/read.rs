@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::capture::Build;
 use crate::capture::raw::{self, Facts, sections};
 
 use super::descriptors::Descriptors;
 use super::judge;
-use super::modules::parse_maps;
+use super::modules::{Mapped, parse_maps};
 use super::names::Namer;
 use super::syscalls;
 use super::walk::{Walked, Walker};
@@ -51,6 +52,17 @@ pub struct Said {
     pub activity: String,
     /// Since its last beat.
     pub beat_age_ms: u64,
+}
+
+impl Said {
+    /// Whether it is this thread's. Where the number is not known the name must do.
+    #[must_use]
+    pub fn is(&self, tid: u32, name: &str) -> bool {
+        match self.tid {
+            0 => self.name == name,
+            own => own == tid,
+        }
+    }
 }
 
 /// A queue.
@@ -172,6 +184,8 @@ pub struct Dump {
     /// What the watchdog knows.
     #[serde(flatten)]
     pub context: Context,
+    /// The build id of its program; empty where it has none.
+    pub build: String,
     /// Every thread of the process, the stalled ones first.
     pub dump: Vec<Thread>,
     /// How long the first round took, in µs.
@@ -187,10 +201,21 @@ struct Looks {
     missing: String,
 }
 
-/// Reads captured bytes.
+/// Reads captured bytes of a process that is still there: its descriptors are named.
 #[must_use]
 pub fn read(bytes: &[u8]) -> Dump {
+    read_with(bytes, Descriptors::of)
+}
+
+/// Reads captured bytes long after.
+#[must_use]
+pub fn read_later(bytes: &[u8]) -> Dump {
+    read_with(bytes, |_| Descriptors::unknown())
+}
+
+fn read_with(bytes: &[u8], descriptors: impl Fn(u32) -> Descriptors) -> Dump {
     let mut maps = String::new();
+    let mut build = Build::default();
     let mut context = Context::default();
     let (mut times, mut took) = (Vec::new(), Vec::new());
     for section in sections(bytes) {
@@ -202,6 +227,10 @@ pub fn read(bytes: &[u8]) -> Dump {
                 .unwrap_or_default()
         };
         match section.tag {
+            raw::BUILD => {
+                let Ok(told) = String::from_utf8_lossy(section.bytes).parse();
+                build = told;
+            }
             raw::MAPS => maps.push_str(&String::from_utf8_lossy(section.bytes)),
             raw::CONTEXT => context = serde_json::from_slice(section.bytes).unwrap_or_default(),
             raw::TIME => times.push(number()),
@@ -209,7 +238,8 @@ pub fn read(bytes: &[u8]) -> Dump {
             _ => {}
         }
     }
-    let mapped = parse_maps(&maps);
+    let mut mapped = parse_maps(&maps);
+    take_own_place(&mut mapped, &build);
     let mut walker = Walker::new(&mapped);
     let mut looks: BTreeMap<u32, Looks> = BTreeMap::new();
     for section in sections(bytes) {
@@ -240,7 +270,7 @@ pub fn read(bytes: &[u8]) -> Dump {
         _ => 0,
     };
     let mut namer = Namer::new(mapped);
-    let descriptors = Descriptors::of(context.pid);
+    let descriptors = descriptors(context.pid);
     let mut threads: Vec<Thread> = looks
         .into_iter()
         .map(|(tid, look)| thread(tid, look, &context, elapsed_ns, &mut namer, &descriptors))
@@ -259,8 +289,25 @@ pub fn read(bytes: &[u8]) -> Dump {
             String::new()
         },
         context,
+        build: build.id,
         dump: threads,
         took_us: took.first().copied().unwrap_or(0),
+    }
+}
+
+/// The captured program is ours if the build is the same, wherever its file lay: a dump can be taken to
+/// another machine, and a file can have been copied since.
+fn take_own_place(mapped: &mut [Mapped], build: &Build) {
+    let own = Build::own();
+    if build.id.is_empty() || build.id != own.id {
+        return;
+    }
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let mine = parse_maps(&maps).into_iter().find(|m| m.path == own.path);
+    let theirs = mapped.iter_mut().find(|m| m.path == build.path);
+    if let (Some(mine), Some(theirs)) = (mine, theirs) {
+        theirs.key = mine.key;
+        theirs.path = mine.path;
     }
 }
 
@@ -297,7 +344,11 @@ fn thread(
         tid,
         is_main: tid == context.pid,
         name: facts.name.clone(),
-        said: context.threads.iter().find(|s| s.tid == tid).cloned(),
+        said: context
+            .threads
+            .iter()
+            .find(|s| s.is(tid, &facts.name))
+            .cloned(),
         pace,
         kernel_state: facts.state,
         waits: waits(&facts, descriptors),

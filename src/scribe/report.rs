@@ -23,7 +23,7 @@ pub fn verdict(dump: &Dump) -> Vec<String> {
         .iter()
         .filter(|s| s.state == "stalled")
         .map(|said| {
-            let thread = dump.dump.iter().find(|t| t.tid == said.tid);
+            let thread = dump.dump.iter().find(|t| said.is(t.tid, &t.name));
             of_stalled(said, thread, dump)
         })
         .collect();
@@ -97,9 +97,14 @@ pub fn text(dump: &Dump) -> String {
     let stacks = dump.dump.iter().filter(|t| !t.frames.is_empty()).count();
     let _ = writeln!(
         out,
-        "=== THREAD STACK DUMP === {} | tapewarden {}, process {}, up {} s | {} threads, {stacks} stacks, copied in {:.1} ms",
+        "=== THREAD STACK DUMP === {} | tapewarden {}, build {}, process {}, up {} s | {} threads, {stacks} stacks, copied in {:.1} ms",
         c.reason,
         c.version,
+        if dump.build.is_empty() {
+            "without an id"
+        } else {
+            &dump.build
+        },
         c.pid,
         c.uptime_s,
         dump.dump.len(),

@@ -9,6 +9,7 @@
 mod channel;
 mod counter;
 mod drill;
+mod kept;
 mod latest;
 mod pulse;
 mod spawn;
@@ -17,6 +18,7 @@ mod stop;
 pub use channel::{Full, Gauge, Tx, one_shot, session_channel};
 pub use counter::Counter;
 pub use drill::{DRILL_MAX, Drill, How};
+pub use kept::{KeptRx, KeptTx, kept};
 pub use latest::{LatestRx, LatestTx, latest, recent};
 pub use pulse::{Beat, Doing, Order, Pulse};
 pub use spawn::{

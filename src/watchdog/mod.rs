@@ -2,7 +2,7 @@
 //!
 //! [`ledger`] decides; `thread` reads beats and writes `watchdog.log` with its own handle; `probe` is a
 //! client of the server's own port; `reporter` has all stacks copied ([`crate::capture`]) and named
-//! ([`crate::scribe`]).
+//! ([`crate::scribe`]); `sentinel` watches the watchdog itself.
 
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ mod report;
 mod reporter;
 #[cfg_attr(not(unix), path = "no_scribe.rs")]
 mod scribe_link;
+pub mod sentinel;
 mod snapshot;
 mod thread;
 

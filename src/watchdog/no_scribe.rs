@@ -29,7 +29,7 @@ pub fn start_scribe(
     _: &Supervisor,
     _: Class,
     _: ScribeArgs,
-    _: LatestTx<ScribeLink>,
+    _: [LatestTx<ScribeLink>; 2],
     _: LatestTx<Forms>,
 ) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())

@@ -15,6 +15,10 @@ pub fn finding_line(finding: &Finding) -> String {
             "[INFO] [WATCHDOG] {name} is back after {:.1} s",
             after.as_secs_f64()
         ),
+        Finding::Late(time) => format!(
+            "[WARN] [WATCHDOG] the watchdog itself did not run for {:.1} s (the process was stopped, the machine suspended or too busy, or the watchdog stuck: then a report tells); that time is counted against nobody",
+            time.as_secs_f64()
+        ),
         Finding::Died { name, message } => {
             format!("[ERROR] [WATCHDOG] {name} has ended for good after a panic: {message}")
         }

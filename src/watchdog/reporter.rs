@@ -5,7 +5,7 @@
 //! a scribe that does not answer is replaced; then the report has what threads say of themselves.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,10 @@ use crossbeam::channel::{Receiver, Sender};
 
 use crate::capture::{BETWEEN_ROUNDS, Capture, raw};
 use crate::scribe::{Context, Dump, Forms, Queue, Said, ScribeArgs, report_text};
-use crate::supervise::{Class, LatestRx, Supervisor, latest};
+use crate::supervise::{Class, KeptRx, LatestRx, Supervisor, latest};
 
 use super::scribe_link::{ScribeLink, start_scribe};
+use super::sentinel::{LastResort, start_sentinel};
 use super::snapshot::{Snapshot, ThreadState};
 
 /// A scribe that takes longer than this for a report is replaced.
@@ -43,28 +44,44 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Makes ready to capture and starts the scribe and the thread that reads from it. Without them
-    /// reports have no stacks and say why.
+    /// Makes ready to capture and starts the scribe, the thread that reads from it, and the sentinel with a
+    /// capture of its own. Without them reports have no stacks and say why.
     ///
     /// # Errors
     /// When the system refuses the thread.
     pub fn start(
         supervisor: &Supervisor,
         class: Class,
-        dir: PathBuf,
+        log_dir: &Path,
         keep: usize,
+        own_beats: KeptRx<Instant>,
     ) -> io::Result<Self> {
         let (scribe_tx, scribes) = latest();
+        let (last_scribe_tx, last_scribes) = latest();
         let (forms_tx, forms) = latest();
-        let (capture, why_no_stacks) = match Capture::new() {
+        let (capture, why_no_stacks) = match Capture::in_memory() {
             Ok(capture) => (Some(capture), String::new()),
             Err(e) => (None, e.to_string()),
         };
+        let mut last_resort = None;
         if let Some(capture) = &capture {
-            let fd = capture.fd();
-            let args = ScribeArgs { fd, dir, keep };
-            start_scribe(supervisor, class, args, scribe_tx, forms_tx)?;
+            last_resort = match LastResort::new(log_dir) {
+                Ok(last_resort) => Some(last_resort),
+                Err(e) => {
+                    log::warn!(target: "WATCHDOG", "opening the file for a report of last resort in {} failed: {e}; there will be none if the watchdog itself is stuck", log_dir.display());
+                    None
+                }
+            };
+            let args = ScribeArgs {
+                fd: capture.fd(),
+                last_fd: last_resort.as_ref().map(LastResort::fd),
+                log_dir: log_dir.to_owned(),
+                keep,
+            };
+            let links = [scribe_tx, last_scribe_tx];
+            start_scribe(supervisor, class, args, links, forms_tx)?;
         }
+        start_sentinel(supervisor, class, last_resort, own_beats, last_scribes)?;
         Ok(Self {
             capture,
             why_no_stacks,

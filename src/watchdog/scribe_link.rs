@@ -25,7 +25,7 @@ const ASK_DEADLINE: Duration = Duration::from_millis(100);
 /// A form longer than this is none.
 const FORM_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// The watchdog's end.
+/// An asker's end: the watchdog has one, and the sentinel.
 #[derive(Debug)]
 pub struct ScribeLink {
     socket: UnixStream,
@@ -57,7 +57,7 @@ pub fn start_scribe(
     supervisor: &Supervisor,
     class: Class,
     args: ScribeArgs,
-    links: LatestTx<ScribeLink>,
+    links: [LatestTx<ScribeLink>; 2],
     forms: LatestTx<Forms>,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
@@ -70,8 +70,10 @@ pub fn start_scribe(
             pulse.idle();
             match started {
                 Ok((child, mut socket)) => {
-                    if let Ok(socket) = socket.try_clone() {
-                        links.publish(ScribeLink { socket });
+                    for link in &links {
+                        if let Ok(socket) = socket.try_clone() {
+                            link.publish(ScribeLink { socket });
+                        }
                     }
                     read_answers(&mut socket, &stop, &forms);
                     end(child, &socket);
@@ -92,12 +94,17 @@ pub fn start_scribe(
 fn start(args: &ScribeArgs) -> io::Result<(Child, UnixStream)> {
     let (ours, its) = UnixStream::pair()?;
     // The same binary also when it was replaced on disk meanwhile.
-    let child = Command::new("/proc/self/exe")
+    let mut command = Command::new("/proc/self/exe");
+    command
         .arg("scribe")
         .args(["--fd", &args.fd.to_string()])
         .args(["--keep", &args.keep.to_string()])
-        .arg("--dir")
-        .arg(&args.dir)
+        .arg("--log-dir")
+        .arg(&args.log_dir);
+    if let Some(fd) = args.last_fd {
+        command.args(["--last-fd", &fd.to_string()]);
+    }
+    let child = command
         .stdin(Stdio::from(OwnedFd::from(its.try_clone()?)))
         .stdout(Stdio::from(OwnedFd::from(its)))
         .stderr(Stdio::null())

@@ -18,8 +18,8 @@ use jiff::tz::TimeZone;
 use crate::clock::system_ms;
 use crate::log::{LogHandle, RING_LINES, RotatingFile, stamp};
 use crate::supervise::{
-    Beat, Class, Counter, Gauge, LatestRx, LatestTx, Notice, Order, Spare, Supervisor, ThreadId,
-    latest,
+    Beat, Class, Counter, Gauge, KeptRx, KeptTx, LatestRx, LatestTx, Notice, Order, Spare,
+    Supervisor, ThreadId, kept,
 };
 
 use super::ToWatchdog;
@@ -83,7 +83,7 @@ pub struct WatchdogInputs {
     pub give_up: LatestTx<String>,
 }
 
-/// Starts the thread. Returns its own beat, for `main`.
+/// Starts the thread, and the sentinel that watches it. Returns its own beat, for `main`.
 ///
 /// # Errors
 /// When the system refuses it.
@@ -91,14 +91,15 @@ pub fn start_watchdog(
     supervisor: &Supervisor,
     config: WatchdogConfig,
     inputs: WatchdogInputs,
-    boards: Vec<LatestTx<Arc<Snapshot>>>,
-) -> io::Result<LatestRx<Instant>> {
-    let (own_beat, beats_for_main) = latest();
+    boards: Vec<KeptTx<Arc<Snapshot>>>,
+) -> io::Result<KeptRx<Instant>> {
+    let (own_beat, own_beats) = kept();
     let reporter = Reporter::start(
         supervisor,
         config.class,
-        config.dir.join("reports"),
+        &config.dir,
         config.reports_max,
+        own_beats.clone(),
     )?;
     let stop = supervisor.stop().clone();
     let class = config.class;
@@ -161,7 +162,7 @@ pub fn start_watchdog(
             }
         }
     })?;
-    Ok(beats_for_main)
+    Ok(own_beats)
 }
 
 struct State {
@@ -388,7 +389,11 @@ impl State {
                 restarts,
             } => self.ledger.panicked(id, message, restarts),
             Notice::Ended { id } => {
-                self.ledger.ended(id);
+                // What it told last, or its end would seem to come at its last beat but one.
+                if let Some(beat) = self.beats.get(&id).and_then(LatestRx::take) {
+                    self.ledger.beat(id, beat);
+                }
+                self.ledger.ended(id, now);
                 self.beats.remove(&id);
                 self.orders.remove(&id);
                 self.spares.remove(&id);

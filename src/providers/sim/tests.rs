@@ -417,8 +417,8 @@ fn two_streams_have_their_own_symbols_and_a_client_may_come_back() {
 fn a_stream_client_that_never_answers_pings_is_dropped() {
     let paces = Paces {
         pings: Pings {
-            every: Duration::from_millis(300),
-            timeout: Duration::from_millis(300),
+            every: Duration::from_secs(1),
+            timeout: Duration::from_secs(2),
         },
         ..PACES
     };
