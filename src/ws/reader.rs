@@ -9,7 +9,7 @@ use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, Message, WebSocket};
 
-use crate::deadline_io::{read_some, write_all};
+use crate::deadline_io::{Sparing, read_some, write_all};
 use crate::quotes::{SessionId, ToHub};
 use crate::supervise::{Class, Full, Pulse, Stop, Supervisor, Tx, session_channel};
 
@@ -147,7 +147,7 @@ impl Sessions {
         .and_then(|()| stream.try_clone())
         .and_then(|out| {
             let writer = Writer {
-                stream: out,
+                stream: Sparing::new(out),
                 peer: peer.clone(),
                 id,
                 hub: self.hub.clone(),

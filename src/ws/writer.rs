@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, select_biased};
 
-use crate::deadline_io::write_all;
+use crate::deadline_io::{Sparing, write_all};
 use crate::quotes::{SessionId, ToHub, ToSession};
 use crate::supervise::{Class, Pulse, Supervisor, Tx};
 
@@ -31,7 +31,7 @@ pub enum FromReader {
 /// A session's writer.
 pub struct Writer {
     /// The client's socket.
-    pub stream: TcpStream,
+    pub stream: Sparing<TcpStream>,
     /// The client's address.
     pub peer: String,
     /// Whose.
