@@ -186,6 +186,23 @@ const scenarios = {
     );
   },
 
+  /** A server with a token of its own: the browser asks its user once, and shows it with everything. */
+  async token() {
+    const httpCredentials = { username: "me", password: "a-token-of-the-test" };
+    await withPage(
+      base,
+      shots,
+      async (page) => {
+        await page.goto(`${base}/?s=TOYO`);
+        await loaded(page);
+        await mode(page, "streaming");
+        await page.goto(`${base}/threads`);
+        await eventually(page, "all well", () => document.getElementById("summary").dataset.state === "ok");
+      },
+      { httpCredentials, mayFail: true },
+    );
+  },
+
   /** No trades, a provider that is gone, and words in place of blanks. */
   async words() {
     await withPage(base, shots, async (page, shot) => {

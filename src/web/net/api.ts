@@ -36,7 +36,8 @@ export async function ask(
       method: options.method ?? "GET",
       signal: control.signal,
       cache: "no-store",
-      credentials: "omit",
+      // A browser that was asked for the server's token sends it by itself.
+      credentials: "same-origin",
       redirect: "error",
     });
     const raw = await answer.text();
