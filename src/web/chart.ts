@@ -224,7 +224,7 @@ const quotePoller = new Poller(
     }
     const quote = providerQuote(symbol, reply.body);
     if (!streaming() && reply.stale === null) {
-      if (stream.polled(quote)) pricedAt = performance.now();
+      if (stream.isPolledNews(quote)) pricedAt = performance.now();
       onQuote(quote);
     }
     return true;
