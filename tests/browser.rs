@@ -160,6 +160,21 @@ fn the_page_lives_without_websocket() {
 }
 
 #[test]
+fn a_server_that_wants_a_token_gets_it_from_the_browser() {
+    if installed().is_none() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("token"), "a-token-of-the-test").unwrap();
+    let server = Server::start_by(home, |command| {
+        command
+            .args(["--set", "http.token_file=token"])
+            .stderr(Stdio::null());
+    });
+    run("token", &server, no_orders);
+}
+
+#[test]
 fn words_stand_in_place_of_blanks() {
     if installed().is_none() {
         return;

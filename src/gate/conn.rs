@@ -149,13 +149,14 @@ impl Conn {
 
     /// True when another request may follow.
     fn one_request(&mut self, stream: &mut Stream, id: AskId, pulse: &Pulse) -> Result<bool, Over> {
-        let Some(head) = self.read_head(stream, pulse)? else {
+        let Some(mut head) = self.read_head(stream, pulse)? else {
             return Ok(false);
         };
         if let Err(denied) = self.shared.config.guard.admit(&head) {
             self.deny(stream, &head, &denied, pulse);
             return Ok(false);
         }
+        head.forget_own_origin();
         let what = format!("{} {} for {}", head.method, head.path(), self.peer);
         if let Some(key) = &head.websocket_key
             && head.path() == QUOTES_PATH

@@ -219,6 +219,21 @@ impl Head {
         hit.map(|(_, value)| value.as_str())
     }
 
+    /// Drops the origin of a page that came from this server itself: it names the host that the request
+    /// names, and needs nobody's leave. Only for a host that is known to be ours.
+    pub fn forget_own_origin(&mut self) {
+        let own = self.origin.as_deref().is_some_and(|origin| {
+            ["http://", "https://"].iter().any(|scheme| {
+                origin
+                    .strip_prefix(scheme)
+                    .is_some_and(|host| host.eq_ignore_ascii_case(&self.host))
+            })
+        });
+        if own {
+            self.origin = None;
+        }
+    }
+
     /// The head that tiny_http gets: this request and nothing of the client's own bytes.
     #[must_use]
     pub fn rewritten(&self, ask: u64, peer: &str) -> Vec<u8> {
@@ -259,6 +274,30 @@ mod tests {
         match parse(text.as_bytes(), HEAD_MAX, BODY_MAX) {
             Parsed::Whole(head, _) => *head,
             other => panic!("{text:?} gave {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_page_of_this_server_is_no_foreign_one() {
+        let left = |origin: &str| {
+            let mut head = Head {
+                host: "192.168.1.5:8081".into(),
+                origin: Some(origin.into()),
+                ..Head::default()
+            };
+            head.forget_own_origin();
+            head.origin
+        };
+        assert_eq!(left("http://192.168.1.5:8081"), None);
+        assert_eq!(left("https://192.168.1.5:8081"), None);
+        for foreign in [
+            "http://192.168.1.5:3000",
+            "http://192.168.1.5:8081.evil.example",
+            "http://evil.example",
+            "null",
+            "192.168.1.5:8081",
+        ] {
+            assert_eq!(left(foreign).as_deref(), Some(foreign));
         }
     }
 

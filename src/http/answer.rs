@@ -133,6 +133,8 @@ impl Answer {
         if let Some(why) = &served.stale_because {
             answer.set("Warning", "110 - \"Response is Stale\"".to_owned());
             answer.set("X-Data-Stale", header_safe(&why.to_string()));
+            // A 304 takes no header from what a browser has kept: it must not keep this mark.
+            answer.set("Cache-Control", "no-store".to_owned());
         }
         answer
     }
@@ -267,6 +269,7 @@ mod tests {
         let text = String::from_utf8(written.into_bytes()).unwrap();
         assert!(text.contains("Age: 75\r\n"), "{text}");
         assert!(text.contains("Vary: Origin\r\n"), "{text}");
+        assert!(text.contains("Cache-Control: no-store\r\n") && !text.contains("no-cache"));
         assert!(text.contains("unusable: a line??break\r\n"), "{text}");
         assert!(text.ends_with("\r\n\r\n[]"), "{text}");
     }

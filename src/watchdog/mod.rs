@@ -13,6 +13,7 @@ use crate::supervise::Drill;
 
 mod cpu;
 pub mod export;
+mod figures;
 pub mod ledger;
 pub mod manager;
 mod past;

@@ -23,10 +23,9 @@ use crate::supervise::{
 };
 
 use super::ToWatchdog;
-use super::cpu::CpuTimes;
+use super::figures::Figures;
 use super::ledger::{Finding, Ledger};
 use super::manager::Manager;
-use super::past::PastStalls;
 use super::probe::Probed;
 use super::report::{finding_line, heartbeat_words};
 use super::reporter::{Asker, Reporter, context};
@@ -114,8 +113,7 @@ pub fn start_watchdog(
         manager: Manager::from_environment(),
         unreported: None,
         given_up: false,
-        cpu: CpuTimes::default(),
-        past: PastStalls::default(),
+        figures: Figures::default(),
         gauges: Vec::new(),
         ring: VecDeque::with_capacity(RING_LINES),
         file: RotatingFile::new(
@@ -179,8 +177,7 @@ struct State {
     /// Why a report is due.
     unreported: Option<String>,
     given_up: bool,
-    cpu: CpuTimes,
-    past: PastStalls,
+    figures: Figures,
     gauges: Vec<Gauge>,
     ring: VecDeque<Arc<str>>,
     file: RotatingFile,
@@ -206,7 +203,7 @@ impl State {
         let findings = self.ledger.look(now, self.config.tick);
         let edge_line = self.edge(now);
         let mut snapshot = self.snapshot(now);
-        self.add_figures(&mut snapshot, now);
+        self.figures.add(&mut snapshot, now, system_ms());
         let newly_stalled =
             edge_line.is_some() || findings.iter().any(|f| matches!(f, Finding::Stalled(_)));
         for finding in &findings {
@@ -451,14 +448,6 @@ impl State {
             stalls_total: self.ledger.stalls(),
             stalls: Arc::default(),
         }
-    }
-
-    fn add_figures(&mut self, snapshot: &mut Snapshot, now: Instant) {
-        self.cpu.look(now, snapshot.threads.iter().map(|t| t.tid));
-        for thread in &mut snapshot.threads {
-            thread.cpu_ms = self.cpu.ms(thread.tid);
-        }
-        snapshot.stalls = self.past.look(&snapshot.threads, system_ms());
     }
 
     fn heartbeat(&mut self, now: Instant, snapshot: &Snapshot) {

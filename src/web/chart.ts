@@ -224,7 +224,7 @@ const quotePoller = new Poller(
     }
     const quote = providerQuote(symbol, reply.body);
     if (!streaming() && reply.stale === null) {
-      if (stream.polled(quote)) pricedAt = performance.now();
+      if (stream.isPolledNews(quote)) pricedAt = performance.now();
       onQuote(quote);
     }
     return true;
@@ -252,11 +252,11 @@ let runnersWhy = "";
 const select = (symbol: string): void => go({ symbol });
 const lastOf = (symbol: string): number | null => lastPrices.get(symbol) ?? null;
 
-function polled(everyMs: number, path: string, lane: "instant" | "trader", take: (body: unknown) => void, failed?: (why: string) => void): Poller {
+function polled(everyMs: number, path: string, lane: "instant" | "trader" | "model", take: (body: unknown) => void, failed?: (why: string) => void): Poller {
   const poller = new Poller(
     () => everyMs,
     async () => {
-      const reply = await ask(path, lane);
+      const reply = await ask(path, lane, { kept: everyMs >= 30_000 });
       if (reply.status === 200) take(reply.body);
       else if (failed !== undefined) failed(reply.detail ?? "the server does not answer");
       return reply.status === 200;
@@ -319,7 +319,7 @@ polled(60_000, "/api/trade-history", "instant", (body) => {
   trades = readTrades(body);
   for (const slot of slots) slot.refresh();
 });
-polled(60_000, "/api/validate/status", "instant", (body) => {
+polled(60_000, "/api/validate/status", "model", (body) => {
   const there = fields(body)["available"] === true;
   byId("validate").title = there
     ? "Ask the model about this set-up (v)"
@@ -350,6 +350,7 @@ onKeys({
   search: () => search.open(),
   type: (letter) => search.open(letter),
   validate: () => void verdicts.run(),
+  close: () => verdicts.close(),
   home: () => primary.view.home(primary.candles.length),
   threads: () => location.assign("/threads"),
 });

@@ -36,7 +36,7 @@ export function say(...words) {
   console.log(...words);
 }
 
-export async function withPage(base, shots, run, { init, mayFail = false } = {}) {
+export async function withPage(base, shots, run, { init, httpCredentials, mayFail = false } = {}) {
   mkdirSync(shots, { recursive: true });
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -45,7 +45,7 @@ export async function withPage(base, shots, run, { init, mayFail = false } = {})
   });
   const faults = [];
   try {
-    const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce" });
+    const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, reducedMotion: "reduce", ...(httpCredentials && { httpCredentials }) });
     context.setDefaultTimeout(PATIENCE_MS);
     const page = await context.newPage();
     if (init !== undefined) await page.addInitScript(init);

@@ -164,7 +164,7 @@ export function matches(stack: Stack, words: string): boolean {
 /** The innermost function of ours, or where the kernel holds the thread. */
 export function standsIn(stack: Stack): string {
   const own = stack.frames.find((f) => f.own);
-  const at = own?.name ?? stack.waits;
+  const at = own === undefined ? stack.waits : plainName(own.name);
   return `${stack.state} ${stack.pace}`.trim() + (at === "" ? "" : ` in ${at}`);
 }
 

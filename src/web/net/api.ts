@@ -22,7 +22,7 @@ const lanes = new Lanes();
 export async function ask(
   path: string,
   lane: Lane,
-  options: { readonly method?: "POST"; readonly deadlineMs?: number; readonly asText?: boolean; readonly signal?: AbortSignal } = {},
+  options: { readonly method?: "POST"; readonly deadlineMs?: number; readonly asText?: boolean; readonly kept?: boolean; readonly signal?: AbortSignal } = {},
 ): Promise<Reply> {
   const nothing = { status: 0, body: null, stale: null, ageS: 0, detail: null };
   if (!(await lanes.enter(lane))) return nothing;
@@ -35,8 +35,10 @@ export async function ask(
     const answer = await fetch(path, {
       method: options.method ?? "GET",
       signal: control.signal,
-      cache: "no-store",
-      credentials: "omit",
+      // What is long and rarely changes is held against what the browser has kept.
+      cache: options.kept === true ? "no-cache" : "no-store",
+      // A browser that was asked for the server's token sends it by itself.
+      credentials: "same-origin",
       redirect: "error",
     });
     const raw = await answer.text();

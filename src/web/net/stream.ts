@@ -14,6 +14,8 @@ export class Stream {
   private socket: WebSocket | null = null;
   private wanted = new Set<string>();
   private readonly novelty = new Novelty();
+  /** The provider's own quotes may be newer than the stream's, which are news all the same. */
+  private readonly polledNovelty = new Novelty();
 
   constructor(
     private readonly onQuote: (quote: Quote) => void,
@@ -34,9 +36,9 @@ export class Stream {
     this.wanted = next;
   }
 
-  /** A quote that was polled counts as news as well. */
-  polled(quote: Quote): boolean {
-    return this.novelty.isNews(quote.symbol, Math.max(quote.tradeMs, quote.quoteMs));
+  /** Whether a polled quote is newer than the one polled before. */
+  isPolledNews(quote: Quote): boolean {
+    return this.polledNovelty.isNews(quote.symbol, Math.max(quote.tradeMs, quote.quoteMs));
   }
 
   private event(event: FeedEvent): void {

@@ -1,6 +1,6 @@
 // The chart page's keys.
 
-import { byId, isTyping, show } from "./dom";
+import { byId, isTyping } from "./dom";
 
 export interface Actions {
   /** So many rows on in the watchlist. */
@@ -13,6 +13,8 @@ export interface Actions {
   /** A letter was typed: the beginning of a symbol. */
   type(letter: string): void;
   validate(): void;
+  /** What lies over or beside the chart. */
+  close(): void;
   home(): void;
   threads(): void;
 }
@@ -62,7 +64,7 @@ function act(event: KeyboardEvent, actions: Actions, help: () => void): boolean 
       actions.threads();
       return true;
     case "Escape":
-      show(byId("verdict"), false);
+      actions.close();
       return true;
     case "v":
       actions.validate();

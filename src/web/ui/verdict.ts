@@ -19,7 +19,10 @@ export class Verdicts {
 
   constructor(private readonly onPlan: (symbol: string, levels: readonly Level[]) => void) {
     this.button.addEventListener("click", () => void this.run());
-    byId("verdict-close").addEventListener("click", () => this.close());
+    byId("verdict-close").addEventListener("click", () => {
+      this.close();
+      this.button.focus();
+    });
   }
 
   /** Another symbol is shown: its verdict, if it had one, is gone. */
@@ -51,10 +54,9 @@ export class Verdicts {
     else this.fail(symbol, reply.detail ?? "the server does not answer");
   }
 
-  private close(): void {
+  close(): void {
     show(this.box, false);
     if (this.symbol !== null) this.onPlan(this.symbol, []);
-    this.button.focus();
   }
 
   private show(symbol: string, body: unknown): void {
