@@ -278,8 +278,7 @@ pub fn row(points: &[Point], options: &Options) -> String {
     )
 }
 
-pub const COLUMNS: &str =
-    "delivered | conflated | p50 µs | p99 µs | max µs | server CPU µs each | client CPU µs each";
+pub const COLUMNS: &str = "sent/s | delivered | conflated | p50 µs | p99 µs | max µs | server CPU µs each | client CPU µs each";
 
 /// The section.
 pub fn run(options: &Options) {
@@ -297,6 +296,9 @@ pub fn run(options: &Options) {
     let time = options.point * 2;
     for clients in clients {
         for rate in rates {
+            if !options.has_case(&format!("{clients} x {rate}")) {
+                continue;
+            }
             let mut points: Vec<Vec<Point>> = options.products.iter().map(|_| Vec::new()).collect();
             for _round in 0..options.rounds {
                 for ((_, program), points) in options.products.iter().zip(&mut points) {

@@ -14,7 +14,7 @@ use super::upstream::World;
 /// So that cached values become old, and are asked for again in vain, within a point.
 const SHORT_LIVED: [&str; 1] = ["schwab.fresh_candles=2s"];
 
-/// Until they have.
+/// Until they have, with somebody asking for them all the time, as open windows do.
 const BECOME_OLD: Duration = Duration::from_secs(6);
 
 /// Clients that ask for what nobody has, and wait as long as the server lets them.
@@ -56,6 +56,14 @@ impl Beside {
         Self::start(WAITING, move |n| {
             let _any = ask(&address, &Poll::get(format!("/api/candles/H{n}")));
             std::thread::sleep(Duration::from_millis(200));
+        })
+    }
+
+    fn open_windows(server: &Process) -> Self {
+        let address = server.address.clone();
+        Self::start(ROUTES.len(), move |n| {
+            let _any = ask(&address, &Poll::get(ROUTES[n].1));
+            std::thread::sleep(Duration::from_millis(500));
         })
     }
 
@@ -112,19 +120,31 @@ pub fn run(options: &Options) {
         };
         world.hang();
         let hung = {
-            let _beside = Beside::waiting_clients(&server);
+            let _beside = (
+                Beside::waiting_clients(&server),
+                Beside::open_windows(&server),
+            );
             std::thread::sleep(BECOME_OLD);
             (polls(&server, options), streams(&world, &server, options))
         };
         println!(
-            "{name} at 8 connections: answers/s · p50 / p99 in µs; hung: every upstream takes requests and never"
+            "{name} at 8 connections: answers/s · p50 / p99 / slowest in µs; hung: every upstream takes requests and never"
         );
         println!("answers, and {WAITING} clients wait for it.\n");
         println!(
             "| route | healthy | every upstream hung | a dump each second | p99 hung / healthy | p99 dumps / healthy |"
         );
         println!("|---|---|---|---|---|---|");
-        let cell = |p: &Point| format!("{:.0} · {:.0} / {:.0}", p.rate, p.p50_us, p.p99_us);
+        let cell = |p: &Point| {
+            let Point {
+                rate,
+                p50_us,
+                p99_us,
+                max_us,
+                ..
+            } = p;
+            format!("{rate:.0} · {p50_us:.0} / {p99_us:.0} / {max_us:.0}")
+        };
         for (n, (route, _)) in ROUTES.iter().enumerate() {
             let (a, b, c) = (&healthy.0[n], &hung.0[n], &dumped.0[n]);
             println!(

@@ -139,6 +139,7 @@ pub struct Point {
     pub rate: f64,
     pub p50_us: f64,
     pub p99_us: f64,
+    pub max_us: f64,
     /// CPU of the server for each answer.
     pub server_us: f64,
     /// CPU of this client for each answer.
@@ -153,6 +154,7 @@ impl Point {
             rate: of(|p| p.rate),
             p50_us: of(|p| p.p50_us),
             p99_us: of(|p| p.p99_us),
+            max_us: of(|p| p.max_us),
             server_us: of(|p| p.server_us),
             client_us: of(|p| p.client_us),
         }
@@ -252,6 +254,7 @@ pub fn run(server: &Process, poll: &Poll, connections: usize, time: Duration) ->
         rate: answers / took.as_secs_f64(),
         p50_us: quantile(&times, 0.5),
         p99_us: quantile(&times, 0.99),
+        max_us: quantile(&times, 1.0),
         server_us,
         client_us,
     }

@@ -3,7 +3,8 @@
 //! ```sh
 //! cargo bench --bench server                      # about ten minutes
 //! cargo bench --bench server -- --quick           # a smoke test: short points, no median worth the name
-//! cargo bench --bench server -- --only fan-out    # sections whose name contains this
+//! cargo bench --bench server -- --only fan-out    # a section: polls, fan-out, faults, life
+//! cargo bench --bench server -- --only "polls:390 candles, gzip"   # a section's cases with these words
 //! cargo bench --bench server -- --seconds 2 --rounds 5 --also before=/path/to/older/tapewarden
 //! ```
 //!

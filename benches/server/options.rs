@@ -8,8 +8,10 @@ use std::time::Duration;
 pub struct Options {
     /// Short points, and only some of them.
     pub quick: bool,
-    /// Only sections whose name contains this.
+    /// Only the section that this names.
     only: Option<String>,
+    /// Only cases whose name contains this.
+    case: Option<String>,
     /// How long a point is measured, in each round.
     pub point: Duration,
     /// How often each point is measured.
@@ -28,6 +30,7 @@ impl Options {
         let mut options = Self {
             quick: false,
             only: None,
+            case: None,
             point: Duration::from_secs(1),
             rounds: 3,
             products: vec![("tapewarden".to_owned(), product)],
@@ -44,7 +47,12 @@ impl Options {
                     options.rounds = 1;
                     options.point = Duration::from_millis(300);
                 }
-                "--only" => options.only = Some(value()?),
+                "--only" => {
+                    let value = value()?;
+                    let (section, case) = value.split_once(':').unwrap_or((&value, ""));
+                    options.only = Some(section.to_owned());
+                    options.case = Some(case.to_owned());
+                }
                 "--seconds" => {
                     let seconds: f64 = value()?.parse().map_err(|e| format!("--seconds: {e}"))?;
                     options.point = Duration::try_from_secs_f64(seconds)
@@ -64,7 +72,7 @@ impl Options {
                 "--respond" => options.respond = Some(value()?.into()),
                 other => {
                     return Err(format!(
-                        "unknown word {other:?}; use --quick, --only SECTION, --seconds S, --rounds N, --also NAME=PATH"
+                        "unknown word {other:?}; use --quick, --only SECTION[:CASE], --seconds S, --rounds N, --also NAME=PATH"
                     ));
                 }
             }
@@ -75,6 +83,11 @@ impl Options {
     /// Whether this section is asked for.
     pub fn has(&self, section: &str) -> bool {
         self.only.as_ref().is_none_or(|o| section.contains(&**o))
+    }
+
+    /// Whether this case of a section is.
+    pub fn has_case(&self, name: &str) -> bool {
+        self.case.as_ref().is_none_or(|c| name.contains(&**c))
     }
 
     /// The median of what the rounds give.

@@ -305,7 +305,7 @@ fn run_all(options: &Options, world: &World, scratch: &Path) {
     println!("|---|---|{}---|---|---|", "---|".repeat(names.len()));
     let connections: &[usize] = if options.quick { &[8] } else { &[1, 8, 64] };
     let mut lines = 1_000;
-    for case in &CASES {
+    for case in CASES.iter().filter(|c| options.has_case(c.name)) {
         if case.lines != lines {
             lines = case.lines;
             world.write_history(lines);
