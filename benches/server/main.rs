@@ -38,6 +38,17 @@ mod responder;
 #[cfg(target_os = "linux")]
 mod upstream;
 
+#[cfg(target_os = "linux")]
+type Section = fn(&options::Options);
+
+#[cfg(target_os = "linux")]
+const SECTIONS: [(&str, Section); 4] = [
+    ("polls", polls::run),
+    ("fan-out", fanout::run),
+    ("faults", faults::run),
+    ("life", life::run),
+];
+
 #[cfg(not(target_os = "linux"))]
 fn main() {
     println!("skipped: the server bench reads /proc and needs Linux");
@@ -61,13 +72,7 @@ fn main() {
         "Each figure is the median of {} rounds of {:?}.\n",
         options.rounds, options.point
     );
-    let sections: [(&str, fn(&options::Options)); 4] = [
-        ("polls", polls::run),
-        ("fan-out", fanout::run),
-        ("faults", faults::run),
-        ("life", life::run),
-    ];
-    for (name, section) in sections {
+    for (name, section) in SECTIONS {
         if options.has(name) {
             section(&options);
         }
