@@ -21,6 +21,7 @@ use crate::supervise::{Class, Full, KeptTx, Supervisor};
 
 pub use reports::{NoReport, ToReports, Wanted, start_report_reader};
 
+pub use history::Lines;
 pub use read::{History, Runners};
 
 use read::{HistoryFile, RunnersFile, history_path, is_folder, runners_path};

@@ -17,4 +17,5 @@ pub use acceptor::start_gate;
 pub use bind::{BindError, bind};
 pub use conn::GateConfig;
 pub use guard::{Guard, Secret};
+pub use head::{Head, Parsed, Refusal, parse as parse_head};
 pub use lanes::{LANE_PING_PATH, LaneSpec, LinkAddress};

@@ -10,6 +10,10 @@ mod outbox;
 mod reader;
 mod tell;
 
+pub use build::Build;
+pub use hub::{Encode, Hub};
 pub use hub_thread::{HubBounds, HubOutputs, start_hub};
+pub use merge::Merge;
 pub use messages::{Frame, SessionId, Spike, StreamStatus, ToHub, ToSession, Wanted};
+pub use outbox::Outbox;
 pub use reader::{StreamConfig, start_reader};

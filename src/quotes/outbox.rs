@@ -49,6 +49,11 @@ impl<T> Outbox<T> {
         self.latest.len()
     }
 
+    /// Whether no symbol has an item.
+    pub fn is_empty(&self) -> bool {
+        self.latest.is_empty()
+    }
+
     /// Replaces the control item, which goes first: state, of which only the last matters.
     pub fn replace_control(&mut self, item: T) {
         self.control = Some(item);

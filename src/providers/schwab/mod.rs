@@ -1,6 +1,6 @@
 //! Schwab's market data: the token file, the calls, and what their answers mean.
 
-mod parse;
+pub mod parse;
 mod rest;
 mod token;
 

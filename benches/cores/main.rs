@@ -1,0 +1,302 @@
+//! The pure cores by themselves: `cargo bench --bench cores`, or `-- hub` for those with that in their
+//! names. Short runs; a figure is good to a few per cent on a quiet machine.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::{BatchSize, Criterion, Throughput};
+use serde_json::json;
+use tapewarden::candles::{MarketData, MarketKey, Series};
+use tapewarden::desk::{AskId, Backoff, Cache, CacheConfig, LaneConfig};
+use tapewarden::files::Lines;
+use tapewarden::gate::{Parsed, parse_head};
+use tapewarden::http::route;
+use tapewarden::market::{Candle, Quote, Symbol, Timeframe};
+use tapewarden::providers::schwab::parse;
+use tapewarden::providers::trader::socketio;
+use tapewarden::quotes::{Build, Hub, Merge, Outbox, SessionId, Wanted};
+use tapewarden::supervise::{Beat, Class, Doing, OnPanic, OnStall, ThreadId};
+use tapewarden::watchdog::ledger::Ledger;
+use tapewarden::ws::text_frame;
+
+/// A quote as the trader app sends it.
+const UPDATE: &str = r#"42["quote_update",{"symbol":"S00","last_price":2.51,"bid_price":2.5,"ask_price":2.52,"total_volume":120000,"last_size":100,"high_price":3.1,"low_price":1.9,"open_price":2.1,"net_change":0.41,"quote_time_ms":1770000000000,"trade_time_ms":1770000000000}]"#;
+
+const SYMBOLS: usize = 100;
+
+fn symbol(n: usize) -> Symbol {
+    format!("S{:02}", n % SYMBOLS).parse().expect("a symbol")
+}
+
+fn wanted() -> Wanted {
+    Arc::new((0..SYMBOLS).map(symbol).collect())
+}
+
+fn quotes() -> Vec<Quote> {
+    let update: serde_json::Value = serde_json::from_str(&UPDATE[2..]).expect("JSON");
+    let mut fields = update[1].as_object().expect("an object").clone();
+    fields.remove("symbol");
+    (0..SYMBOLS)
+        .map(|n| Quote {
+            symbol: symbol(n),
+            fields: fields.clone(),
+        })
+        .collect()
+}
+
+fn candles(count: i64) -> Vec<Candle> {
+    (0..count)
+        .map(|n| Candle {
+            at_ms: 1_770_000_000_000 + n * 60_000,
+            open: 2.0 + 0.01 * (n % 63) as f64,
+            high: 2.1,
+            low: 1.955,
+            close: 2.02,
+            volume: 1_000 + (n * 37 % 9_000).unsigned_abs(),
+        })
+        .collect()
+}
+
+fn desk(c: &mut Criterion) {
+    let lane = LaneConfig {
+        name: "candles",
+        fetchers: 6,
+        pending_max: 128,
+        fresh_for: Duration::from_secs(3_600),
+        nodata_hold: Duration::from_secs(15),
+        failure_hold: Duration::from_secs(2),
+        stale_patience: Duration::from_secs(1),
+        deadline: Duration::from_secs(10),
+        attempts_max: 3,
+        backoff: Backoff {
+            min: Duration::from_millis(250),
+            max: Duration::from_secs(4),
+        },
+    };
+    let config = CacheConfig {
+        upstream: "the provider",
+        lanes: vec![lane.clone(), lane],
+        entries_max: 512,
+        idle_max: Duration::from_secs(900),
+        waiters_max: 256,
+        breaker: None,
+        per_minute: None,
+        seed: 1,
+    };
+    let now = Instant::now();
+    let deadline = now + Duration::from_secs(9);
+    let mut cache: Cache<MarketKey, MarketData, u64> = Cache::new(config);
+    let mut out = Vec::new();
+    for n in 0..SYMBOLS {
+        let key = MarketKey::Candles(symbol(n), Timeframe::M1);
+        cache.ask(now, AskId(1), &key, deadline, 1, &mut out);
+        let series = Series::new(Timeframe::M1, candles(390), 1_770_000_000_000);
+        let flight = n as u64 + 1;
+        cache.fetched(
+            now,
+            &key,
+            flight,
+            Ok(MarketData::Series(Box::new(series))),
+            &mut out,
+        );
+    }
+    let key = MarketKey::Candles(symbol(7), Timeframe::M1);
+    c.bench_function("desk: a fresh value of 100 series", |b| {
+        b.iter(|| {
+            out.clear();
+            cache.ask(now, AskId(2), black_box(&key), deadline, 2, &mut out);
+            assert_eq!(out.len(), 1);
+        });
+    });
+}
+
+fn hub(c: &mut Criterion) {
+    let quotes = quotes();
+    for (name, ready) in [("that keep up", true), ("that are behind", false)] {
+        let mut hub = Hub::new(text_frame, 30_000, 1_000);
+        for n in 0..100 {
+            hub.join(SessionId(n));
+            hub.ready(SessionId(n));
+            hub.want(SessionId(n), wanted());
+        }
+        // What a session gets at its beginning.
+        drop(hub.batches());
+        if ready {
+            for n in 0..100 {
+                hub.ready(SessionId(n));
+            }
+        }
+        let mut group = c.benchmark_group("hub");
+        group.throughput(Throughput::Elements(100 * SYMBOLS as u64));
+        group.bench_function(format!("100 quotes to 100 clients {name}"), |b| {
+            b.iter(|| {
+                for quote in &quotes {
+                    hub.quote(black_box(quote));
+                }
+                if ready {
+                    for (id, frames) in hub.batches() {
+                        black_box(frames);
+                        hub.ready(id);
+                    }
+                }
+            });
+        });
+    }
+}
+
+fn outbox(c: &mut Criterion) {
+    let symbols: Vec<Symbol> = (0..SYMBOLS).map(symbol).collect();
+    c.bench_function("outbox: 1,000 items of 100 symbols, then out", |b| {
+        b.iter_batched(
+            Outbox::default,
+            |mut outbox| {
+                for n in 0..1_000 {
+                    outbox.push(&symbols[n % SYMBOLS], n);
+                }
+                assert_eq!(outbox.drain().len(), SYMBOLS);
+            },
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+fn heads(c: &mut Criterion) {
+    let head = b"GET /api/candles/TOYO?timeframe=1m HTTP/1.1\r\nHost: 127.0.0.1:8081\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: en-US,en;q=0.5\r\nOrigin: http://localhost:3000\r\nIf-None-Match: \"0123456789abcdef\"\r\nConnection: keep-alive\r\n\r\n";
+    c.bench_function("head: a browser's", |b| {
+        b.iter(|| {
+            assert!(matches!(
+                parse_head(black_box(head), 8_192, 65_536),
+                Parsed::Whole(..)
+            ))
+        });
+    });
+    c.bench_function("router: candles", |b| {
+        b.iter(|| route("GET", black_box("/api/candles/TOYO"), "timeframe=5m").is_ok());
+    });
+    c.bench_function("symbol: BRK/B", |b| {
+        b.iter(|| black_box("brk/b").parse::<Symbol>().is_ok());
+    });
+}
+
+fn stream(c: &mut Criterion) {
+    let now = Instant::now();
+    let mut session = socketio::Session::new(now);
+    session.text(
+        now,
+        r#"0{"sid":"t","pingInterval":25000,"pingTimeout":20000}"#,
+    );
+    session.text(now, r#"40{"sid":"t"}"#);
+    c.bench_function("socket.io: a quote_update", |b| {
+        b.iter(|| assert!(session.text(now, black_box(UPDATE)).event.is_some()));
+    });
+    let update: serde_json::Value = serde_json::from_str(&UPDATE[2..]).expect("JSON");
+    let (whole, part) = (
+        update[1].clone(),
+        json!({"symbol": "S00", "last_price": 2.52, "total_volume": 120_100}),
+    );
+    let mut merge = Merge::default();
+    merge.keep(&wanted());
+    assert_eq!(merge.update(whole.clone()).len(), 1);
+    c.bench_function("merge: a whole quote", |b| {
+        b.iter_batched(|| whole.clone(), |v| merge.update(v), BatchSize::SmallInput);
+    });
+    c.bench_function("merge: two changed fields", |b| {
+        b.iter_batched(|| part.clone(), |v| merge.update(v), BatchSize::SmallInput);
+    });
+    let quote = &quotes()[0];
+    c.bench_function("quote: its frame", |b| {
+        b.iter(|| text_frame(&black_box(quote).to_frame_json()));
+    });
+    let mut build = Build::default();
+    build.keep(&wanted());
+    c.bench_function("candles: a quote into its minute", |b| {
+        b.iter(|| build.quote(black_box(quote), 1_770_000_000_000));
+    });
+}
+
+fn bodies(c: &mut Criterion) {
+    for count in [390, 960] {
+        c.bench_function(&format!("series: {count} candles finished anew"), |b| {
+            b.iter_batched(
+                || candles(count),
+                |list| Series::new(Timeframe::M1, list, 1_770_000_000_000).finish(),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    let list: Vec<_> = candles(960)
+        .iter()
+        .map(|c| json!({"open": c.open, "high": c.high, "low": c.low, "close": c.close, "volume": c.volume, "datetime": c.at_ms}))
+        .collect();
+    let body = json!({"symbol": "S00", "empty": false, "candles": list}).to_string();
+    let mut group = c.benchmark_group("provider");
+    group.throughput(Throughput::Bytes(body.len() as u64));
+    group.bench_function("960 candles parsed", |b| {
+        b.iter(|| parse::candles(black_box(body.as_bytes()), 0).map(|c| c.len()));
+    });
+    group.finish();
+    let line = r#"{"trade_id":"T000001","symbol":"S01","side":"long","entry_price":2.01,"exit_price":2.08,"shares":101,"pnl":-29.5,"reason":"target","closed_at":1770000001}"#;
+    let text = format!("{line}\n").repeat(10_000);
+    let mut group = c.benchmark_group("history");
+    group.throughput(Throughput::Bytes(text.len() as u64));
+    group.bench_function("10,000 lines read and finished", |b| {
+        b.iter(|| {
+            let mut lines = Lines::default();
+            lines.feed(black_box(text.as_bytes()));
+            lines.array()
+        });
+    });
+    group.finish();
+    let mut grown = Lines::default();
+    grown.feed(text.as_bytes());
+    drop(grown.array());
+    let one = format!("{line}\n");
+    c.bench_function("history: a line more to 10,000 and on", |b| {
+        b.iter(|| {
+            grown.feed(black_box(one.as_bytes()));
+            grown.array()
+        });
+    });
+}
+
+fn ledger(c: &mut Criterion) {
+    let class = Class {
+        name: "desk",
+        busy_max: Duration::from_secs(2),
+        idle_max: None,
+        on_stall: OnStall::Report,
+        on_panic: OnPanic::End,
+    };
+    let now = Instant::now();
+    let mut ledger = Ledger::default();
+    for n in 0..200 {
+        ledger.born(ThreadId(n), format!("conn-{n}"), class, now);
+    }
+    c.bench_function("ledger: a beat among 200 threads", |b| {
+        b.iter(|| {
+            let doing = Doing::Busy("GET /api/candles".into());
+            ledger.beat(black_box(ThreadId(77)), Beat { at: now, doing });
+        });
+    });
+    c.bench_function("ledger: a look at 200 threads", |b| {
+        b.iter(|| ledger.look(black_box(now), Duration::from_millis(250)));
+    });
+}
+
+fn main() {
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+        .sample_size(20)
+        .without_plots()
+        .configure_from_args();
+    desk(&mut criterion);
+    hub(&mut criterion);
+    outbox(&mut criterion);
+    heads(&mut criterion);
+    stream(&mut criterion);
+    bodies(&mut criterion);
+    ledger(&mut criterion);
+    criterion.final_summary();
+}
