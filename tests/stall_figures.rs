@@ -3,7 +3,9 @@
 
 mod kit;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,18 +14,54 @@ use std::time::{Duration, Instant};
 use kit::{SHORT_LIMITS, Server, eventually};
 use serde_json::Value;
 
-/// What the classes of these threads are allowed, as [`SHORT_LIMITS`] has it.
-const LIMIT: Duration = Duration::from_secs(1);
+/// A thread to be stalled, and how to give it something to do, so that it meets its order.
+struct Row {
+    thread: &'static str,
+    /// For how long: longer than its class is allowed.
+    seconds: u64,
+    /// Paths that are asked for all the time.
+    errands: &'static [&'static str],
+}
 
-/// A thread, and what wakes it.
-const THREADS: [(&str, &str); 6] = [
-    ("candle-desk", "/api/candles/TOYO"),
-    ("trader-desk", "/api/watchlist"),
-    ("model-desk", "/api/validate/status"),
-    ("quote-hub", "/api/streaming/status"),
-    ("log-writer", "/api/streaming/status"),
-    ("http-1", "/api/streaming/status"),
+const fn row(thread: &'static str, seconds: u64, errands: &'static [&'static str]) -> Row {
+    Row {
+        thread,
+        seconds,
+        errands,
+    }
+}
+
+/// Threads that answer from memory.
+const OWNERS: [Row; 5] = [
+    row("candle-desk", 4, &["/api/candles/TOYO"]),
+    row("trader-desk", 4, &["/api/watchlist"]),
+    row("model-desk", 4, &["/api/validate/status"]),
+    row("quote-hub", 4, &["/api/streaming/status"]),
+    row("board-desk", 4, &["/api/runners"]),
 ];
+
+/// Threads that face clients. Of an unknown route the workers know.
+const EDGE: [Row; 5] = [
+    row("http-1", 4, &["/api/nowhere"]),
+    row("gate", 5, &["/api/health"]),
+    row(A_CONNECTION, 5, &[]),
+    row(A_STREAM, 5, &[]),
+    row("log-writer", 4, &["/api/health"]),
+];
+
+/// Threads that face the rest of the world, with a class that allows 10 s.
+const WORLD: [Row; 4] = [
+    row("quote-fetch-1", 13, &["/api/quote/TOYO", "/api/quote/ELPW"]),
+    row("vwap-get-1", 13, &["/api/vwap/TOYO", "/api/vwap/ELPW"]),
+    row("quote-reader", 13, &[]),
+    row("file-reader", 13, &[]),
+];
+
+/// A connection that is kept and asks.
+const A_CONNECTION: &str = "conn-";
+
+/// The writer of a quote stream.
+const A_STREAM: &str = "ws-";
 
 const KINDS: [(&str, &str); 7] = [
     ("mutex", "stall_on_a_mutex"),
@@ -51,37 +89,129 @@ fn p99(mut times: Vec<Duration>) -> Duration {
         .unwrap_or_default()
 }
 
-/// Each kind of stall in each class of thread.
-#[test]
-#[ignore = "takes four minutes; prints figures"]
-fn every_kind_in_every_class() {
-    println!(
-        "thread | kind | detected after | beyond the limit | report on disk after | p99 elsewhere"
-    );
+/// Polls that go on meanwhile, on a connection of their own, each for something else so that nobody has
+/// the answer at hand: how long each took.
+fn polls(address: &str, over: &AtomicBool) -> Vec<Duration> {
+    let mut client = KeptAlive::connect(address);
+    let mut times = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        let path = format!("/api/trade-history?limit={}", 1 + times.len() % 60);
+        let began = Instant::now();
+        assert_eq!(client.get(&path), 200, "{path}");
+        times.push(began.elapsed());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    times
+}
+
+/// A client that keeps its connection.
+struct KeptAlive(BufReader<TcpStream>);
+
+impl KeptAlive {
+    fn connect(address: &str) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    /// The status.
+    fn get(&mut self, path: &str) -> u16 {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        self.0.get_mut().write_all(request.as_bytes()).unwrap();
+        let (mut status, mut length) = (0, 0);
+        loop {
+            let mut line = String::new();
+            self.0.read_line(&mut line).unwrap();
+            let line = line.trim_end().to_ascii_lowercase();
+            if let Some(rest) = line.strip_prefix("http/1.1 ") {
+                status = rest[..3].parse().unwrap();
+            } else if let Some(n) = line.strip_prefix("content-length: ") {
+                length = n.parse().unwrap();
+            } else if line.is_empty() {
+                break;
+            }
+        }
+        self.0.read_exact(&mut vec![0; length]).unwrap();
+        status
+    }
+}
+
+/// The names of the threads that live and begin so.
+fn named(server: &Server, begin: &str) -> HashSet<String> {
+    let threads = server.get("/api/threads").json();
+    let list = threads["threads"].as_array().unwrap();
+    let names = list.iter().map(|t| t["name"].as_str().unwrap().to_owned());
+    names.filter(|n| n.starts_with(begin)).collect()
+}
+
+/// "no beat for 1.2 s (limit 1.0 s)" -> 0.2
+fn beyond_limit(line: &str) -> Duration {
+    let number = |after: &str| {
+        let rest = line.split(after).nth(1).unwrap();
+        rest.split(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    Duration::from_secs_f64((number("no beat for ") - number("(limit ")).max(0.0))
+}
+
+/// Each kind of stall in each of these threads. What was promised is asserted with room for a machine
+/// that does other things; the figures are printed.
+fn every_kind_in(rows: &[Row]) {
+    println!("thread | kind | seen beyond the limit | report on disk after | p99 elsewhere");
     let mut worst = [Duration::ZERO; 3];
-    for (thread, errand) in THREADS {
-        let server = Server::start(SHORT_LIMITS);
-        server.eventually("/api/threads", |got| got.status == 200);
+    for row in rows {
+        let mut args = SHORT_LIMITS.to_vec();
+        args.extend([
+            "--set",
+            "schwab.quote_fetchers=1",
+            "--set",
+            "trader.fetchers=1",
+        ]);
+        let server = Server::start(&args);
+        server.eventually("/api/trade-history?limit=1", |got| got.status == 200);
+        server.eventually("/api/streaming/status", |got| {
+            got.json()["connected"] == true
+        });
         for (how, function) in KINDS {
             let before = reports(&server);
             let seen_before = server.log("watchdog.log").len();
             let over = Arc::new(AtomicBool::new(false));
             let elsewhere = std::thread::spawn({
                 let (address, over) = (server.address.clone(), Arc::clone(&over));
-                move || {
-                    let mut times = Vec::new();
-                    while !over.load(Ordering::Relaxed) {
-                        let began = Instant::now();
-                        assert_eq!(kit::get(&address, "/api/trade-history?limit=1").status, 200);
-                        times.push(began.elapsed());
-                        std::thread::sleep(Duration::from_millis(2));
-                    }
-                    times
-                }
+                move || polls(&address, &over)
             });
-            let path = format!("/api/drill?stall={thread}&how={how}&for=4s");
-            assert_eq!(server.ask("POST", &path).status, 200);
-            let began = Instant::now();
+            // A connection or a stream is made for the stall, and known by being new.
+            let known = named(&server, row.thread);
+            let (mut conn, mut stream) = (None, None);
+            match row.thread {
+                A_CONNECTION => {
+                    let mut client = KeptAlive::connect(&server.address);
+                    assert_eq!(client.get("/api/health"), 200);
+                    conn = Some(client);
+                }
+                A_STREAM => {
+                    let mut quotes = kit::Quotes::connect(&server.address);
+                    quotes.subscribe(&["TOYO"]);
+                    quotes.until("a quote", |m| m["type"] == "quote");
+                    stream = Some(quotes);
+                }
+                _ => {}
+            }
+            let thread = if conn.is_some() || stream.is_some() {
+                // Those of the questions themselves end at once.
+                eventually("the new thread alone", || {
+                    let now = named(&server, row.thread);
+                    let again = named(&server, row.thread);
+                    let mut new = now.intersection(&again).filter(|n| !known.contains(*n));
+                    let first = new.next().cloned();
+                    first.filter(|_| new.next().is_none())
+                })
+            } else {
+                row.thread.to_owned()
+            };
+            let path = format!("/api/drill?stall={thread}&how={how}&for={}s", row.seconds);
+            assert_eq!(server.ask("POST", &path).status, 200, "{thread}");
             let fresh = |words: &str| {
                 let log = server.log("watchdog.log");
                 log.get(seen_before..)
@@ -89,29 +219,40 @@ fn every_kind_in_every_class() {
                     .map(str::to_owned)
             };
             // The errand's own answer may take as long as the stall.
-            let wake = std::thread::spawn({
-                let (address, over) = (server.address.clone(), Arc::clone(&over));
-                move || {
-                    while !over.load(Ordering::Relaxed) {
-                        let _any = kit::get(&address, errand);
-                        std::thread::sleep(Duration::from_millis(50));
-                    }
-                }
-            });
-            eventually(thread, || fresh(&format!("STALLED: {thread} (")));
-            let (detected, at) = (began.elapsed(), Instant::now());
+            let mut wakers: Vec<_> = row
+                .errands
+                .iter()
+                .map(|errand| {
+                    let (address, over) = (server.address.clone(), Arc::clone(&over));
+                    std::thread::spawn(move || {
+                        while !over.load(Ordering::Relaxed) {
+                            let _any = kit::get(&address, errand);
+                            std::thread::sleep(Duration::from_millis(20));
+                        }
+                    })
+                })
+                .collect();
+            if let Some(mut client) = conn {
+                wakers.push(std::thread::spawn(move || {
+                    assert_eq!(client.get("/api/runners"), 200);
+                }));
+            }
+            let seen = eventually(&thread, || fresh(&format!("STALLED: {thread} (")));
+            let at = Instant::now();
             eventually("the report", || (reports(&server) > before).then_some(()));
             let on_disk = at.elapsed();
             let line = eventually("the verdict", || fresh(&format!("VERDICT: {thread} (")));
             assert!(line.contains(function), "{line}");
             eventually("its end", || fresh(&format!("{thread} is back after")));
             over.store(true, Ordering::Relaxed);
-            wake.join().unwrap();
+            for waker in wakers {
+                waker.join().unwrap();
+            }
+            drop(stream);
             let slow = p99(elsewhere.join().unwrap());
-            let beyond = detected.saturating_sub(LIMIT);
-            println!(
-                "{thread} | {how} | {detected:.2?} | {beyond:.2?} | {on_disk:.2?} | {slow:.2?}"
-            );
+            let beyond = beyond_limit(&seen);
+            println!("{thread} | {how} | {beyond:.2?} | {on_disk:.2?} | {slow:.2?}");
+            assert!(beyond <= Duration::from_secs(4), "{seen}");
             for (worst, now) in worst.iter_mut().zip([beyond, on_disk, slow]) {
                 *worst = (*worst).max(now);
             }
@@ -120,9 +261,27 @@ fn every_kind_in_every_class() {
         }
     }
     println!(
-        "worst: {:.2?} beyond the limit, report on disk after {:.2?}, p99 elsewhere {:.2?}",
+        "worst: seen {:.2?} beyond the limit, report on disk after {:.2?}, p99 elsewhere {:.2?}",
         worst[0], worst[1], worst[2]
     );
+}
+
+#[test]
+#[ignore = "takes four minutes; prints figures"]
+fn every_kind_in_threads_that_answer_from_memory() {
+    every_kind_in(&OWNERS);
+}
+
+#[test]
+#[ignore = "takes four minutes; prints figures"]
+fn every_kind_in_threads_that_face_clients() {
+    every_kind_in(&EDGE);
+}
+
+#[test]
+#[ignore = "takes seven minutes; prints figures"]
+fn every_kind_in_threads_that_face_the_world() {
+    every_kind_in(&WORLD);
 }
 
 /// What reports cost the server and how long they take.
@@ -155,29 +314,30 @@ fn memory_and_time_of_reports() {
 fn top_of_ours(thread: &Value) -> Option<(String, u64)> {
     thread["frames"].as_array()?.iter().find_map(|frame| {
         let file = frame["file"].as_str()?;
-        let ours = file.find("src/").map(|at| &file[at..])?;
-        let own = frame["function"].as_str()?.contains("tapewarden::");
-        own.then(|| (ours.to_owned(), frame["line"].as_u64().unwrap_or(0)))
+        // Those of libraries begin with the library's name.
+        let own = file.starts_with("src/") && frame["function"].as_str()?.contains("tapewarden::");
+        own.then(|| (file.to_owned(), frame["line"].as_u64().unwrap_or(0)))
     })
 }
 
-#[test]
-fn stacks_agree_with_a_debuggers() {
-    let server = Server::start(&[]);
-    server.eventually("/api/candles/TOYO", |got| got.status == 200);
-    std::thread::sleep(Duration::from_secs(1));
-    let ours = server.get("/api/threads/dump?format=json").json();
-    let gdb = Command::new("gdb")
-        .args(["-nx", "-batch", "-p", &server.pid().to_string()])
-        .args(["-ex", "set print frame-arguments none"])
-        .args(["-ex", "thread apply all bt"])
-        .output();
-    let Ok(gdb) = gdb else {
-        eprintln!("skipped: gdb is not installed");
-        return;
-    };
-    let text = String::from_utf8_lossy(&gdb.stdout).into_owned();
-    let mut theirs: HashMap<u64, (String, u64)> = HashMap::new();
+/// A report by signal, so that no worker and no connection has a part in it.
+fn report(server: &Server) -> Value {
+    let out = Command::new(env!("CARGO_BIN_EXE_tapewarden"))
+        .args(["dump", "--format", "json", "--pid"])
+        .arg(server.pid().to_string())
+        .output()
+        .unwrap();
+    assert!(
+        out.status.success(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+/// Of each thread that a debugger shows: the first frame of our own code.
+fn tops_of_gdb(text: &str) -> HashMap<u64, (String, u64)> {
+    let mut tops = HashMap::new();
     let mut tid = 0;
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("Thread ") {
@@ -190,16 +350,39 @@ fn stacks_agree_with_a_debuggers() {
             && line.contains("tapewarden::")
             // A library's code for one of our types.
             && !line.contains("index.crates.io")
+            && !line.contains("/rustc/")
             && let Some((file, number)) = line
                 .rsplit_once(" at ")
                 .and_then(|(_, at)| at.rsplit_once(':'))
             && let Some(from) = file.find("src/")
         {
-            theirs
-                .entry(tid)
+            tops.entry(tid)
                 .or_insert((file[from..].to_owned(), number.trim().parse().unwrap_or(0)));
         }
     }
+    tops
+}
+
+/// Compared are the threads that stood in one place in a report before the debugger looked and in one
+/// after it: the others ran, so the two would tell of different moments. The watchdog is not among them:
+/// in its own reports it is always reporting.
+#[test]
+fn stacks_agree_with_a_debuggers() {
+    let server = Server::start(&[]);
+    server.eventually("/api/candles/TOYO", |got| got.status == 200);
+    std::thread::sleep(Duration::from_secs(1));
+    let before = report(&server);
+    let gdb = Command::new("gdb")
+        .args(["-nx", "-batch", "-p", &server.pid().to_string()])
+        .args(["-ex", "set print frame-arguments none"])
+        .args(["-ex", "thread apply all bt"])
+        .output();
+    let Ok(gdb) = gdb else {
+        eprintln!("skipped: gdb is not installed");
+        return;
+    };
+    let after = report(&server);
+    let theirs = tops_of_gdb(&String::from_utf8_lossy(&gdb.stdout));
     if theirs.is_empty() {
         eprintln!(
             "skipped: gdb may not look into the process: {}",
@@ -207,21 +390,28 @@ fn stacks_agree_with_a_debuggers() {
         );
         return;
     }
-    let threads = ours["dump"].as_array().unwrap();
-    let (mut same, mut moved) = (0, Vec::new());
-    for thread in threads {
-        let Some(their) = theirs.get(&thread["tid"].as_u64().unwrap()) else {
+    let list = |report: &Value| report["dump"].as_array().unwrap().clone();
+    let later = list(&after);
+    let (mut same, mut others) = (0, Vec::new());
+    for thread in list(&before) {
+        let still = later.iter().any(|t| {
+            t["tid"] == thread["tid"]
+                && t["frames"] == thread["frames"]
+                && t["pace"] == "blocked"
+                && thread["pace"] == "blocked"
+        });
+        let their = theirs.get(&thread["tid"].as_u64().unwrap());
+        let (true, Some(their)) = (still && thread["name"] != "watchdog", their) else {
             continue;
         };
-        match top_of_ours(thread) {
+        match top_of_ours(&thread) {
             Some(our) if our == *their => same += 1,
-            our => moved.push(format!("{}: {our:?}, gdb {their:?}", thread["name"])),
+            our => others.push(format!("{}: {our:?}, gdb {their:?}", thread["name"])),
         }
     }
-    println!("{same} agree, not: {moved:#?}");
-    // Those that do something (the embedded market, who answers the dump) are elsewhere a moment later.
+    println!("{same} agree, not: {others:#?}");
     assert!(
-        same >= 20 && moved.len() * 10 <= same,
-        "{same} agree, not: {moved:#?}"
+        same >= 50 && others.len() * 100 <= same,
+        "{same} agree, not: {others:#?}"
     );
 }

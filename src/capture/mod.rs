@@ -59,4 +59,6 @@ pub struct Taken {
 }
 
 #[cfg(all(test, target_os = "linux"))]
+mod stuck_tests;
+#[cfg(all(test, target_os = "linux"))]
 mod tests;

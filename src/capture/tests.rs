@@ -10,7 +10,7 @@ use super::{Capture, raw};
 use crate::scribe;
 
 /// One in a process.
-fn capture() -> &'static Mutex<Capture> {
+pub fn capture() -> &'static Mutex<Capture> {
     static CAPTURE: OnceLock<Mutex<Capture>> = OnceLock::new();
     CAPTURE.get_or_init(|| Mutex::new(Capture::in_memory().unwrap()))
 }

@@ -3,11 +3,14 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use framehop::{ExplicitModuleSectionInfo, Module};
 use object::{Object, ObjectSection, ReadCache};
+
+/// Code that the kernel maps into every process: reading a clock runs there.
+const VDSO: &str = "[vdso]";
 
 /// A mapped file, by device and inode: the same for two processes also when it was replaced or deleted.
 pub type Key = (String, u64);
@@ -51,7 +54,8 @@ pub fn parse_maps(text: &str) -> Vec<Mapped> {
         let (Some(offset), Ok(inode)) = (hex(offset), inode.parse::<u64>()) else {
             continue;
         };
-        if inode == 0 {
+        let path = words.collect::<Vec<_>>().join(" ");
+        if inode == 0 && path != VDSO {
             continue;
         }
         let key = (device.to_owned(), inode);
@@ -63,7 +67,7 @@ pub fn parse_maps(text: &str) -> Vec<Mapped> {
             }
             None => found.push(Mapped {
                 key,
-                path: words.collect::<Vec<_>>().join(" "),
+                path,
                 range: start..end,
                 base: start.saturating_sub(offset),
             }),
@@ -77,6 +81,10 @@ pub fn parse_maps(text: &str) -> Vec<Mapped> {
 /// through the scribe's own mapping of its own binary.
 #[must_use]
 pub fn unwinding(mapped: &Mapped) -> Option<Module<Vec<u8>>> {
+    if mapped.path == VDSO {
+        let bytes = own_vdso()?;
+        return module(mapped, &object::File::parse(&*bytes).ok()?);
+    }
     let file = File::open(&mapped.path).ok().or_else(|| {
         mapped
             .path
@@ -84,7 +92,21 @@ pub fn unwinding(mapped: &Mapped) -> Option<Module<Vec<u8>>> {
             .then(|| File::open("/proc/self/exe").ok())?
     })?;
     let cache = ReadCache::new(BufReader::new(file));
-    let object = object::File::parse(&cache).ok()?;
+    module(mapped, &object::File::parse(&cache).ok()?)
+}
+
+/// The kernel gives every process the same.
+fn own_vdso() -> Option<Vec<u8>> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let own = parse_maps(&maps).into_iter().find(|m| m.path == VDSO)?;
+    let mut memory = File::open("/proc/self/mem").ok()?;
+    memory.seek(SeekFrom::Start(own.range.start)).ok()?;
+    let mut bytes = vec![0; usize::try_from(own.range.end - own.range.start).ok()?];
+    memory.read_exact(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn module<'a>(mapped: &Mapped, object: &impl Object<'a>) -> Option<Module<Vec<u8>>> {
     let section = |name: &str| object.section_by_name(name);
     let range = |name: &str| section(name).map(|s| s.address()..s.address() + s.size());
     let data =

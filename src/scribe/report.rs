@@ -141,7 +141,13 @@ pub fn text(dump: &Dump) -> String {
     let _ = writeln!(out, "=== END STACK DUMP ===");
     let _ = writeln!(out, "Channels (waiting/room, refused so far):");
     for q in &c.channels {
-        let full = if q.depth >= q.capacity { "  FULL" } else { "" };
+        // One that cannot be full holds things to be taken: as many as there are is its rest.
+        let fills = !q.when_full.starts_with("never");
+        let full = if fills && q.depth >= q.capacity {
+            "  FULL"
+        } else {
+            ""
+        };
         let _ = writeln!(
             out,
             "    {:<40} {:>5}/{:<5} {:>8}  {}{full}",
