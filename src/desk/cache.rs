@@ -104,7 +104,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             .entries
             .entry(key.clone())
             .or_insert_with(|| Entry::new(now));
-        entry.asked = now;
+        entry.ask(now);
         let limits = &self.lanes[lane].config;
         if let Some(reply) = entry.at_hand(self.config.upstream, limits, now) {
             out.push(Action::Reply { to, reply });
@@ -139,13 +139,13 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         match &entry.flight {
             None => {
                 *flights += 1;
-                entry.flight = Some(Flight {
+                let flight = Flight {
                     id: *flights,
-                    began: now,
                     attempt: 1,
                     deadline: now + lane.config.deadline,
                     stage: Stage::Pending,
-                });
+                };
+                entry.take_off(now, flight);
                 lane.pending.push(key.clone());
             }
             Some(flight) if flight.stage == Stage::Pending => {
@@ -161,7 +161,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     pub fn look(&mut self, now: Instant, key: &K) -> Option<Reply<V::Out>> {
         let refused = self.refused(now);
         let entry = self.entries.get_mut(key)?;
-        entry.asked = now;
+        entry.ask(now);
         let limits = &self.lanes[key.lane()].config;
         if let Some(reply) = entry.at_hand(self.config.upstream, limits, now) {
             return Some(reply);
@@ -226,13 +226,14 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             Ok(value) => {
                 entry.value = Some((value, now));
                 entry.failed = None;
-                entry.outdated = false;
+                entry.refreshed();
                 self.upstream_works(out);
                 self.land(key, out);
             }
             Err(failure @ Failure::NoData { .. }) => {
                 entry.value = None;
                 entry.failed = Some((failure, now));
+                entry.refreshed();
                 self.upstream_works(out);
                 self.land(key, out);
             }

@@ -26,7 +26,6 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) id: u64,
-    pub(super) began: Instant,
     pub(super) attempt: u32,
     pub(super) deadline: Instant,
     pub(super) stage: Stage,
@@ -41,7 +40,12 @@ pub(super) struct Entry<V, R> {
     pub(super) flight: Option<Flight>,
     pub(super) waiters: Vec<Waiter<R>>,
     pub(super) asked: Instant,
+    /// Since when a refresh is waited for, over all flights that were begun for it.
+    refresh_since: Option<Instant>,
 }
+
+/// Nobody asked for so long: the next asker has patience again.
+const PATIENCE_AGAIN: Duration = Duration::from_secs(30);
 
 impl<V: Value, R> Entry<V, R> {
     pub(super) fn new(now: Instant) -> Self {
@@ -52,7 +56,28 @@ impl<V: Value, R> Entry<V, R> {
             flight: None,
             waiters: Vec::new(),
             asked: now,
+            refresh_since: None,
         }
+    }
+
+    /// Somebody asks.
+    pub(super) fn ask(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.asked) > PATIENCE_AGAIN {
+            self.refresh_since = None;
+        }
+        self.asked = now;
+    }
+
+    /// A flight begins.
+    pub(super) fn take_off(&mut self, now: Instant, flight: Flight) {
+        self.refresh_since.get_or_insert(now);
+        self.flight = Some(flight);
+    }
+
+    /// The upstream said something.
+    pub(super) fn refreshed(&mut self) {
+        self.refresh_since = None;
+        self.outdated = false;
     }
 
     /// What can be answered without the upstream: a fresh value, or a recent failure's answer.
@@ -104,12 +129,13 @@ impl<V: Value, R> Entry<V, R> {
         if let Some(reply) = self.settled(limits, now) {
             return Some(reply);
         }
-        let began = self.flight.as_ref()?.began;
+        self.flight.as_ref()?;
         self.value.as_ref()?;
-        if now < self.patient_until(began, limits) {
+        let since = self.refresh_since?;
+        if now < self.patient_until(since, limits) {
             return None;
         }
-        let failure = self.why_not_fresh(upstream, now.saturating_duration_since(began));
+        let failure = self.why_not_fresh(upstream, now.saturating_duration_since(since));
         Some(self.instead(&failure))
     }
 
@@ -126,22 +152,22 @@ impl<V: Value, R> Entry<V, R> {
 
     /// Until when an asker waits.
     pub(super) fn gives_up(&self, waiter: &Waiter<R>, limits: &LaneConfig) -> Instant {
-        match (&self.value, &self.flight) {
+        match (&self.value, self.refresh_since) {
             (None, _) => waiter.deadline,
             (Some(_), None) => waiter.deadline.min(waiter.asked),
-            (Some(_), Some(flight)) => {
-                let until = self.patient_until(flight.began, limits);
+            (Some(_), Some(since)) => {
+                let until = self.patient_until(since, limits);
                 waiter.deadline.min(until.max(waiter.asked))
             }
         }
     }
 
-    /// An old value is held back for a refresh this long after the refresh began; not at all when the
-    /// last one failed: an upstream in trouble must not make every poll slow.
-    fn patient_until(&self, began: Instant, limits: &LaneConfig) -> Instant {
+    /// An old value is held back for a refresh until then; not at all when the last one failed: an
+    /// upstream in trouble must not make every poll slow.
+    fn patient_until(&self, since: Instant, limits: &LaneConfig) -> Instant {
         match &self.failed {
-            Some(_) => began,
-            None => began + limits.stale_patience,
+            Some(_) => since,
+            None => since + limits.stale_patience,
         }
     }
 

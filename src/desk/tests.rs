@@ -268,6 +268,29 @@ fn an_old_value_waits_once_for_a_slow_upstream_and_not_at_all_for_one_in_trouble
 }
 
 #[test]
+fn an_old_value_whose_refresh_finds_no_free_fetcher_is_held_back_once() {
+    let t0 = Instant::now();
+    let mut core = Core::new(config());
+    let job = jobs(&ask(&mut core, t0, 1, 1)).remove(0);
+    fetched(&mut core, t0, &job, Ok(5));
+    let now = t0 + Duration::from_secs(70);
+    // Both fetchers hang with other keys.
+    ask(&mut core, now, 2, 2);
+    ask(&mut core, now, 3, 3);
+    assert!(jobs(&ask(&mut core, now, 4, 1)).is_empty());
+    let mut later = now + Duration::from_secs(1);
+    let mut out = Out::new();
+    core.tick(later, &mut out);
+    assert!(matches!(replies(&out)[0].1, Ok(s) if s.stale_because.is_some()));
+    for id in 5..15 {
+        later += Duration::from_millis(100);
+        let mut out = ask(&mut core, later, id, 1);
+        core.tick(later, &mut out);
+        assert!(matches!(replies(&out)[0].1, Ok(s) if s.stale_because.is_some()));
+    }
+}
+
+#[test]
 fn news_keep_a_value_fresh_or_have_it_fetched_anew() {
     let t0 = Instant::now();
     let mut core = Core::new(config());
