@@ -5,6 +5,7 @@ mod kit;
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use kit::{Quotes, Server, Upstreams, eventually};
@@ -94,6 +95,39 @@ fn a_growing_history_is_polled_by_what_is_new() {
     let since = format!("/api/trade-history?since={total}");
     server.eventually(&since, |g| g.json() == json!([{"n": 3}]));
     assert_eq!(server.get("/api/trade-history?since=x").status, 400);
+}
+
+#[test]
+fn a_client_that_sends_the_same_request_again_and_again_sees_what_changed() {
+    let up = Upstreams::start();
+    let server = up.server(&[]);
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    let request = format!(
+        "GET /api/trade-history HTTP/1.1\r\nHost: {}\r\n\r\n",
+        server.address
+    );
+    let mut poll = || {
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut all = Vec::new();
+        let mut buffer = [0; 4_096];
+        loop {
+            let n = stream.read(&mut buffer).unwrap();
+            assert!(n > 0, "closed");
+            all.extend_from_slice(&buffer[..n]);
+            let text = String::from_utf8_lossy(&all);
+            if text.contains("\r\n\r\n") && text.ends_with([']', '}']) {
+                return text.into_owned();
+            }
+        }
+    };
+    eventually("the history", || {
+        poll().starts_with("HTTP/1.1 200").then_some(())
+    });
+    let mut file = OpenOptions::new().append(true).open(up.trades()).unwrap();
+    writeln!(file, "{{\"new\":77}}").unwrap();
+    eventually("the new trade", || {
+        poll().contains("{\"new\":77}]").then_some(())
+    });
 }
 
 #[test]

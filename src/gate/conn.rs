@@ -89,9 +89,31 @@ pub struct Conn {
     peer: String,
     number: u64,
     ready: Ready,
+    /// The last answer that was at hand.
+    repeat: Option<Repeat>,
+    /// The last head as it came.
+    head_bytes: Vec<u8>,
     /// Bytes received and not used yet.
     pending: Vec<u8>,
     buffer: Vec<u8>,
+}
+
+/// An answer for a client that sends the very same request again: who polls does, and then neither the
+/// head is read nor the answer's written anew.
+struct Repeat {
+    request: Vec<u8>,
+    until: Instant,
+    written: Written,
+}
+
+/// What comes next on a connection.
+enum Next {
+    /// A request.
+    Head(Box<Head>),
+    /// The same as before.
+    Again,
+    /// Nothing: the client is done, or has been idle for too long.
+    Over,
 }
 
 /// A client's socket.
@@ -116,6 +138,8 @@ impl Conn {
     pub fn new(shared: Arc<Shared>, peer: IpAddr, number: u64) -> Self {
         Self {
             ready: Ready::new(shared.config.lookup.clone()),
+            repeat: None,
+            head_bytes: Vec::new(),
             shared,
             peer: peer.to_string(),
             number,
@@ -149,8 +173,13 @@ impl Conn {
 
     /// True when another request may follow.
     fn one_request(&mut self, stream: &mut Stream, id: AskId, pulse: &Pulse) -> Result<bool, Over> {
-        let Some(mut head) = self.read_head(stream, pulse)? else {
-            return Ok(false);
+        let mut head = match self.read_head(stream, pulse)? {
+            Next::Over => return Ok(false),
+            Next::Again => {
+                let again = self.repeat.as_ref().map(|r| &r.written);
+                return Ok(again.is_some_and(|written| self.write(stream, written, pulse)));
+            }
+            Next::Head(head) => head,
         };
         if let Err(denied) = self.shared.config.guard.admit(&head) {
             self.deny(stream, &head, &denied, pulse);
@@ -237,7 +266,8 @@ impl Conn {
             return None;
         }
         let now = Instant::now();
-        let answer = self.ready.answer(&head.target, now)?;
+        let (answer, until) = self.ready.answer(&head.target, now)?;
+        let until = until.min(answer.written_until(now));
         let close = head.close || self.shared.supervisor.stop().is_set();
         let mut more = config.cors.headers(origin);
         more.extend(connection_header(close, head.http10));
@@ -247,8 +277,14 @@ impl Conn {
             passed("Accept-Encoding"),
             passed("If-None-Match"),
         );
-        let written = answer.write(&wants, now, &more);
-        Some(self.write(stream, &written, pulse) && !close)
+        let repeat = Repeat {
+            request: std::mem::take(&mut self.head_bytes),
+            until,
+            written: answer.write(&wants, now, &more),
+        };
+        let taken = self.write(stream, &repeat.written, pulse);
+        self.repeat = (!close).then_some(repeat);
+        Some(taken && !close)
     }
 
     /// Tells a client why it is not answered; the connection ends with it.
@@ -267,20 +303,27 @@ impl Conn {
         self.drain(stream, pulse);
     }
 
-    /// The next head; none when the client is done, or has been idle for too long.
-    fn read_head(&mut self, stream: &mut Stream, pulse: &Pulse) -> Result<Option<Head>, Over> {
+    fn read_head(&mut self, stream: &mut Stream, pulse: &Pulse) -> Result<Next, Over> {
         let idle_until = Instant::now() + self.shared.config.keep_alive;
         let mut head_until: Option<Instant> = None;
         loop {
             if !self.pending.is_empty() {
+                if let Some(repeat) = &self.repeat
+                    && repeat.request == self.pending
+                    && Instant::now() < repeat.until
+                {
+                    self.pending.clear();
+                    return Ok(Next::Again);
+                }
                 match parse(
                     &self.pending,
                     self.shared.config.head_bytes_max,
                     self.shared.config.body_bytes_max,
                 ) {
                     Parsed::Whole(head, length) => {
-                        self.pending.drain(..length);
-                        return Ok(Some(*head));
+                        self.head_bytes.clear();
+                        self.head_bytes.extend(self.pending.drain(..length));
+                        return Ok(Next::Head(head));
                     }
                     Parsed::Refused(refusal) => return Err(Over::Refused(refusal)),
                     Parsed::Partial => {}
@@ -294,7 +337,7 @@ impl Conn {
             let now = Instant::now();
             let deadline = head_until.unwrap_or_else(|| idle_until.min(now + IDLE_LOOK_EVERY));
             match read_some(stream, &mut self.buffer, deadline) {
-                Ok(0) => return Ok(None),
+                Ok(0) => return Ok(Next::Over),
                 Ok(n) => self.pending.extend_from_slice(&self.buffer[..n]),
                 Err(e) if e.kind() == ErrorKind::TimedOut => {
                     if head_until.is_some() {
@@ -307,7 +350,7 @@ impl Conn {
                         || Instant::now() >= idle_until
                         || self.shared.evictions.try_recv().is_ok();
                     if must_go {
-                        return Ok(None);
+                        return Ok(Next::Over);
                     }
                 }
                 Err(e) => return Err(e.into()),

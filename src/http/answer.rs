@@ -154,6 +154,15 @@ impl Answer {
         self.headers.push((name, value));
     }
 
+    /// Until when what is written at `now` stays right: its `Age` is in whole seconds.
+    #[must_use]
+    pub fn written_until(&self, now: Instant) -> Instant {
+        let age = self
+            .as_of
+            .map_or(Duration::ZERO, |as_of| now.saturating_duration_since(as_of));
+        now + Duration::from_secs(1) - Duration::from_nanos(age.subsec_nanos().into())
+    }
+
     /// The answer for a client that wants it so, with these headers besides its own.
     ///
     /// A tagged body may be kept by the client and must be asked for again each time (`no-cache`); the

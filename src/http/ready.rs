@@ -54,6 +54,12 @@ struct Kept {
     until: Instant,
 }
 
+impl Kept {
+    fn repeated(&self) -> (&Answer, Instant) {
+        (&self.answer, self.until)
+    }
+}
+
 /// What came of a look.
 enum Looked {
     /// The answer.
@@ -83,20 +89,21 @@ impl Ready {
         }
     }
 
-    /// The answer to a `GET` or `HEAD` of this target, if somebody has it ready.
-    pub fn answer(&mut self, target: &str, now: Instant) -> Option<&Answer> {
+    /// The answer to a `GET` or `HEAD` of this target, if somebody has it ready, and until when it may be
+    /// repeated.
+    pub fn answer(&mut self, target: &str, now: Instant) -> Option<(&Answer, Instant)> {
         let known = self.kept.iter().position(|k| k.target == target);
         if let Some(i) = known
             && now < self.kept[i].until
         {
-            return Some(&self.kept[i].answer);
+            return Some(self.kept[i].repeated());
         }
         let answer = match self.look(target, now) {
             Looked::Ready(answer) => answer,
             Looked::NotReady => return None,
             Looked::Silent => {
                 let known = &self.kept[known?];
-                return (now < known.until + REPEAT_UNANSWERED).then_some(&known.answer);
+                return (now < known.until + REPEAT_UNANSWERED).then(|| known.repeated());
             }
         };
         let kept = Kept {
@@ -114,7 +121,7 @@ impl Ready {
         } else {
             self.kept.push(kept);
         }
-        Some(&self.kept[i].answer)
+        Some(self.kept[i].repeated())
     }
 
     fn look(&mut self, target: &str, now: Instant) -> Looked {
