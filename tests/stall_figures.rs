@@ -256,8 +256,6 @@ fn every_kind_in(rows: &[Row]) {
             for (worst, now) in worst.iter_mut().zip([beyond, on_disk, slow]) {
                 *worst = (*worst).max(now);
             }
-            // A report is written at most each 5 s.
-            std::thread::sleep(Duration::from_secs(2));
         }
     }
     println!(

@@ -157,7 +157,7 @@ fn a_raw_dump_is_on_disk_in_time_while_allocator_and_resolver_are_held() {
     for line in said.lines().filter(|l| l.contains("held at try")) {
         println!("{line}");
     }
-    let dump = scribe::read_later(&std::fs::read(&file).unwrap());
+    let dump = scribe::Reader::default().read_later(&std::fs::read(&file).unwrap());
     for (name, function) in [
         // What a signal interrupted lies beyond what can be walked.
         ("allocator", "stop_here"),
@@ -206,8 +206,12 @@ fn a_thread_that_reads_the_clock_is_walked_through_the_kernels_own_code() {
             .and_then(|r| r.split_once('-'))
             .unwrap();
         let range = u64::from_str_radix(start, 16).unwrap()..u64::from_str_radix(end, 16).unwrap();
+        let tid = raw::sections(&bytes)
+            .find(|s| s.tag == raw::FACTS && raw::Facts::parse(s.bytes).name == "clock-reader")
+            .map(|s| s.tid);
         let inside = raw::sections(&bytes).any(|s| {
             s.tag == raw::STACK
+                && Some(s.tid) == tid
                 && range.contains(&u64::from_le_bytes(s.bytes[..8].try_into().unwrap()))
         });
         found = inside.then_some(bytes);
@@ -218,7 +222,7 @@ fn a_thread_that_reads_the_clock_is_walked_through_the_kernels_own_code() {
         println!("skipped: this machine reads its clock elsewhere");
         return;
     };
-    let dump = scribe::read(&bytes);
+    let dump = scribe::Reader::default().read(&bytes);
     let thread = dump.dump.iter().find(|t| t.name == "clock-reader").unwrap();
     let at = |words: &str| thread.frames.iter().any(|f| f.function.contains(words));
     assert!(

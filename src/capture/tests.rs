@@ -56,7 +56,7 @@ fn who_spins_and_who_waits_is_told_with_names() {
     over.store(true, Ordering::Relaxed);
     spinner.unwrap().join().unwrap();
     waiter.unwrap().join().unwrap();
-    let forms = scribe::forms(&scribe::read(&bytes));
+    let forms = scribe::forms(&scribe::Reader::default().read(&bytes));
     let json: serde_json::Value = serde_json::from_str(&forms.json).unwrap();
     let of = |name: &str| {
         let threads = json["dump"].as_array().unwrap();
@@ -240,7 +240,7 @@ fn storm(name: &str, rounds: u32, work: fn(usize)) {
         stacks += u64::from(taken.stacks);
         missing += u64::from(taken.threads - taken.stacks);
         if n % (rounds / 20) == 0 {
-            let dump = scribe::read(&capture.content().unwrap());
+            let dump = scribe::Reader::default().read(&capture.content().unwrap());
             let seen = dump.dump.iter().filter(|t| !t.frames.is_empty());
             for t in seen {
                 walked += 1;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use crate::capture::Build;
-use crate::scribe::{REPORTS, Shelf, forms, read_later};
+use crate::scribe::{REPORTS, Reader, Shelf, forms};
 
 use super::{DEFAULT_URL, Fault, ask, diff, value, words};
 
@@ -54,7 +54,7 @@ pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
 fn resolved(file: &str, format: &str) -> Result<String, Fault> {
     let bytes = fs::read(file)
         .map_err(|e| Fault::failed(format!("reading the raw dump {file} failed: {e}")))?;
-    let dump = read_later(&bytes);
+    let dump = Reader::default().read_later(&bytes);
     if dump.dump.is_empty() {
         return Err(Fault::failed(format!(
             "there are no threads in {file}; a raw dump is a file NAME.raw beside the logs or in their folder reports"

@@ -22,14 +22,14 @@ mod walk;
 use std::fs::File;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::log::stamp;
 
-pub use read::{Context, Dump, Frame, Pace, Queue, Said, Thread};
-pub use read::{read, read_later};
+pub use read::{Context, Dump, Frame, Pace, Queue, Reader, Said, Thread};
 pub use report::{text as report_text, verdict};
 pub use shelf::{Shelf, Shelved};
 
@@ -38,6 +38,10 @@ pub const REPORTS: &str = "reports";
 
 /// In place of a report's name: the watchdog is silent, and what was captured lies in the other file.
 pub const SILENT_WATCHDOG: &str = "watchdog-silent";
+
+/// The server's start has the processors to itself; then what every report needs is read, so that the
+/// first one, which counts most, takes no longer than the others.
+const WARM_AFTER: Duration = Duration::from_secs(2);
 
 /// What the scribe is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,18 +91,22 @@ pub fn run(args: &ScribeArgs) -> io::Result<()> {
         signal_hook::consts::SIGQUIT,
     ])?;
     let shelf = Shelf::new(args.log_dir.join(REPORTS), args.keep);
+    let mut reader = Reader::default();
+    if nothing_is_asked_for(WARM_AFTER) {
+        reader.warm();
+    }
     let mut out = io::stdout().lock();
     for line in io::stdin().lock().lines() {
         let line = line?;
         for _ in signals.pending() {}
         if line.trim() == SILENT_WATCHDOG {
             if let Some(fd) = args.last_fd {
-                for_silent_watchdog(fd, &shelf, &args.log_dir)?;
+                for_silent_watchdog(&mut reader, fd, &shelf, &args.log_dir)?;
             }
             continue;
         }
         let bytes = read_whole(args.fd)?;
-        let forms = put(&shelf, line.trim(), &bytes, |dump| dump);
+        let forms = put(&shelf, line.trim(), &bytes, || reader.read(&bytes));
         writeln!(
             out,
             "{} {} {} {}",
@@ -115,11 +123,11 @@ pub fn run(args: &ScribeArgs) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the report of these bytes, with what `more` adds, and keeps it.
-fn put(shelf: &Shelf, name: &str, bytes: &[u8], more: impl FnOnce(Dump) -> Dump) -> Forms {
+/// Keeps these bytes, has them read, and keeps the report.
+fn put(shelf: &Shelf, name: &str, bytes: &[u8], read: impl FnOnce() -> Dump) -> Forms {
     // On disk before anything can go wrong with its names.
     let _put_says_it_again = shelf.put_raw(name, bytes);
-    let mut forms = forms(&more(read::read(bytes)));
+    let mut forms = forms(&read());
     match shelf.put(name, &forms) {
         Ok(file) => forms.file = file.display().to_string(),
         Err(e) => {
@@ -131,18 +139,39 @@ fn put(shelf: &Shelf, name: &str, bytes: &[u8], more: impl FnOnce(Dump) -> Dump)
 }
 
 /// The report that the sentinel asks for. The time is ours: whoever captured could not print it.
-fn for_silent_watchdog(fd: u32, shelf: &Shelf, log_dir: &Path) -> io::Result<()> {
+fn for_silent_watchdog(
+    reader: &mut Reader,
+    fd: u32,
+    shelf: &Shelf,
+    log_dir: &Path,
+) -> io::Result<()> {
     let bytes = read_whole(fd)?;
     let time = stamp(Timestamp::now(), &TimeZone::system());
     let digits = time.chars().filter(char::is_ascii_digit);
     let name = format!("{}-silent", digits.collect::<String>());
-    let forms = put(shelf, &name, &bytes, |mut dump| {
+    let forms = put(shelf, &name, &bytes, || {
+        let mut dump = reader.read(&bytes);
         dump.context.time = time;
         dump
     });
     let log = log_dir.join("watchdog.log");
     let mut log = File::options().create(true).append(true).open(log)?;
     log.write_all(forms.text.as_bytes())
+}
+
+/// True after so long without a question.
+#[cfg(unix)]
+fn nothing_is_asked_for(time: Duration) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdin = io::stdin();
+    let time = Timespec::try_from(time).ok();
+    let mut input = [PollFd::new(&stdin, PollFlags::IN)];
+    matches!(poll(&mut input, time.as_ref()), Ok(0))
+}
+
+#[cfg(not(unix))]
+fn nothing_is_asked_for(_: Duration) -> bool {
+    false
 }
 
 #[cfg(unix)]

@@ -5,12 +5,16 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::sync::Arc;
 
 use framehop::{ExplicitModuleSectionInfo, Module};
 use object::{Object, ObjectSection, ReadCache};
 
 /// Code that the kernel maps into every process: reading a clock runs there.
 const VDSO: &str = "[vdso]";
+
+/// Files that are remembered; a process that maps ever new ones begins anew.
+const FILES_MAX: usize = 256;
 
 /// A mapped file, by device and inode: the same for two processes also when it was replaced or deleted.
 pub type Key = (String, u64);
@@ -77,13 +81,35 @@ pub fn parse_maps(text: &str) -> Vec<Mapped> {
     found
 }
 
-/// What the unwinder needs of a file; none if it cannot be read. `deleted` files are still there
-/// through the scribe's own mapping of its own binary.
-#[must_use]
-pub fn unwinding(mapped: &Mapped) -> Option<Module<Vec<u8>>> {
+/// What the unwinder needs of a file.
+type Sections = ExplicitModuleSectionInfo<Arc<[u8]>>;
+
+/// What was read of files, for the next report.
+#[derive(Debug, Default)]
+pub struct Files(HashMap<Key, Option<Sections>>);
+
+impl Files {
+    /// A mapped file for the unwinder; none if it cannot be read.
+    pub fn module(&mut self, mapped: &Mapped) -> Option<Module<Arc<[u8]>>> {
+        if self.0.len() >= FILES_MAX {
+            self.0.clear();
+        }
+        let known = self.0.entry(mapped.key.clone());
+        let sections = known.or_insert_with(|| read(mapped)).clone()?;
+        Some(Module::new(
+            mapped.path.clone(),
+            mapped.range.clone(),
+            mapped.base,
+            sections,
+        ))
+    }
+}
+
+/// `deleted` files are still there through the scribe's own mapping of its own binary.
+fn read(mapped: &Mapped) -> Option<Sections> {
     if mapped.path == VDSO {
         let bytes = own_vdso()?;
-        return module(mapped, &object::File::parse(&*bytes).ok()?);
+        return Some(sections(&object::File::parse(&*bytes).ok()?));
     }
     let file = File::open(&mapped.path).ok().or_else(|| {
         mapped
@@ -92,7 +118,7 @@ pub fn unwinding(mapped: &Mapped) -> Option<Module<Vec<u8>>> {
             .then(|| File::open("/proc/self/exe").ok())?
     })?;
     let cache = ReadCache::new(BufReader::new(file));
-    module(mapped, &object::File::parse(&cache).ok()?)
+    Some(sections(&object::File::parse(&cache).ok()?))
 }
 
 /// The kernel gives every process the same.
@@ -106,12 +132,12 @@ fn own_vdso() -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn module<'a>(mapped: &Mapped, object: &impl Object<'a>) -> Option<Module<Vec<u8>>> {
+fn sections<'a>(object: &impl Object<'a>) -> Sections {
     let section = |name: &str| object.section_by_name(name);
     let range = |name: &str| section(name).map(|s| s.address()..s.address() + s.size());
     let data =
-        |name: &str| section(name).and_then(|s| Some(s.uncompressed_data().ok()?.into_owned()));
-    let info = ExplicitModuleSectionInfo {
+        |name: &str| section(name).and_then(|s| Some(Arc::from(s.uncompressed_data().ok()?)));
+    Sections {
         base_svma: 0,
         text_svma: range(".text"),
         text: data(".text"),
@@ -120,14 +146,8 @@ fn module<'a>(mapped: &Mapped, object: &impl Object<'a>) -> Option<Module<Vec<u8
         eh_frame: data(".eh_frame"),
         eh_frame_hdr_svma: range(".eh_frame_hdr"),
         eh_frame_hdr: data(".eh_frame_hdr"),
-        ..ExplicitModuleSectionInfo::default()
-    };
-    Some(Module::new(
-        mapped.path.clone(),
-        mapped.range.clone(),
-        mapped.base,
-        info,
-    ))
+        ..Sections::default()
+    }
 }
 
 #[cfg(test)]

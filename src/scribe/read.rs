@@ -9,7 +9,7 @@ use crate::capture::raw::{self, Facts, sections};
 
 use super::descriptors::Descriptors;
 use super::judge;
-use super::modules::{Mapped, parse_maps};
+use super::modules::{Files, Mapped, parse_maps};
 use super::names::Namer;
 use super::syscalls;
 use super::walk::{Walked, Walker};
@@ -201,19 +201,37 @@ struct Looks {
     missing: String,
 }
 
-/// Reads captured bytes of a process that is still there: its descriptors are named.
-#[must_use]
-pub fn read(bytes: &[u8]) -> Dump {
-    read_with(bytes, Descriptors::of)
+/// Reads captured bytes, and remembers what it had to read for that.
+#[derive(Debug, Default)]
+pub struct Reader {
+    files: Files,
 }
 
-/// Reads captured bytes long after.
-#[must_use]
-pub fn read_later(bytes: &[u8]) -> Dump {
-    read_with(bytes, |_| Descriptors::unknown())
+impl Reader {
+    /// Reads now what the first report would have to: the unwinding tables and the names of the program
+    /// and its libraries.
+    pub fn warm(&mut self) {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        let mapped = parse_maps(&maps);
+        let _read = Walker::new(&mapped, &mut self.files);
+        let here = Self::warm as fn(&mut Self) as usize as u64;
+        let _named = Namer::new(mapped).name(here, true);
+    }
+
+    /// Of a process that is still there: its descriptors are named.
+    #[must_use]
+    pub fn read(&mut self, bytes: &[u8]) -> Dump {
+        read_with(bytes, &mut self.files, Descriptors::of)
+    }
+
+    /// Long after.
+    #[must_use]
+    pub fn read_later(&mut self, bytes: &[u8]) -> Dump {
+        read_with(bytes, &mut self.files, |_| Descriptors::unknown())
+    }
 }
 
-fn read_with(bytes: &[u8], descriptors: impl Fn(u32) -> Descriptors) -> Dump {
+fn read_with(bytes: &[u8], files: &mut Files, descriptors: impl Fn(u32) -> Descriptors) -> Dump {
     let mut maps = String::new();
     let mut build = Build::default();
     let mut context = Context::default();
@@ -240,7 +258,7 @@ fn read_with(bytes: &[u8], descriptors: impl Fn(u32) -> Descriptors) -> Dump {
     }
     let mut mapped = parse_maps(&maps);
     take_own_place(&mut mapped, &build);
-    let mut walker = Walker::new(&mapped);
+    let mut walker = Walker::new(&mapped, files);
     let mut looks: BTreeMap<u32, Looks> = BTreeMap::new();
     for section in sections(bytes) {
         let round = usize::from(section.number == 2);

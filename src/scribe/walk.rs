@@ -1,8 +1,10 @@
 //! From registers and a copied stack to return addresses.
 
+use std::sync::Arc;
+
 use framehop::{FrameAddress, Unwinder};
 
-use super::modules::{Mapped, unwinding};
+use super::modules::{Files, Mapped};
 
 #[cfg(target_arch = "x86_64")]
 use framehop::x86_64::{CacheX86_64 as Cache, UnwindRegsX86_64 as Regs, UnwinderX86_64 as Native};
@@ -17,7 +19,7 @@ pub const FRAMES_MAX: usize = 256;
 
 /// Walks stacks of one process.
 pub struct Walker {
-    unwinder: Native<Vec<u8>>,
+    unwinder: Native<Arc<[u8]>>,
     cache: Cache,
 }
 
@@ -33,9 +35,9 @@ pub struct Walked {
 impl Walker {
     /// Reads what it needs of the files.
     #[must_use]
-    pub fn new(mapped: &[Mapped]) -> Self {
+    pub fn new(mapped: &[Mapped], files: &mut Files) -> Self {
         let mut unwinder = Native::new();
-        for module in mapped.iter().filter_map(unwinding) {
+        for module in mapped.iter().filter_map(|m| files.module(m)) {
             unwinder.add_module(module);
         }
         Self {

@@ -11,6 +11,7 @@ use crossbeam::channel::Sender;
 use crate::scribe::Forms;
 use crate::supervise::Drill;
 
+mod allowance;
 mod cpu;
 pub mod export;
 mod figures;

@@ -23,6 +23,7 @@ use crate::supervise::{
 };
 
 use super::ToWatchdog;
+use super::allowance::Allowance;
 use super::figures::Figures;
 use super::ledger::{Finding, Ledger};
 use super::manager::Manager;
@@ -30,9 +31,6 @@ use super::probe::Probed;
 use super::report::{finding_line, heartbeat_words};
 use super::reporter::{Asker, Reporter, context};
 use super::snapshot::{ChannelView, Snapshot};
-
-/// A report is not written more often than this; findings meanwhile get their line.
-const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// Stuck threads that have another in their place, at most.
 const REPLACED_MAX: usize = 64;
@@ -123,7 +121,7 @@ pub fn start_watchdog(
         ),
         zone: TimeZone::system(),
         unwritten: 0,
-        reported: None,
+        allowance: Allowance::new(config.started),
         edge: None,
         heartbeats: 0,
         heartbeat_at: config.started + config.heartbeat_every,
@@ -184,7 +182,7 @@ struct State {
     zone: TimeZone,
     /// Lines that `watchdog.log` did not take.
     unwritten: u64,
-    reported: Option<Instant>,
+    allowance: Allowance,
     /// Since when the port accepts and does not answer.
     edge: Option<Instant>,
     heartbeats: u64,
@@ -220,12 +218,10 @@ impl State {
             self.unreported = Some("a thread is stalled".to_owned());
         }
         if !self.reporter.is_busy()
-            && self
-                .reported
-                .is_none_or(|at| now.duration_since(at) >= REPORT_EVERY)
+            && self.unreported.is_some()
+            && self.allowance.take(now)
             && let Some(why) = self.unreported.take()
         {
-            self.reported = Some(now);
             self.report(why, &snapshot, None);
         }
         if let Some(forms) = self.reporter.look(Instant::now()) {
