@@ -8,8 +8,9 @@ use super::bystanders::{Bystanders, CLIENTS_GIVE_UP, Heard, Load, POLLED, Part, 
 use super::server::Server;
 use super::upstream::Upstreams;
 
-/// What is promised of routes that a fault does not concern, at their 99th percentile.
-const PROMISED: Duration = Duration::from_millis(100);
+/// What is promised of routes that a fault does not concern, at their 99th percentile. A debug build takes
+/// several times the processor, and the tests beside it take the rest.
+const PROMISED: Duration = Duration::from_millis(if cfg!(debug_assertions) { 300 } else { 100 });
 
 /// A machine that is busy with other things answers later also without a fault: then this many times
 /// its own figure just before is allowed.
