@@ -27,7 +27,7 @@ pub mod deadline_io;
 pub mod desk;
 pub mod files;
 #[cfg(test)]
-mod fuzz;
+mod fuzz_tests;
 pub mod gate;
 pub mod http;
 pub mod log;
