@@ -26,6 +26,8 @@ pub mod config;
 pub mod deadline_io;
 pub mod desk;
 pub mod files;
+#[cfg(test)]
+mod fuzz_tests;
 pub mod gate;
 pub mod http;
 pub mod log;

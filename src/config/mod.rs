@@ -37,6 +37,9 @@ const ENV_OF_OTHERS: [&str; 4] = [
     "TAPEWARDEN_NPM_SECONDS",
 ];
 
+/// A longer word is no mistyped key.
+const MISTYPED_BYTES_MAX: usize = 100;
+
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -359,6 +362,10 @@ fn without_password(text: &str) -> String {
 
 /// The candidate that a word was probably meant to be: at most a third of it is wrong.
 fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // Nobody mistypes that much, and comparing takes the product of both lengths.
+    if word.len() > MISTYPED_BYTES_MAX {
+        return None;
+    }
     candidates
         .map(|c| (distance(word, c), c))
         .min()

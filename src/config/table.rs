@@ -99,7 +99,7 @@ settings! {
         /// Token file that your login program writes; only read
         token_file: PathBuf = "token.json",
         /// For one answer, retries included
-        deadline: Duration = "10s",
+        deadline: Duration = "7s",
         /// Requests a minute, over all kinds
         requests_per_minute: usize = "120",
         /// Threads that fetch candles
@@ -125,7 +125,7 @@ settings! {
         /// Failures in a row that open the breaker
         breaker_failures: usize = "3",
         /// How long an open breaker waits before it tries again
-        breaker_open: Duration = "60s",
+        breaker_open: Duration = "4s",
         /// Series and quotes that may wait for a fetcher; the oldest is shed
         pending_max: usize = "128",
         /// Series and quotes kept
@@ -283,7 +283,7 @@ settings! {
     /// The log.
     log: LogSettings "log." {
         /// error, warn, info, debug or trace, or by module: "info, ureq=warn"
-        level: String = "info",
+        level: String = "info, notify=error",
         /// Whether lines also go to stderr
         console: bool = "true",
         /// Lines that can wait for a writer

@@ -9,6 +9,8 @@
 //!   shed. A waiting flight that nobody wants any more is dropped; a running one is let finish.
 //! - A retryable failure is tried again after a jittered backoff (or what the upstream asked for) while
 //!   attempts and the flight's deadline allow; waiting for that holds no fetcher.
+//! - While the breaker is open nothing is fetched but one probe at a time, for at most
+//!   a few seconds.
 //! - A fetcher that has not answered [`LOST_GRACE`] after its flight's deadline is lost: it is replaced,
 //!   at most once for each fetcher of the lane, and what it says later is discarded.
 
@@ -25,6 +27,10 @@ use super::{AskId, Failure, Job, Key, Reply, Value};
 
 /// How much longer than its deadline a fetcher may take before it is given up.
 pub const LOST_GRACE: Duration = Duration::from_secs(2);
+
+/// A breaker's probe may take no longer: while it is out nobody else may try, and an upstream that
+/// works again is to be back within 10 s, the time that the breaker is open included.
+const PROBE_DEADLINE: Duration = Duration::from_secs(4);
 
 /// A flight waits this long for room in the budget; beyond, its askers are told at once.
 const BUDGET_PATIENCE: Duration = Duration::from_secs(2);
@@ -361,6 +367,9 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 self.lanes[lane].pending.pop();
                 self.lanes[lane].running += 1;
                 if let Some(flight) = self.entries.get_mut(&key).and_then(|e| e.flight.as_mut()) {
+                    if probe {
+                        flight.deadline = flight.deadline.min(now + PROBE_DEADLINE);
+                    }
                     flight.stage = Stage::Running { probe };
                     out.push(Action::Fetch {
                         lane,

@@ -96,6 +96,14 @@ pub enum Failure {
         /// The thread's name.
         desk: &'static str,
     },
+    /// One of our own threads panicked over the request.
+    #[error(
+        "The server's {fetcher} thread panicked over this and began anew; see [PANIC] in logs/backend.log, try again shortly"
+    )]
+    Panicked {
+        /// What its name begins with.
+        fetcher: &'static str,
+    },
     /// The client left before there was an answer. Nobody reads this.
     #[error("The request was cancelled")]
     Cancelled,
@@ -113,7 +121,8 @@ impl Failure {
             | Self::BreakerOpen { .. }
             | Self::Budget { .. }
             | Self::Busy { .. }
-            | Self::DeskSilent { .. } => 503,
+            | Self::DeskSilent { .. }
+            | Self::Panicked { .. } => 503,
             Self::Unreachable { .. } | Self::Status { .. } | Self::Malformed { .. } => 502,
             Self::Cancelled => 499,
         }

@@ -163,6 +163,10 @@ fn three_failures_open_the_breaker_and_one_probe_closes_it() {
     now += Duration::from_secs(61);
     let probe = jobs(&ask(&mut core, now, 10, 7));
     assert_eq!(probe.len(), 1);
+    assert!(
+        probe[0].deadline <= now + Duration::from_secs(4),
+        "a probe must not keep others out for long"
+    );
     let out = ask(&mut core, now, 11, 6);
     assert!(matches!(
         replies(&out)[0].1,

@@ -207,6 +207,7 @@ where
         *self.started.borrow_mut() = n;
         let (jobs, inbox, make) = (self.jobs.clone(), self.inbox.clone(), self.make.clone());
         let stop = self.supervisor.stop().clone();
+        let prefix = self.prefix;
         self.supervisor
             .spawn(format!("{}-{n}", self.prefix), self.class, move |pulse| {
                 let fetch = make();
@@ -219,6 +220,12 @@ where
                     let Ok(FetcherMessage::Run(job)) = message else {
                         return;
                     };
+                    let in_hand = InHand {
+                        inbox: &inbox,
+                        fetcher: prefix,
+                        key: &job.key,
+                        flight: job.flight,
+                    };
                     pulse.wait(
                         format!("fetching {}, attempt {}", job.key, job.attempt),
                         job.deadline,
@@ -226,6 +233,7 @@ where
                     let result = fetch(&job);
                     let by = Instant::now() + ANSWER_PATIENCE;
                     pulse.wait(format!("handing over {}", job.key), by);
+                    drop(in_hand);
                     let (key, flight) = (job.key, job.flight);
                     // Lost only if the desk is stuck; the watchdog tells of that.
                     drop(inbox.send_by(
@@ -239,5 +247,31 @@ where
                 }
             })
             .map(drop)
+    }
+}
+
+/// A job that a fetcher works on. If it panics over it, the desk is told at once: else it would wait for
+/// the job's whole deadline, and the lane would have one place less.
+struct InHand<'a, K: Key, V: Value> {
+    inbox: &'a Tx<ToDesk<K, V>>,
+    fetcher: &'static str,
+    key: &'a K,
+    flight: u64,
+}
+
+impl<K: Key, V: Value> Drop for InHand<'_, K, V> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let failure = super::Failure::Panicked {
+            fetcher: self.fetcher,
+        };
+        // A full inbox: the deadline ends the job.
+        drop(self.inbox.offer(ToDesk::Fetched(Fetched {
+            key: self.key.clone(),
+            flight: self.flight,
+            result: Err(failure),
+        })));
     }
 }

@@ -2,8 +2,8 @@
 //! workers' boards. In: the system's change notices, and a slow look of its own, since notices can be
 //! lost. Nobody waits for this thread: a stalled disk costs freshness, not answers.
 
-mod history;
-mod read;
+pub(crate) mod history;
+pub(crate) mod read;
 pub mod regular;
 mod reports;
 pub mod scratch;
@@ -11,7 +11,7 @@ pub mod scratch;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::{select_biased, tick};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -77,7 +77,7 @@ pub fn start_file_reader(
         let mut history = HistoryFile::new(history_path(&data_dir));
         let mut token = TokenExpiry::new(token_file.clone());
         let looks = tick(LOOK_EVERY);
-        let mut first = true;
+        let mut told: Option<Instant> = None;
         loop {
             pulse.begin("reading the trader's files");
             watch(watcher.as_mut(), &mut watched, &data_dir);
@@ -95,8 +95,10 @@ pub fn start_file_reader(
             if history_changed {
                 say(&history.history);
             }
-            if first || runners_changed || history_changed || token_changed {
-                first = false;
+            // Told again at each slow look: a worker that took another's place has heard nothing yet.
+            let changed = runners_changed || history_changed || token_changed;
+            if changed || told.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+                told = Some(Instant::now());
                 let read = Arc::new(FilesRead {
                     runners: runners.good.clone(),
                     runners_error: runners.error.clone(),

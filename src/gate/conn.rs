@@ -198,15 +198,19 @@ impl Conn {
         let body = self.read_body(stream, &head, pulse)?;
         let is_head = head.method == "HEAD";
         let lane = lane_of(&head.method, head.path());
-        let mut request = head.rewritten(id.0, &self.peer);
-        request.extend_from_slice(&body);
         let deadline = Instant::now() + self.shared.config.answer_deadline + ANSWER_GRACE;
         pulse.wait(what, deadline);
+        let make = |left: Duration| {
+            let left = left.saturating_sub(ANSWER_GRACE);
+            let mut request = head.rewritten(id.0, &self.peer, left);
+            request.extend_from_slice(&body);
+            request
+        };
         let forwarded = forward(
             stream,
             &self.shared.lanes[lane.index()],
             Asked {
-                request: &request,
+                make: &make,
                 is_head,
                 again: lane.waits_for_nobody()
                     && matches!(head.method.as_str(), "GET" | "HEAD" | "OPTIONS"),

@@ -35,17 +35,20 @@ pub struct Forwarded {
 pub enum NotForwarded {
     /// The client left.
     ClientGone,
-    /// Every connection of the lane was busy until the deadline.
+    /// Every connection of the lane was busy for [`LEASE_PATIENCE`].
     LaneFull,
     /// The worker did not answer until the deadline, or broke off.
     WorkerSilent(io::Error),
 }
 
+/// How long a request waits for a place in its lane: who finds all of them taken is told soon.
+const LEASE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// One request, as it is sent to a worker.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Asked<'a> {
-    /// Head and body.
-    pub request: &'a [u8],
+    /// Makes head and body, once there is a place, for the time that is then left.
+    pub make: &'a dyn Fn(Duration) -> Vec<u8>,
     /// Whether it is a `HEAD`: the answer has no body.
     pub is_head: bool,
     /// Whether another worker may be asked the same once this one does not answer: nothing is changed by
@@ -85,8 +88,10 @@ fn forward_once(
     asked: Asked<'_>,
     buffer: &mut [u8],
 ) -> Result<Forwarded, NotForwarded> {
-    let mut link = lease(client, lane, asked.deadline)?;
-    match exchange(client, &mut link, asked, buffer) {
+    let soon = Instant::now() + LEASE_PATIENCE;
+    let mut link = lease(client, lane, asked.deadline.min(soon))?;
+    let request = (asked.make)(asked.deadline.saturating_duration_since(Instant::now()));
+    match exchange(client, &mut link, &request, asked, buffer) {
         Ok(answer) => {
             lane.give_back(link);
             Ok(answer)
@@ -116,13 +121,14 @@ fn lease(client: &TcpStream, lane: &Lane, deadline: Instant) -> Result<Link, Not
 fn exchange(
     client: &TcpStream,
     link: &mut Link,
+    request: &[u8],
     asked: Asked<'_>,
     buffer: &mut [u8],
 ) -> Result<Forwarded, NotForwarded> {
     let Asked {
         is_head, deadline, ..
     } = asked;
-    write_all(link, asked.request, deadline).map_err(NotForwarded::WorkerSilent)?;
+    write_all(link, request, deadline).map_err(NotForwarded::WorkerSilent)?;
     let mut bytes = Vec::new();
     let mut whole: Option<(usize, usize)> = None;
     loop {

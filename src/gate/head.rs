@@ -4,6 +4,7 @@
 //! understood here (RFC 9112), so that no two readers can disagree about where a request ends.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::guard::Secret;
 
@@ -234,15 +235,19 @@ impl Head {
         }
     }
 
-    /// The head that tiny_http gets: this request and nothing of the client's own bytes.
+    /// The head that tiny_http gets: this request, how long it may take, and nothing of the client's
+    /// own bytes.
     #[must_use]
-    pub fn rewritten(&self, ask: u64, peer: &str) -> Vec<u8> {
+    pub fn rewritten(&self, ask: u64, peer: &str, left: Duration) -> Vec<u8> {
         let mut out = String::with_capacity(256);
         // Writing to a string cannot fail.
         let _ = write!(
             out,
-            "{} {} HTTP/1.1\r\nHost: gate\r\nX-Ask: {ask}\r\nX-Peer: {peer}\r\nContent-Length: {}\r\n",
-            self.method, self.target, self.body_bytes
+            "{} {} HTTP/1.1\r\nHost: gate\r\nX-Ask: {ask}\r\nX-Peer: {peer}\r\nX-Left-Ms: {}\r\nContent-Length: {}\r\n",
+            self.method,
+            self.target,
+            left.as_millis(),
+            self.body_bytes
         );
         if let Some(origin) = &self.origin {
             let _ = write!(out, "Origin: {origin}\r\n");
@@ -340,7 +345,8 @@ mod tests {
         let head = head(
             "GET /api/health HTTP/1.1\r\nHost: h\r\nX-Peer: 127.0.0.1\r\nX-Ask: 1\r\nOrigin: http://localhost:1\r\n\r\n",
         );
-        let text = String::from_utf8(head.rewritten(7, "10.0.0.9")).unwrap();
+        let text =
+            String::from_utf8(head.rewritten(7, "10.0.0.9", Duration::from_secs(9))).unwrap();
         assert_eq!(text.matches("X-Peer").count(), 1);
         assert!(text.contains("X-Peer: 10.0.0.9\r\n") && text.contains("X-Ask: 7\r\n"));
         assert!(text.contains("Origin: http://localhost:1\r\n"));
@@ -380,7 +386,7 @@ mod tests {
         fn what_is_handed_on_says_exactly_one_length(value in "[ -~]{0,20}") {
             let text = format!("POST /x HTTP/1.1\r\nHost: a\r\nContent-Type: {value}\r\nContent-Length: 3\r\n\r\n");
             if let Parsed::Whole(head, _) = parse(text.as_bytes(), HEAD_MAX, BODY_MAX) {
-                let out = head.rewritten(1, "p");
+                let out = head.rewritten(1, "p", Duration::from_secs(9));
                 let again = parse(&out, HEAD_MAX, BODY_MAX);
                 let Parsed::Whole(again, length) = again else { panic!("{again:?}") };
                 prop_assert_eq!(again.body_bytes, 3);

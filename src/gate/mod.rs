@@ -10,7 +10,7 @@ mod bind;
 mod conn;
 mod forward;
 mod guard;
-mod head;
+pub(crate) mod head;
 mod lanes;
 
 pub use acceptor::start_gate;

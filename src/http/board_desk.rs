@@ -3,6 +3,7 @@
 //! In: the boards, and looks of `conn-N` threads. Out: answers, each made once and kept until a board has
 //! a new word. Workers have boards of their own and do not need this thread.
 
+use std::cell::RefCell;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -44,8 +45,10 @@ pub fn start_board_desk(
     looks: Receiver<BoardLook>,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
+    // Outlives a panic: a board that was read once is not told again before it changes.
+    let boards = RefCell::new(boards);
     supervisor.spawn("board-desk", class, move |pulse| {
-        let mut boards = boards.clone();
+        let mut boards = boards.borrow_mut();
         let mut kept: Vec<(Route, Answer)> = Vec::new();
         let mut kept_since = Instant::now();
         loop {

@@ -10,7 +10,7 @@ mod boards;
 mod context;
 mod cors;
 pub mod page;
-mod path;
+pub(crate) mod path;
 mod ready;
 mod router;
 mod routes;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tiny_http::{Request, Server};
 
@@ -53,7 +53,7 @@ pub fn start_workers(
                     Err(_) if stop.is_set() => return,
                     Err(e) => {
                         log::error!(target: "HTTP", "taking a request from the gate failed: {e}");
-                        if stop.sleep(std::time::Duration::from_millis(100)) {
+                        if stop.sleep(Duration::from_millis(100)) {
                             return;
                         }
                     }
@@ -84,7 +84,10 @@ struct Worker {
 
 impl Worker {
     fn serve(&self, request: Request, pulse: &Pulse) {
-        let deadline = Instant::now() + self.config.answer_deadline;
+        // Less where it waited for its place in the lane.
+        let left = header(&request, "X-Left-Ms").and_then(|v| v.parse().ok());
+        let left = left.map_or(self.config.answer_deadline, Duration::from_millis);
+        let deadline = Instant::now() + left.min(self.config.answer_deadline);
         let method = request.method().as_str().to_owned();
         let target = request.url().to_owned();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));

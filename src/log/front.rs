@@ -11,7 +11,7 @@ use flexi_logger::DeferredNow;
 use flexi_logger::writers::LogWriter;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use log::Record;
+use log::{Level, Record};
 
 use crate::supervise::{LatestTx, Tx};
 
@@ -42,6 +42,9 @@ impl Front {
 
     /// Takes one record. Never waits.
     pub fn take(&self, record: &Record<'_>) {
+        if shows_tokens(record) {
+            return;
+        }
         let line: Arc<str> = line(Timestamp::now(), &self.zone, record).into();
         // What finds no room is counted by its queue.
         let _ = self.file.offer(ToWriter::Line(Arc::clone(&line)));
@@ -50,6 +53,11 @@ impl Front {
         }
         self.ring.publish(line);
     }
+}
+
+/// The HTTP client's protocol writes whole requests at its last level, with the token in them.
+fn shows_tokens(record: &Record<'_>) -> bool {
+    record.level() == Level::Trace && record.target().starts_with("ureq")
 }
 
 impl LogWriter for Front {
@@ -108,6 +116,22 @@ pub fn hook_panics() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_show_a_token_is_no_line() {
+        let of = |level, target| {
+            shows_tokens(
+                &Record::builder()
+                    .args(format_args!("x"))
+                    .level(level)
+                    .target(target)
+                    .build(),
+            )
+        };
+        assert!(of(Level::Trace, "ureq_proto::client"));
+        assert!(!of(Level::Debug, "ureq_proto::client"));
+        assert!(!of(Level::Trace, "tungstenite"));
+    }
 
     #[test]
     fn a_line_has_the_form_that_old_scripts_read() {

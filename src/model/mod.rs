@@ -2,7 +2,7 @@
 //! it. Answers can take a minute and be malformed; a malformed one is asked for again.
 
 mod prompt;
-mod verdict;
+pub(crate) mod verdict;
 
 use std::convert::Infallible;
 use std::fmt;

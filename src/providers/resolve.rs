@@ -21,8 +21,10 @@ use crate::supervise::{LatestRx, LatestTx, latest};
 /// How long looked-up addresses are used before the name is looked up again.
 const KNOWN_FOR: Duration = Duration::from_secs(60);
 
-/// How long no look-up is made after one that hung, or that failed while old addresses serve.
-const FAILED_HOLD: Duration = Duration::from_secs(30);
+/// How long no look-up is made after one that hung, or that failed while old addresses serve. The C
+/// library gives up after some 10 s, so a fetcher has two or three such threads at most; and a name that
+/// is found again is used within 10 s.
+const FAILED_HOLD: Duration = Duration::from_secs(3);
 
 /// How long a call that has old addresses waits for new ones: most of its time must be left for the
 /// upstream.

@@ -4,7 +4,7 @@ mod build;
 mod connect;
 mod hub;
 mod hub_thread;
-mod merge;
+pub(crate) mod merge;
 mod messages;
 mod outbox;
 mod reader;

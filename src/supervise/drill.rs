@@ -1,4 +1,4 @@
-//! Drills: real stalls, of each kind, in any supervised thread, so that it can be seen what the watchdog
+//! Drills: real stalls, of each kind, and panics, in any supervised thread, so that it can be seen what the watchdog
 //! says of them. A thread takes its order where it beats; nothing here runs unless somebody ordered it.
 //!
 //! The lock and the helper threads are the stall itself: they exist while a drill lasts.
@@ -34,11 +34,13 @@ pub enum How {
     Disk,
     /// Receives from a channel to which nobody sends.
     Channel,
+    /// Does not stall: it panics, and begins anew where its class allows.
+    Panic,
 }
 
 impl How {
     /// All of them, with their names.
-    pub const ALL: [(Self, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str); 8] = [
         (Self::Mutex, "mutex"),
         (Self::Spin, "spin"),
         (Self::Sleep, "sleep"),
@@ -46,6 +48,7 @@ impl How {
         (Self::Write, "write"),
         (Self::Disk, "disk"),
         (Self::Channel, "channel"),
+        (Self::Panic, "panic"),
     ];
 }
 
@@ -89,6 +92,7 @@ impl Drill {
             How::Write => stall_in_a_write(time),
             How::Disk => stall_in_an_open(time),
             How::Channel => stall_on_a_channel(time),
+            How::Panic => panic!("a drill: a panic that was ordered"),
         };
         if let Err(e) = result {
             log::warn!(target: "DRILL", "the drill ({}) ended early: {e}", self.how);

@@ -7,7 +7,7 @@
 
 mod frame;
 mod reader;
-mod session;
+pub(crate) mod session;
 mod writer;
 
 pub use frame::{close_frame, ping_frame, text_frame};

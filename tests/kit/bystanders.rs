@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -115,12 +115,15 @@ pub struct Records {
     pub heard: Vec<(Instant, usize, usize, Heard)>,
     /// Quotes that the source sent, by phase.
     pub sent: BTreeMap<usize, usize>,
+    /// How long an echo within the test's own process took, by phase: what the machine itself adds.
+    pub echoes: Vec<(usize, Duration)>,
 }
 
 enum Record {
     Sample(Sample),
     Heard(Instant, usize, usize, Heard),
     Sent(usize, usize),
+    Echo(usize, Duration),
 }
 
 /// How much they do.
@@ -147,9 +150,9 @@ impl Default for Load {
     }
 }
 
-/// The symbols that streams want.
+/// The symbols that streams want; the embedded market trades them.
 pub const STREAMED: [&str; 10] = [
-    "TOYO", "ELPW", "AAAA", "BBBB", "CCCC", "DDDD", "EEEE", "FFFF", "GGGG", "HHHH",
+    "TOYO", "ELPW", "VRLK", "MQZT", "JOLV", "KZPR", "WNDQ", "GLYX", "HXTA", "NUVQ",
 ];
 
 /// The running load. Dropping it ends it.
@@ -203,6 +206,27 @@ impl Bystanders {
                 }
             }));
         }
+        threads.push(thread::spawn({
+            let (over, phase, tell) = (over.clone(), phase.clone(), tell.clone());
+            move || {
+                let (mut near, mut far) = echo();
+                thread::spawn(move || {
+                    let mut byte = [0];
+                    while far
+                        .read_exact(&mut byte)
+                        .and_then(|()| far.write_all(&byte))
+                        .is_ok()
+                    {}
+                });
+                while !over.load(Ordering::SeqCst) {
+                    let (now, began) = (*phase.lock().unwrap(), Instant::now());
+                    near.write_all(&[1]).unwrap();
+                    near.read_exact(&mut [0]).unwrap();
+                    let _late = tell.send(Record::Echo(now, began.elapsed()));
+                    thread::sleep(Duration::from_millis(10));
+                }
+            }
+        }));
         if let Some(source) = source.filter(|_| load.quotes_per_second > 0) {
             let (over, phase) = (over.clone(), phase.clone());
             threads.push(thread::spawn(move || {
@@ -233,6 +257,7 @@ impl Bystanders {
                 Record::Heard(at, phase, client, heard) => {
                     self.kept.heard.push((at, phase, client, heard));
                 }
+                Record::Echo(phase, took) => self.kept.echoes.push((phase, took)),
                 Record::Sent(phase, n) => *self.kept.sent.entry(phase).or_default() += n,
             }
         }
@@ -253,6 +278,17 @@ impl Drop for Bystanders {
             let _panicked = thread.join();
         }
     }
+}
+
+/// Both ends of a connection within this process.
+fn echo() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let far = listener.accept().unwrap().0;
+    for end in [&near, &far] {
+        end.set_nodelay(true).unwrap();
+    }
+    (near, far)
 }
 
 /// A client with one connection that it keeps, as browsers do.
@@ -285,8 +321,9 @@ impl Client {
         let took = began.elapsed();
         let (outcome, detail, stale) = match got {
             Ok((status, head, body)) => {
+                let why_stale = head.lines().find_map(|l| l.strip_prefix("x-data-stale: "));
                 let detail = if status == 200 {
-                    None
+                    why_stale.map(str::to_owned)
                 } else {
                     serde_json::from_slice::<Value>(&body)
                         .ok()
@@ -344,7 +381,14 @@ impl Client {
                 break;
             }
         }
-        let head = head.to_ascii_lowercase();
+        // Names only: values are read by people.
+        let head: String = head
+            .lines()
+            .map(|l| match l.split_once(": ") {
+                Some((name, value)) => format!("{}: {value}\n", name.to_ascii_lowercase()),
+                None => format!("{l}\n"),
+            })
+            .collect();
         let status = head
             .split(' ')
             .nth(1)

@@ -61,22 +61,28 @@ pub fn get(address: &str, path: &str) -> Got {
 
 /// Sends bytes as they are, and reads until the server closes.
 pub fn say(address: &str, bytes: &[u8]) -> Got {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(bytes).unwrap();
+    try_say(address, bytes).unwrap()
+}
+
+/// As above, where it may be refused; what went wrong then.
+pub fn try_say(address: &str, bytes: &[u8]) -> Result<Got, String> {
+    let words = |e: std::io::Error| e.to_string();
+    let mut stream = TcpStream::connect(address).map_err(words)?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(words)?;
+    stream.write_all(bytes).map_err(words)?;
     let mut all = Vec::new();
-    stream.read_to_end(&mut all).unwrap();
+    stream.read_to_end(&mut all).map_err(words)?;
     let split = all
         .windows(4)
         .position(|w| w == b"\r\n\r\n")
-        .unwrap_or_else(|| panic!("no whole head in {:?}", String::from_utf8_lossy(&all)));
+        .ok_or_else(|| format!("no whole head in {:?}", String::from_utf8_lossy(&all)))?;
     let head = String::from_utf8(all[..split].to_vec()).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Got {
+    Ok(Got {
         status,
         head,
         body: all[split + 4..].to_vec(),
-    }
+    })
 }
 
 /// A client of the quote stream.

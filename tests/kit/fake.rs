@@ -58,7 +58,15 @@ pub struct Fake {
 impl Fake {
     /// Starts it; `handler` answers each request.
     pub fn start(handler: impl Fn(&Asked, &mut TcpStream) -> Then + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at("127.0.0.1:0", handler).unwrap()
+    }
+
+    /// As above, at this address; none where the machine does not have it.
+    pub fn start_at(
+        address: &str,
+        handler: impl Fn(&Asked, &mut TcpStream) -> Then + Send + Sync + 'static,
+    ) -> Option<Self> {
+        let listener = TcpListener::bind(address).ok()?;
         let mut fake = Self {
             at: listener.local_addr().unwrap(),
             handler: Arc::new(handler),
@@ -67,7 +75,7 @@ impl Fake {
             accepting: None,
         };
         fake.accept(listener);
-        fake
+        Some(fake)
     }
 
     fn accept(&mut self, listener: TcpListener) {

@@ -5,8 +5,10 @@
 pub mod bystanders;
 pub mod client;
 pub mod fake;
+pub mod faults;
 pub mod server;
 pub mod stream;
+pub mod town;
 pub mod upstream;
 
 pub use client::{Got, Quotes, ask, get};

@@ -12,6 +12,9 @@ use super::client::{Got, ask};
 /// For hangs only.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Of each log of a server whose test failed.
+const SHOWN_LINES: usize = 60;
+
 /// Classes that would wait longer for their limit than a test should.
 pub const SHORT_LIMITS: &[&str] = &[
     "--set",
@@ -181,8 +184,14 @@ impl Drop for Server {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- backend.log\n{}", self.log("backend.log"));
-            eprintln!("--- watchdog.log\n{}", self.log("watchdog.log"));
+            let log = self.log("backend.log");
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines.len().saturating_sub(SHOWN_LINES);
+            eprintln!("--- the end of backend.log\n{}", lines[last..].join("\n"));
+            let log = self.log("watchdog.log");
+            let verdicts = log.lines().filter(|l| l.contains("[WATCHDOG]"));
+            let lines: Vec<&str> = verdicts.take(SHOWN_LINES).collect();
+            eprintln!("--- watchdog.log, without stacks\n{}", lines.join("\n"));
         }
     }
 }

@@ -348,29 +348,30 @@ impl Upstreams {
         std::fs::rename(self.file("token.new"), self.file("token.json")).unwrap();
     }
 
+    /// The arguments that point a server at them.
+    pub fn args(&self) -> Vec<String> {
+        [
+            ("--schwab-url", self.schwab.0.fake.url()),
+            ("--trader-url", self.trader.http.fake.url()),
+            ("--model-url", self.model.0.fake.url()),
+            (
+                "--token-file",
+                self.file("token.json").display().to_string(),
+            ),
+            ("--data-dir", self.files.path().display().to_string()),
+        ]
+        .into_iter()
+        .flat_map(|(flag, value)| [flag.to_owned(), value])
+        .collect()
+    }
+
     /// A server that is connected to them, with further `KEY=VALUE` settings.
     pub fn server(&self, settings: &[&str]) -> Server {
-        let (token, dir) = (self.file("token.json"), self.files.path());
-        let (schwab, trader, model) = (
-            self.schwab.0.fake.url(),
-            self.trader.http.fake.url(),
-            self.model.0.fake.url(),
-        );
-        let mut args = vec![
-            "--schwab-url",
-            &schwab,
-            "--trader-url",
-            &trader,
-            "--model-url",
-            &model,
-            "--token-file",
-            token.to_str().unwrap(),
-            "--data-dir",
-            dir.to_str().unwrap(),
-        ];
+        let mut args = self.args();
         for setting in settings {
-            args.extend(["--set", setting]);
+            args.extend(["--set".to_owned(), (*setting).to_owned()]);
         }
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
         Server::start(&args)
     }
 

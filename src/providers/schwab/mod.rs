@@ -2,7 +2,7 @@
 
 pub mod parse;
 mod rest;
-mod token;
+pub(crate) mod token;
 
 #[cfg(test)]
 mod tests;

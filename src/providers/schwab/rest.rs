@@ -20,6 +20,10 @@ pub const SCHWAB: &str = "Schwab market data";
 /// an end Schwab's series would end at the close of the day before.
 const END_SLACK_MS: i64 = 60_000;
 
+/// The same error status is told to the log by each fetcher no more often than this: while a token is
+/// refused every call meets it.
+const SAY_AGAIN_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// How daily candles are asked for: a year of them.
 const DAILY: &str = "periodType=year&period=1&frequencyType=daily&frequency=1";
 
@@ -41,6 +45,8 @@ pub struct Schwab {
     tokens: TokenFile,
     clock: Clock,
     session: Session,
+    /// The error status last told to the log, and when.
+    said: Option<(u16, Instant)>,
 }
 
 impl Schwab {
@@ -52,6 +58,7 @@ impl Schwab {
             tokens: TokenFile::new(config.token_file.clone()),
             clock: config.clock,
             session: Session::new(),
+            said: None,
         }
     }
 
@@ -118,7 +125,7 @@ impl Schwab {
         let upstream = SCHWAB;
         match response.status {
             200 => return Ok(response),
-            // Schwab answers 400 or 404 for a symbol that it cannot know.
+            // For a symbol that it cannot know.
             404 => {
                 return Err(Failure::NoData {
                     what: what.to_owned(),
@@ -126,11 +133,21 @@ impl Schwab {
             }
             _ => {}
         }
-        log::warn!(
+        let detail = self.tokens.hidden_in(parse::detail(&response.body));
+        let now = Instant::now();
+        let again = |(status, at)| status == response.status && now < at + SAY_AGAIN_EVERY;
+        let level = if self.said.is_some_and(again) {
+            log::Level::Debug
+        } else {
+            self.said = Some((response.status, now));
+            log::Level::Warn
+        };
+        log::log!(
             target: "SCHWAB",
+            level,
             "{what}: answered {}{}, correlation id {}",
             response.status,
-            parse::detail(&response.body),
+            detail,
             response.correlation.as_deref().unwrap_or("none")
         );
         Err(match response.status {
@@ -144,7 +161,7 @@ impl Schwab {
             code => Failure::Status {
                 upstream,
                 code,
-                detail: parse::detail(&response.body),
+                detail,
                 retry_after: response.retry_after,
             },
         })

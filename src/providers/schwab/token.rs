@@ -122,6 +122,15 @@ impl TokenFile {
         }
     }
 
+    /// Words of an upstream without the token, should it repeat it.
+    #[must_use]
+    pub fn hidden_in(&self, words: String) -> String {
+        match &self.token {
+            Some(Token(token)) => words.replace(token, "***"),
+            None => words,
+        }
+    }
+
     fn last(&self) -> Option<Token> {
         self.token.clone()
     }
@@ -149,7 +158,7 @@ impl TokenFile {
 }
 
 /// The access token in a token file of any known form.
-fn parse(bytes: &[u8]) -> Result<Token, &'static str> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Token, &'static str> {
     if bytes.starts_with(b"SQLite format 3") {
         return Err("it is a Schwabdev 3 database, which is not read here; use its JSON export");
     }

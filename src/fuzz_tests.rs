@@ -1,0 +1,408 @@
+//! Every parser that meets bytes from outside, fed with what nobody should send: good examples broken in
+//! random ways. None may panic, take long, or keep much. `FUZZ_CASES` sets how many cases there are in
+//! all, `FUZZ_SEED` which.
+
+use std::ffi::OsString;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use crate::config;
+use crate::files::{history::Lines, read::RunnersFile};
+use crate::gate::head;
+use crate::http::{lane_of, path, query_value, route};
+use crate::market::Symbol;
+use crate::model::verdict;
+use crate::providers::schwab::{parse, token};
+use crate::providers::trader::socketio;
+use crate::quotes::merge::Merge;
+use crate::trader::{answers, watchlist_entry};
+use crate::ws::session::Session;
+
+/// Cases without a wish: a share of the million that a release is tried with.
+const CASES: usize = 60_000;
+
+/// For hangs only: the longest input takes milliseconds.
+const CASE_MAX: Duration = Duration::from_secs(2);
+
+/// The longest input, in bytes.
+const INPUT_MAX: usize = 64 * 1024;
+
+/// Calls a parser with these bytes, and checks what can be said of any outcome.
+type Run = Box<dyn Fn(&[u8])>;
+
+/// A parser's name, examples that it takes, and how it is called.
+struct Target {
+    name: &'static str,
+    examples: &'static [&'static str],
+    run: Run,
+}
+
+fn target(
+    name: &'static str,
+    examples: &'static [&'static str],
+    run: impl Fn(&[u8]) + 'static,
+) -> Target {
+    Target {
+        name,
+        examples,
+        run: Box::new(run),
+    }
+}
+
+fn toyo() -> Symbol {
+    "TOYO".parse().expect("a symbol")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn targets(folder: PathBuf) -> Vec<Target> {
+    vec![
+        target(
+            "HTTP heads",
+            &[
+                "GET /api/candles/BRK%2FB?timeframe=5m HTTP/1.1\r\nHost: localhost:8081\r\nOrigin: http://localhost:3000\r\nAccept-Encoding: gzip\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+                "POST /api/validate/TOYO HTTP/1.0\r\nContent-Length: 12\r\nAuthorization: Basic OnRva2Vu\r\nExpect: 100-continue\r\n\r\n{\"a\":\"body\"}",
+            ],
+            |bytes| {
+                if let head::Parsed::Whole(head, length) = head::parse(bytes, 8_192, 65_536) {
+                    assert!(length <= bytes.len());
+                    let again = head.rewritten(1, "127.0.0.1", Duration::from_secs(9));
+                    let again = head::parse(&again, 65_536, 65_536);
+                    assert!(matches!(again, head::Parsed::Whole(..)), "{again:?}");
+                }
+            },
+        ),
+        target(
+            "paths and queries",
+            &[
+                "GET /api/candles/BRK%2FB?timeframe=5m&x=%41+b",
+                "POST /api/drill?stall=candle-desk&how=mutex&for=20s",
+                "GET /api/trade-history?limit=10&since=5",
+                "OPTIONS /api/threads/dump?format=json",
+            ],
+            |bytes| {
+                let all = text(bytes);
+                let (method, target) = all.split_once(' ').unwrap_or(("GET", &all));
+                let (path, query) = target.split_once('?').unwrap_or((target, ""));
+                let _ = (route(method, path, query), lane_of(method, path));
+                let _ = (path::segments(path), query_value(query, "timeframe"));
+            },
+        ),
+        target(
+            "WebSocket messages",
+            &[
+                r#"{"action":"subscribe","symbols":["TOYO","brk/b",7,null]}"#,
+                r#"{"action":"unsubscribe","symbols":["TOYO"]}"#,
+            ],
+            |bytes| {
+                let mut session = Session::new(100);
+                let message = text(bytes);
+                for _ in 0..2 {
+                    let _ = session.hear(&message);
+                }
+            },
+        ),
+        target(
+            "Socket.IO",
+            &[
+                r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#,
+                r#"40{"sid":"y"}"#,
+                r#"42["quote_update",{"symbol":"TOYO","last_price":2.5,"total_volume":100}]"#,
+                r#"452-["x",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#,
+                "42/ns,13[\"x\"]",
+                "2",
+            ],
+            |bytes| {
+                let now = Instant::now();
+                let mut session = socketio::Session::new(now);
+                let mut merge = Merge::default();
+                merge.keep(&std::sync::Arc::new([toyo()].into()));
+                for message in ["0{}", "40{\"sid\":\"a\"}", &text(bytes)] {
+                    let output = session.text(now, message);
+                    let _ = session.binary(now);
+                    if let Some(socketio::Event::Emitted { args, .. }) = output.event {
+                        args.into_iter().for_each(|arg| drop(merge.update(arg)));
+                    }
+                }
+                let _ = session.dead_at();
+            },
+        ),
+        target(
+            "quote updates",
+            &[
+                r#"{"symbol":"TOYO","last_price":2.5,"bid_price":null}"#,
+                r#"{"quotes":[{"symbol":"TOYO","n":1},{"symbol":7}]}"#,
+            ],
+            |bytes| {
+                let mut merge = Merge::default();
+                merge.keep(&std::sync::Arc::new([toyo()].into()));
+                if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
+                    for quote in merge.update(value) {
+                        let frame = quote.to_frame_json();
+                        assert!(serde_json::from_str::<Value>(&frame).is_ok(), "{frame}");
+                    }
+                }
+            },
+        ),
+        target(
+            "Schwab's candles",
+            &[
+                r#"{"symbol":"X","empty":false,"candles":[{"open":1.5,"high":2,"low":1,"close":1.7,"volume":100,"datetime":1700000000000},{"open":0,"high":0,"low":0,"close":0,"volume":0,"datetime":1700000060000}]}"#,
+                r#"{"empty":true,"candles":[]}"#,
+            ],
+            |bytes| {
+                if let Ok(candles) = parse::candles(bytes, 0) {
+                    assert!(candles.len() <= bytes.len());
+                }
+            },
+        ),
+        target(
+            "Schwab's quotes and errors",
+            &[
+                r#"{"TOYO":{"quote":{"lastPrice":2.5,"totalVolume":100},"reference":{}}}"#,
+                r#"{"errors":{"invalidSymbols":["TOYO"]}}"#,
+                r#"{"errors":[{"id":"x","status":"404","title":"no","detail":"nothing"}]}"#,
+                r#"{"fault":{"faultstring":"x"}}"#,
+            ],
+            |bytes| {
+                let _ = parse::quote(bytes, &toyo());
+                assert!(parse::detail(bytes).len() < 4_096);
+            },
+        ),
+        target(
+            "token files",
+            &[
+                r#"{"creation_timestamp":1,"token":{"access_token":"abc","refresh_token":"r","expires_in":1800,"expires_at":2}}"#,
+                r#"{"access_token_issued":"x","token_dictionary":{"access_token":"abc"}}"#,
+            ],
+            |bytes| {
+                if let Ok(token) = token::parse(bytes) {
+                    assert!(!token.bearer().contains(['\r', '\n']));
+                }
+            },
+        ),
+        target(
+            "the trader app's answers",
+            &[
+                r#"[{"symbol":"TOYO","gap_percent":40.5},"ELPW"]"#,
+                r#"{"symbol":"TOYO","vwap":2.4,"source":"x"}"#,
+            ],
+            |bytes| {
+                let _ = watchlist_entry(bytes, &toyo());
+                let _ = answers::stale_vwap(bytes);
+            },
+        ),
+        target(
+            "the model's verdicts",
+            &[
+                "Sure! ```json\n{\"signal\":\"buy\",\"entry_price\":2.5,\"stop_price\":2.3,\"target_price\":3.1,\"confidence\":70,\"reasoning\":[\"a\"],\"key_concern\":\"b\"}\n``` done",
+                r#"{"signal":"wait","confidence":"80%","reasoning":"text"}"#,
+            ],
+            |bytes| {
+                if let Ok(found) = verdict::parse(&text(bytes), &toyo(), 0) {
+                    let answer = verdict::answer(found, false);
+                    assert!(serde_json::from_slice::<Value>(&answer).is_ok());
+                }
+            },
+        ),
+        target(
+            "trade histories",
+            &["{\"n\":1}\nnot json\n\n{\"n\":2}\r\n[1]\n{\"half\":"],
+            |bytes| {
+                let mut lines = Lines::default();
+                let cut = bytes.len() / 3;
+                lines.feed(&bytes[..cut]);
+                lines.feed(&bytes[cut..]);
+                lines.feed(b"\n");
+                let array = lines.array();
+                assert!(serde_json::from_slice::<Vec<IgnoredAny>>(array.plain()).is_ok());
+            },
+        ),
+        {
+            let path = folder.join("runners.json");
+            target(
+                "runners",
+                &[
+                    r#"{"version":1,"last_updated":"x","active_runners":[{"symbol":"TOYO"}],"statistics":{}}"#,
+                ],
+                move |bytes| {
+                    std::fs::write(&path, bytes).expect("a temporary file");
+                    let mut file = RunnersFile::new(path.clone());
+                    let _ = file.look();
+                    if let Some(good) = file.good {
+                        assert!(serde_json::from_slice::<IgnoredAny>(good.body.plain()).is_ok());
+                    }
+                },
+            )
+        },
+        target(
+            "settings",
+            &[
+                "listen = \"127.0.0.1:8081\"\n[gate]\nkeep_alive = \"7s\"\nhead_bytes_max = \"8 kB\"\n[http]\norigins = [\"localhost\"]\n[trader]\nurl = \"http://127.0.0.1:8080\"\n",
+            ],
+            |bytes| {
+                let nothing = std::iter::empty::<(OsString, OsString)>();
+                let _ = config::parse(std::iter::empty(), nothing, |_| Ok(bytes.to_vec()));
+                let all = text(bytes);
+                let env = all.lines().filter_map(|l| l.split_once(" = "));
+                let env: Vec<(OsString, OsString)> = env
+                    .map(|(k, v)| (config::env_name(k).into(), v.into()))
+                    .collect();
+                let none = |_: &std::path::Path| Err(io::ErrorKind::NotFound.into());
+                let _ = config::parse(std::iter::empty(), env, none);
+                let words = all.split_whitespace().map(OsString::from);
+                let _ = config::parse(words, std::iter::empty::<(OsString, OsString)>(), none);
+            },
+        ),
+    ]
+}
+
+/// xorshift64*, which is random enough to break things by.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.roll() >> 33).unwrap_or(0) % n.max(1)
+    }
+}
+
+/// Pieces that parsers stumble over.
+const PIECES: &[&[u8]] = &[
+    b"\0",
+    b"\xff\xfe",
+    b"\r\n",
+    b"\r\n\r\n",
+    b"%",
+    b"%zz",
+    b"%00",
+    b"..",
+    b"/",
+    b"\"",
+    b"\\u0000",
+    b"\\ud800",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b":",
+    b",",
+    b"null",
+    b"true",
+    b"-1",
+    b"1e999",
+    b"-1e-999",
+    b"99999999999999999999999999",
+    b"9223372036854775807",
+    b"-9223372036854775808",
+    b"NaN",
+    b"\xef\xbb\xbf",
+    "é\u{202e}\u{1f600}".as_bytes(),
+    b" ",
+    b"\t",
+    b"Content-Length: 18446744073709551616\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"[[[[[[[[[[[[[[[[",
+    b"{\"a\":{\"a\":{\"a\":",
+];
+
+/// An example, broken once or several times.
+fn broken(example: &[u8], others: &[&str], dice: &mut Dice) -> Vec<u8> {
+    let mut bytes = example.to_vec();
+    for _ in 0..dice.below(6) {
+        let at = dice.below(bytes.len() + 1);
+        let end = (at + dice.below(16)).min(bytes.len());
+        match dice.below(9) {
+            0 => bytes.truncate(at),
+            1 => drop(bytes.drain(at..end)),
+            2 if at < bytes.len() => bytes[at] ^= 1 << dice.below(8),
+            3 if at < bytes.len() => bytes[at] = u8::try_from(dice.below(256)).unwrap_or(0),
+            4 => {
+                let piece: Vec<u8> = bytes[at..end].to_vec();
+                for _ in 0..=dice.below(64) {
+                    bytes.splice(at..at, piece.iter().copied());
+                }
+            }
+            5 => {
+                let other = others[dice.below(others.len())].as_bytes();
+                let from = dice.below(other.len());
+                bytes.splice(at..end, other[from..].iter().copied());
+            }
+            6 if dice.below(50) == 0 => {
+                // Deep or long beyond all measure.
+                let piece = PIECES[dice.below(PIECES.len())];
+                let many = piece.repeat(INPUT_MAX / 2 / piece.len());
+                bytes.splice(at..at, many);
+            }
+            _ => {
+                let piece = PIECES[dice.below(PIECES.len())];
+                bytes.splice(at..at, piece.iter().copied());
+            }
+        }
+        bytes.truncate(INPUT_MAX);
+    }
+    bytes
+}
+
+/// Of this process, in kB.
+fn memory_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = status.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    field
+        .and_then(|v| v.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
+}
+
+fn wish(name: &str, default: u64) -> u64 {
+    let given = std::env::var(name).ok();
+    given.map_or(default, |v| v.parse().expect("a whole number"))
+}
+
+#[test]
+fn nothing_from_outside_makes_a_parser_panic_or_hang_or_swell() {
+    let cases = usize::try_from(wish("FUZZ_CASES", CASES as u64)).expect("that many");
+    let seed = wish("FUZZ_SEED", crate::clock::system_ms().unsigned_abs()).max(1);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let targets = targets(folder.path().to_owned());
+    let mut dice = Dice(seed);
+    let before_kb = memory_kb();
+    let mut slowest = (Duration::ZERO, "");
+    for case in 0..cases {
+        let target = &targets[case % targets.len()];
+        let example = target.examples[dice.below(target.examples.len())];
+        let input = broken(example.as_bytes(), target.examples, &mut dice);
+        let began = Instant::now();
+        let result = catch_unwind(AssertUnwindSafe(|| (target.run)(&input)));
+        let took = began.elapsed();
+        assert!(
+            result.is_ok() && took < CASE_MAX,
+            "{} after {took:?}, FUZZ_SEED={seed}, case {case}: {:?}",
+            target.name,
+            String::from_utf8_lossy(&input)
+        );
+        if took > slowest.0 {
+            slowest = (took, target.name);
+        }
+    }
+    let grown_kb = memory_kb().saturating_sub(before_kb);
+    println!(
+        "{cases} cases over {} parsers (FUZZ_SEED={seed}), the slowest {:?} ({}), memory grew by {grown_kb} kB",
+        targets.len(),
+        slowest.0,
+        slowest.1
+    );
+    assert!(grown_kb < 300_000, "{grown_kb} kB");
+}

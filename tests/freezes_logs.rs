@@ -1,0 +1,189 @@
+//! Consoles and log files that take nothing: lines are lost and counted, nobody waits for them, and
+//! logging resumes by itself.
+
+mod kit;
+
+use std::fs::{self, File, Permissions};
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+use std::time::Duration;
+
+use kit::faults::{SmallDisk, Terminal, fifo, is_root, run, small_pipe};
+use kit::town::{LIVELY, Town, Trial};
+use kit::{Quotes, SHORT_LIMITS, Server, Upstreams, eventually};
+
+/// A town whose server logs all that it can to this console.
+fn talkative(console: OwnedFd) -> Town {
+    let up = Upstreams::start();
+    let mut args = up.args();
+    args.extend(SHORT_LIMITS.iter().map(|s| (*s).to_owned()));
+    for setting in LIVELY.iter().chain(&["log.level=trace", "log.queue=256"]) {
+        args.extend(["--set".to_owned(), (*setting).to_owned()]);
+    }
+    let server = Server::start_by(tempfile::tempdir().unwrap(), |command| {
+        command.args(&args).stderr(Stdio::from(console));
+    });
+    Town::around(up, server)
+}
+
+#[test]
+fn a_console_that_takes_nothing_costs_its_lines_and_is_named() {
+    let (mut reader, writer) = {
+        let (reader, writer) = small_pipe();
+        (File::from(reader), writer)
+    };
+    let mut town = talkative(writer);
+    town.trial(
+        Trial::harmless("stderr is a pipe that nobody reads, and full", 5),
+        |_| {},
+        |_| {},
+    );
+    let report = town
+        .server
+        .log_has("watchdog.log", "VERDICT: log-console (");
+    let verdict = report.lines().find(|l| l.contains("VERDICT: log-console"));
+    println!("    {}", verdict.unwrap());
+    assert!(verdict.unwrap().contains("write"), "{verdict:?}");
+    // Somebody reads again: the console goes on, and tells what it lost.
+    std::thread::spawn(move || {
+        let mut all = vec![0; 65_536];
+        let mut said = String::new();
+        while let Ok(n) = reader.read(&mut all) {
+            if n == 0 || said.contains("did not fit on this console") {
+                return;
+            }
+            said.push_str(&String::from_utf8_lossy(&all[..n]));
+        }
+    });
+    town.server
+        .log_has("watchdog.log", "log-console is back after");
+    town.empties();
+}
+
+#[test]
+fn a_stopped_terminal_costs_its_lines_alone() {
+    let terminal = Terminal::open();
+    let mut screen = File::from(terminal.screen.try_clone().unwrap());
+    std::thread::spawn(move || {
+        let mut all = vec![0; 65_536];
+        while screen.read(&mut all).is_ok_and(|n| n > 0) {}
+    });
+    let mut town = talkative(terminal.line.try_clone().unwrap());
+    town.trial(
+        Trial::harmless("the terminal is stopped with ctrl-S", 5),
+        |_| terminal.stop(true),
+        |_| terminal.stop(false),
+    );
+    let watchdog = town
+        .server
+        .log_has("watchdog.log", "VERDICT: log-console (");
+    assert!(watchdog.contains("write"), "{watchdog}");
+    town.server
+        .log_has("watchdog.log", "log-console is back after");
+    town.empties();
+}
+
+/// Has something logged until the file takes it.
+fn logging_resumes(town: &Town, words: &str) {
+    eventually("logging resumes", || {
+        Quotes::connect(&town.server.address).subscribe(&["TOYO"]);
+        let log = town.server.log("backend.log");
+        (!log.is_empty() && log.contains(words)).then_some(())
+    });
+}
+
+#[test]
+fn log_files_that_vanish_block_or_are_forbidden_cost_lines_alone() {
+    let mut town = Town::start(&["log.level=debug, notify=error"]);
+    let (folder, file) = (
+        town.server.path("logs"),
+        town.server.path("logs/backend.log"),
+    );
+    town.trial(
+        Trial::harmless("the log file is a FIFO that nobody reads", 4),
+        |_| {
+            fs::remove_file(&file).unwrap();
+            fifo(&file);
+        },
+        |_| fs::remove_file(&file).unwrap(),
+    );
+    logging_resumes(&town, "log lines were lost");
+    town.trial(
+        Trial::harmless("the log file is a FIFO that somebody reads no more", 4),
+        |_| {
+            fs::remove_file(&file).unwrap();
+            fifo(&file);
+        },
+        |_| fs::remove_file(&file).unwrap(),
+    );
+    town.trial(
+        Trial::harmless("the log folder is deleted", 3),
+        |_| fs::remove_dir_all(&folder).unwrap(),
+        |_| {},
+    );
+    logging_resumes(&town, "");
+    if is_root() {
+        // Root may write where the bits forbid it; a read-only mount binds also root.
+        town.trial(
+            Trial::harmless("the log folder is read-only", 4),
+            |_| {
+                let path = folder.to_str().unwrap();
+                run("mount", &["--bind", path, path]);
+                run("mount", &["-o", "remount,ro,bind", path]);
+            },
+            |_| run("umount", &["-l", folder.to_str().unwrap()]),
+        );
+    } else {
+        town.trial(
+            Trial::harmless("the log folder is read-only", 4),
+            |_| {
+                fs::remove_file(&file).unwrap();
+                fs::set_permissions(&folder, Permissions::from_mode(0o500)).unwrap();
+            },
+            |_| fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap(),
+        );
+    }
+    logging_resumes(&town, "");
+    town.empties();
+}
+
+#[test]
+fn a_full_disk_costs_lines_alone() {
+    if !is_root() {
+        println!("skipped: only root can mount a small disk");
+        return;
+    }
+    let disk = SmallDisk::mount(256);
+    let up = Upstreams::start();
+    let mut args = up.args();
+    for setting in LIVELY.iter().chain(&["log.level=debug"]) {
+        args.extend(["--set".to_owned(), (*setting).to_owned()]);
+    }
+    let logs = disk.path().join("logs");
+    let server = Server::start_by(tempfile::tempdir().unwrap(), |command| {
+        command.args(["--log-dir"]).arg(&logs).args(&args);
+        command.stderr(Stdio::null());
+    });
+    let mut town = Town::around(up, server);
+    let log = || fs::read_to_string(logs.join("backend.log")).unwrap_or_default();
+    town.trial(
+        Trial::harmless("the disk of the logs is full", 5),
+        |town| {
+            disk.fill();
+            for _ in 0..100 {
+                Quotes::connect(&town.server.address).subscribe(&["TOYO"]);
+            }
+            town.server.signal("QUIT");
+        },
+        |_| disk.make_room(),
+    );
+    eventually("the log tells of its loss", || {
+        Quotes::connect(&town.server.address).subscribe(&["TOYO"]);
+        log().contains("log lines were lost").then_some(())
+    });
+    assert_eq!(town.server.get("/api/health").status, 200);
+    town.empties();
+    std::thread::sleep(Duration::from_millis(100));
+}

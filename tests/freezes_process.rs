@@ -1,0 +1,232 @@
+//! The server itself: a clock that jumps, a panic in each kind of thread, a watchdog that is stuck, the
+//! end in the middle of everything.
+
+mod kit;
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use kit::faults::{ShiftedClock, flood, small_pipe};
+use kit::town::{LIVELY, Stream, Town, Trial};
+use kit::{Fault, Quotes, Server, Upstreams, eventually, get};
+
+#[test]
+fn a_wall_clock_that_jumps_is_no_stall_and_costs_nobody_anything() {
+    let Some(clock) = ShiftedClock::build() else {
+        println!("skipped: no C compiler");
+        return;
+    };
+    let up = Upstreams::start();
+    let mut args = up.args();
+    for setting in LIVELY {
+        args.extend(["--set".to_owned(), (*setting).to_owned()]);
+    }
+    let server = Server::start_by(tempfile::tempdir().unwrap(), |command| {
+        command.args(&args).stderr(Stdio::null());
+        clock.load(command);
+    });
+    let mut town = Town::around(up, server);
+    for (name, seconds) in [
+        ("the wall clock goes back an hour", -3_600),
+        ("the wall clock goes forward a day", 86_400),
+        ("the wall clock is right again", 0),
+    ] {
+        town.trial(Trial::harmless(name, 5), |_| clock.shift(seconds), |_| {});
+    }
+    let watchdog = town.server.log("watchdog.log");
+    assert!(!watchdog.contains("STALL"), "{watchdog}");
+    town.empties();
+}
+
+/// One thread of each kind; `*` takes all whose names begin so.
+const KINDS: [&str; 19] = [
+    "http-1",
+    "candle-fetch-1",
+    "quote-fetch-1",
+    "watchlist-get-1",
+    "vwap-get-1",
+    "feed-get-1",
+    "lists-get-1",
+    "model-fetch-1",
+    "model-status-1",
+    "file-reader",
+    "quote-reader",
+    "candle-desk",
+    "trader-desk",
+    "model-desk",
+    "quote-hub",
+    "log-writer",
+    "log-console",
+    "gate",
+    "board-desk",
+];
+
+#[test]
+fn a_panic_in_each_kind_of_thread_is_told_and_the_thread_begins_anew() {
+    let up = Upstreams::start();
+    let server = up.server(
+        &[
+            LIVELY,
+            &[
+                "watchdog.allow_drills=true",
+                "model.cache_ttl=50ms",
+                "model.status_ttl=50ms",
+                "model.fetchers=1",
+            ],
+        ]
+        .concat(),
+    );
+    server.eventually("/api/streaming/status", |g| g.json()["connected"] == true);
+    let mut quotes = Quotes::connect(&server.address);
+    quotes.subscribe(&["TOYO"]);
+    let mut slowest = Duration::ZERO;
+    for name in KINDS {
+        let order = server.ask("POST", &format!("/api/drill?stall={name}&how=panic&for=1s"));
+        assert_eq!(order.status, 200, "{name}: {}", order.text());
+        let words = format!("thread {name} panicked");
+        let mut n = 0;
+        eventually(&words, || {
+            // Something for each of them to do, so that it meets its order.
+            for path in [
+                "/api/watchlist",
+                "/api/vwap/TOYO",
+                "/api/streaming/health",
+                "/api/signals",
+                "/api/runners",
+                "/api/validate/status",
+                "/api/quote/TOYO",
+            ] {
+                let _may_fail = kit::client::try_say(
+                    &server.address,
+                    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                        .as_bytes(),
+                );
+            }
+            n += 1;
+            let more = format!(
+                "GET /api/candles/P{n} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            );
+            let _may_fail = kit::client::try_say(&server.address, more.as_bytes());
+            let verdict = "POST /api/validate/TOYO HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            let _may_fail = kit::client::try_say(&server.address, verdict.as_bytes());
+            up.trader
+                .stream
+                .quote(&serde_json::json!({"symbol": "TOYO", "n": n}));
+            server.log("backend.log").contains(&words).then_some(())
+        });
+        let began = Instant::now();
+        for path in kit::bystanders::ROUTES {
+            if path.0 == "GET" {
+                server.eventually(path.1, |got| got.status == 200);
+            }
+        }
+        server.eventually("/api/streaming/status", |g| g.json()["connected"] == true);
+        slowest = slowest.max(began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "{name}: back after {:?}",
+            began.elapsed()
+        );
+    }
+    println!(
+        "back after the panic of {} threads, the slowest after {slowest:?}",
+        KINDS.len()
+    );
+    let mut anew = Quotes::connect(&server.address);
+    anew.until_status(true);
+    anew.subscribe(&["TOYO"]);
+    eventually("quotes go on", || {
+        up.trader.stream.subscribed().contains("TOYO").then_some(())
+    });
+    up.trader
+        .stream
+        .quote(&serde_json::json!({"symbol": "TOYO", "n": 77}));
+    anew.until("a quote", |m| m["n"] == 77);
+    let log = server.log("backend.log");
+    assert!(
+        log.contains("drill.rs"),
+        "a panic is told with its backtrace"
+    );
+}
+
+#[test]
+fn a_watchdog_that_is_stuck_ends_the_process_with_its_own_code() {
+    let mut server = Server::start(&["--set", "watchdog.allow_drills=true"]);
+    server.eventually("/api/threads", |got| got.status == 200);
+    let order = server.ask("POST", "/api/drill?stall=watchdog&how=sleep&for=120s");
+    assert_eq!(order.status, 200, "{}", order.text());
+    let began = Instant::now();
+    // Everything else is served until then.
+    while server.child.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(3) {
+        if kit::client::try_say(
+            &server.address,
+            b"GET /api/runners HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        )
+        .is_ok()
+        {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    while began.elapsed() < Duration::from_secs(60) && server.child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(server.exit_code(), 70);
+    println!("ended {:?} after the watchdog stuck", began.elapsed());
+}
+
+#[test]
+fn sigterm_in_the_middle_of_all_that_ends_it_in_time() {
+    let up = Upstreams::start();
+    let (_reader, console) = small_pipe();
+    let mut args = up.args();
+    for setting in LIVELY.iter().chain(&["log.level=trace"]) {
+        args.extend(["--set".to_owned(), (*setting).to_owned()]);
+    }
+    let mut server = Server::start_by(tempfile::tempdir().unwrap(), |command| {
+        command.args(&args).stderr(Stdio::from(console));
+    });
+    server.eventually("/api/watchlist", |got| got.status == 200);
+    let mut town_quotes: Vec<Quotes> = (0..10).map(|_| Quotes::connect(&server.address)).collect();
+    for quotes in &mut town_quotes {
+        quotes.subscribe(&kit::bystanders::STREAMED);
+    }
+    up.fault(&Fault::Hang);
+    let held = flood(&server.address, 500, |n| match n % 3 {
+        0 => format!("GET /api/candles/S{n} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes(),
+        1 => b"GET /api/hea".to_vec(),
+        _ => Vec::new(),
+    });
+    let log = server.path("logs/backend.log");
+    std::fs::remove_file(&log).unwrap();
+    kit::faults::fifo(&log);
+    std::thread::sleep(Duration::from_secs(2));
+    let asked = Instant::now();
+    server.signal("TERM");
+    assert_eq!(server.exit_code(), 0);
+    println!("ended {:?} after SIGTERM", asked.elapsed());
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        asked.elapsed()
+    );
+    drop(held);
+}
+
+/// Everything at once, one part after another, and all of it comes back.
+#[test]
+fn all_upstreams_lost_at_once_come_back_all() {
+    let mut town = Town::start(&[]);
+    use kit::bystanders::Part;
+    town.trial(
+        Trial::harmless("every upstream hangs and its connections drop", 10)
+            .breaking(&[Part::Schwab, Part::Trader, Part::Model])
+            .with_stream(Stream::Lost),
+        |town| {
+            town.up.fault(&Fault::Hang);
+            town.up.trader.stream.drop_clients();
+        },
+        |town| town.up.heal(),
+    );
+    assert_eq!(get(&town.server.address, "/api/health").status, 200);
+    town.empties();
+}
