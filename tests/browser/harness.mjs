@@ -60,7 +60,7 @@ export async function withPage(base, shots, run, { init, httpCredentials, mayFai
       // A browser logs answers of 400 and above, and those that do not come, by itself.
       const its = /^Failed to load resource|^WebSocket connection to .* failed/.test(message.text());
       const bad = message.type() === "error" || message.type() === "warning";
-      if (bad && !(its && mayFail)) faults.push(`on the console: ${message.text()}`);
+      if (bad && !(its && mayFail)) faults.push(`on the console: ${message.text()} ${message.location().url}`);
     });
     const shot = (name) => page.screenshot({ path: `${shots}/${name}.png` });
     await run(page, shot);

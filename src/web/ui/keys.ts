@@ -45,12 +45,6 @@ function act(event: KeyboardEvent, actions: Actions, help: () => void): boolean 
     case "ArrowUp":
       actions.step(-1);
       return true;
-    case "PageDown":
-      actions.step(10);
-      return true;
-    case "PageUp":
-      actions.step(-10);
-      return true;
     case "Home":
       actions.home();
       return true;
