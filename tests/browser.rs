@@ -131,7 +131,6 @@ fn the_page_falls_back_to_polling_and_comes_back() {
             }
             ["trader", "away"] => upstreams.trader.http.fake.go_away(),
             ["trader", "back"] => upstreams.trader.http.fake.come_back(),
-            ["connected"] => wait_for_the_stream(&upstreams),
             _ => panic!("nobody expects {order:?}"),
         }
         "done".into()
