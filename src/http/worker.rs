@@ -46,6 +46,9 @@ pub fn start_workers(
         supervisor.spawn_replaceable(format!("http-{}", n + 1), class, move |pulse| {
             while !stop.is_set() && !pulse.is_retired() {
                 pulse.idle();
+                if pulse.is_retired() {
+                    return;
+                }
                 match worker.server.recv() {
                     Ok(request) => worker.serve(request, pulse),
                     // Unblocked for the stop, or the private socket failed; the gate's own pool sees

@@ -90,13 +90,15 @@ impl Pulse {
     }
 
     fn tell(&self, doing: Doing) {
-        match self.orders.as_ref().and_then(LatestRx::take) {
-            None => {}
-            Some(Order::Retire) => self.retired.set(true),
-            Some(Order::Drill(drill)) => {
-                let what = format!("a drill: {} for {} s", drill.how, drill.time.as_secs());
-                self.publish(Doing::Busy(what.into()));
-                drill.run();
+        // While a drill lasted another order may have come.
+        while let Some(order) = self.orders.as_ref().and_then(LatestRx::take) {
+            match order {
+                Order::Retire => self.retired.set(true),
+                Order::Drill(drill) => {
+                    let what = format!("a drill: {} for {} s", drill.how, drill.time.as_secs());
+                    self.publish(Doing::Busy(what.into()));
+                    drill.run();
+                }
             }
         }
         self.publish(doing);
