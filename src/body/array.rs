@@ -14,7 +14,16 @@ pub struct GrowingArray {
     hasher: DefaultHasher,
     /// How much of the plain form the two have seen.
     known: usize,
+    /// How much of it was compressed in one piece.
+    in_one_piece: usize,
 }
+
+/// Small pieces compress badly: once they are more than this part of what was compressed in one piece,
+/// all is compressed anew.
+const PIECES_PART: usize = 4;
+
+/// That many bytes of pieces are left alone in any case.
+const PIECES_BYTES_MIN: usize = 2_048;
 
 impl Default for GrowingArray {
     fn default() -> Self {
@@ -23,6 +32,7 @@ impl Default for GrowingArray {
             gzip: GrowingGzip::default(),
             hasher: DefaultHasher::new(),
             known: 0,
+            in_one_piece: 0,
         }
     }
 }
@@ -43,7 +53,14 @@ impl GrowingArray {
         let new = &self.plain[self.known..];
         // Not `hash`, which would make the tag depend on the pieces.
         self.hasher.write(new);
-        let packed = self.gzip.feed(new);
+        let in_pieces = self.plain.len() - self.in_one_piece;
+        let packed = if in_pieces > self.in_one_piece / PIECES_PART + PIECES_BYTES_MIN {
+            self.gzip = GrowingGzip::default();
+            self.in_one_piece = self.plain.len();
+            self.gzip.feed(&self.plain)
+        } else {
+            self.gzip.feed(new)
+        };
         self.known = self.plain.len();
         let mut tail = Vec::new();
         if let Some(last) = last {
@@ -65,6 +82,7 @@ impl GrowingArray {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::io::Read;
 
     proptest! {
         #[test]
@@ -89,6 +107,26 @@ mod tests {
                 if last { so_far.pop(); }
             }
         }
+    }
+
+    #[test]
+    fn a_long_array_that_grew_by_single_items_is_as_small_as_one_made_at_once() {
+        let item = br#"{"timestamp":1772807400000,"open":2.5,"close":2.75,"volume":1200}"#;
+        let mut whole = GrowingArray::default();
+        let mut grown = GrowingArray::default();
+        for _ in 0..2_000 {
+            whole.push(item);
+            grown.push(item);
+            let _each_time = grown.body(None);
+        }
+        let (whole, grown) = (whole.body(None), grown.body(None));
+        assert_eq!(whole.plain(), grown.plain());
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(&**grown.gzip().unwrap())
+            .read_to_end(&mut unpacked)
+            .unwrap();
+        assert_eq!(&**grown.plain(), &unpacked[..]);
+        assert!(grown.gzip().unwrap().len() < grown.plain().len() / 3);
     }
 
     #[test]

@@ -1,4 +1,7 @@
 //! The gzip form (RFC 1952) of bytes that only grow: what is new is compressed, what was is kept. Pure.
+//!
+//! Each piece is compressed by itself, so that no compressor (300 kB) is kept for the next: there are as
+//! many of these as series in a cache.
 
 use flate2::{Compress, Compression, Crc, FlushCompress};
 
@@ -6,7 +9,9 @@ use flate2::{Compress, Compression, Crc, FlushCompress};
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
 /// Room made for each call of the compressor.
-const CHUNK_BYTES: usize = 64 * 1024;
+const ROOM_BYTES_MIN: usize = 64;
+/// As above.
+const ROOM_BYTES_MAX: usize = 64 * 1024;
 
 /// The longest stored block (RFC 1951, 3.2.4), and so the longest tail.
 const TAIL_BYTES_MAX: usize = 65_535;
@@ -15,7 +20,6 @@ const TAIL_BYTES_MAX: usize = 65_535;
 #[derive(Debug)]
 pub struct GrowingGzip {
     out: Vec<u8>,
-    deflate: Compress,
     crc: Crc,
 }
 
@@ -23,7 +27,6 @@ impl Default for GrowingGzip {
     fn default() -> Self {
         Self {
             out: HEADER.to_vec(),
-            deflate: Compress::new(Compression::fast(), false),
             crc: Crc::new(),
         }
     }
@@ -33,14 +36,19 @@ impl GrowingGzip {
     /// More bytes follow those so far. Afterwards the output ends at a whole byte. None if the compressor
     /// fails, which it does only where memory ends; then this cannot be used any more.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Option<()> {
+        if bytes.is_empty() {
+            return Some(());
+        }
         self.crc.update(bytes);
+        let mut deflate = Compress::new(Compression::fast(), false);
         loop {
-            self.out.reserve(CHUNK_BYTES);
-            let before = self.deflate.total_in();
-            self.deflate
+            self.out
+                .reserve(bytes.len().clamp(ROOM_BYTES_MIN, ROOM_BYTES_MAX));
+            let before = deflate.total_in();
+            deflate
                 .compress_vec(bytes, &mut self.out, FlushCompress::Sync)
                 .ok()?;
-            let taken = usize::try_from(self.deflate.total_in() - before).ok()?;
+            let taken = usize::try_from(deflate.total_in() - before).ok()?;
             bytes = &bytes[taken..];
             // Room that is left over means that nothing waits inside the compressor.
             if bytes.is_empty() && self.out.len() < self.out.capacity() {
