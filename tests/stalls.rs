@@ -221,9 +221,6 @@ fn a_report_is_to_be_had_while_every_http_worker_is_stuck() {
     // The worker that takes the order is one of those that it is for: it may not answer.
     poke_by(&server, "POST", "/api/drill?stall=http-*&how=mutex&for=12s");
     eventually("all workers are stuck", || {
-        for path in ["/api/health", "/api/vwap/TOYO", "/api/candles/TOYO"] {
-            poke(&server, path);
-        }
         let log = server.log("watchdog.log");
         let stuck = (1..=workers)
             .filter(|n| log.contains(&format!("STALLED: http-{n} (")))

@@ -17,6 +17,9 @@ use super::cors::Verdict;
 use super::router::{Route, RouteError, route};
 use super::routes;
 
+/// An idle worker beats this often: an order (a drill, the end of its service) must not wait for a client.
+const BEAT_EVERY: Duration = Duration::from_secs(2);
+
 /// How many refused origins a worker remembers having told the log.
 const REFUSED_ORIGINS_MAX: usize = 16;
 
@@ -49,8 +52,9 @@ pub fn start_workers(
                 if pulse.is_retired() {
                     return;
                 }
-                match worker.server.recv() {
-                    Ok(request) => worker.serve(request, pulse),
+                match worker.server.recv_timeout(BEAT_EVERY) {
+                    Ok(Some(request)) => worker.serve(request, pulse),
+                    Ok(None) => {}
                     // Unblocked for the stop, or the private socket failed; the gate's own pool sees
                     // and mends the latter.
                     Err(_) if stop.is_set() => return,
