@@ -125,6 +125,26 @@ fn every_kind_in_every_class() {
     );
 }
 
+/// The scribe's, in kB: the server's only child.
+#[cfg(target_os = "linux")]
+fn scribes_rss(server: &Server) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+    let children = tasks.flatten().find_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("children")).ok()?;
+        text.split_whitespace().next().map(str::to_owned)
+    });
+    let status = format!("/proc/{}/status", children.expect("a scribe"));
+    let text = std::fs::read_to_string(status).unwrap();
+    let line = text.lines().find_map(|l| l.strip_prefix("VmRSS:"));
+    let number = line.and_then(|l| l.split_whitespace().next()?.parse().ok());
+    number.unwrap_or(0)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn scribes_rss(_: &Server) -> u64 {
+    0
+}
+
 /// What reports cost the server and how long they take.
 #[test]
 #[ignore = "takes a minute; prints figures"]
@@ -141,7 +161,11 @@ fn memory_and_time_of_reports() {
         times.push(began.elapsed());
         if n == 10 || n == 100 {
             std::thread::sleep(Duration::from_secs(2));
-            println!("RSS {before} MB before, {} MB after {n} reports", rss());
+            println!(
+                "RSS {before} MB before, {} MB after {n} reports; the scribe's {} MB",
+                rss(),
+                scribes_rss(&server) / 1024
+            );
         }
     }
     times.sort_unstable();

@@ -6,6 +6,8 @@ pub mod bystanders;
 pub mod client;
 pub mod fake;
 pub mod server;
+#[cfg(target_os = "linux")]
+pub mod storm;
 pub mod stream;
 pub mod upstream;
 
