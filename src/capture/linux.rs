@@ -25,6 +25,16 @@ const LOOK_EVERY: Duration = Duration::from_micros(20);
 /// One of so many looks also looks whether the asked threads still live.
 const LIFE_EVERY: u32 = 16;
 
+/// How long threads are waited for that the kernel held already before they were asked, or that did not
+/// answer in the round before.
+const HELD_PATIENCE: Duration = Duration::from_millis(100);
+
+/// More silent threads than this are not remembered from one round to the next.
+const SILENT_MAX: usize = 256;
+
+/// Why a thread in state D has no stack.
+const HELD: &[u8] = b"no signal reaches it: the kernel holds it (state D: a disk, mostly, or a child that has not begun its own program)";
+
 /// Why a thread that is gone has no stack.
 const ENDED: &[u8] = b"it ended meanwhile";
 
@@ -40,7 +50,10 @@ const NOT_OUR_TURN: &[u8] = b"it was not asked: a capture by another thread was 
 
 /// Files of /proc/self/task/N whose text is kept. Read before the thread is asked, or a sleeper would
 /// look running.
-const FACTS: [&CStr; 5] = [c"comm", c"stat", c"wchan", c"syscall", c"schedstat"];
+const FACTS: [&CStr; 5] = [c"comm", STAT, c"wchan", c"syscall", c"schedstat"];
+
+/// The one of them with the thread's state.
+const STAT: &CStr = c"stat";
 
 /// The file and what is needed to fill it, all made beforehand.
 #[derive(Debug)]
@@ -48,9 +61,20 @@ pub struct Capture {
     file: OwnedFd,
     pid: u32,
     build: Vec<u8>,
-    tids: Vec<u32>,
+    threads: Vec<Listed>,
+    silent: Vec<u32>,
     text: Vec<u8>,
     entries: Vec<MaybeUninit<u8>>,
+}
+
+/// A thread of the process.
+#[derive(Clone, Copy, Debug)]
+struct Listed {
+    tid: u32,
+    /// The kernel's letter.
+    state: u8,
+    /// Whether it will hardly answer.
+    held: bool,
 }
 
 impl Capture {
@@ -86,7 +110,8 @@ impl Capture {
             file,
             pid: std::process::id(),
             build: Build::own().to_string().into_bytes(),
-            tids: Vec::with_capacity(THREADS_MAX),
+            threads: Vec::with_capacity(THREADS_MAX),
+            silent: Vec::with_capacity(SILENT_MAX),
             text: vec![0; 64 * 1024],
             entries: vec![MaybeUninit::uninit(); 32 * 1024],
         })
@@ -100,6 +125,7 @@ impl Capture {
 
     /// Empties the file and writes which program this is and where the code lies.
     pub fn begin(&mut self) {
+        self.silent.clear();
         let _cannot_fail = rustix::fs::ftruncate(&self.file, 0);
         let _cannot_fail = rustix::fs::seek(&self.file, SeekFrom::Start(0));
         put(&self.file, raw::BUILD, 0, 0, &[&self.build]);
@@ -113,10 +139,16 @@ impl Capture {
         let mut taken = Taken::default();
         self.add(raw::TIME, &now_ns().to_le_bytes());
         self.list_threads();
-        taken.threads = u32::try_from(self.tids.len()).unwrap_or(u32::MAX);
-        for i in 0..self.tids.len() {
-            self.facts(self.tids[i], number);
+        taken.threads = u32::try_from(self.threads.len()).unwrap_or(u32::MAX);
+        for i in 0..self.threads.len() {
+            let tid = self.threads[i].tid;
+            let state = self.facts(tid, number);
+            let held = state == b'D' || self.silent.contains(&tid);
+            self.threads[i] = Listed { tid, state, held };
         }
+        // Those that will hardly answer come last: the places are few.
+        self.threads.sort_unstable_by_key(|t| (t.held, t.tid));
+        self.silent.clear();
         let asked_at = Instant::now();
         match Turn::take() {
             Some(turn) => self.ask_all(&turn, number, deadline, &mut taken),
@@ -128,14 +160,15 @@ impl Capture {
     }
 
     /// Asks every listed thread for its stack and takes what comes until `deadline`.
-    fn ask_all(&self, turn: &Turn, number: u32, deadline: Instant, taken: &mut Taken) {
+    fn ask_all(&mut self, turn: &Turn, number: u32, deadline: Instant, taken: &mut Taken) {
         slots::sweep(turn);
-        let mut asked: [Option<(u32, Ask)>; SLOTS] = [None; SLOTS];
+        let held_until = (Instant::now() + HELD_PATIENCE).min(deadline);
+        let mut asked: [Option<(Listed, Ask)>; SLOTS] = [None; SLOTS];
         let mut next = 0;
         for look in 0_u32.. {
-            let mut waiting = false;
+            let (mut waiting, mut only_held) = (false, true);
             for place in &mut asked {
-                if let Some((tid, ask)) = *place {
+                if let Some((Listed { tid, .. }, ask)) = *place {
                     if let Answer::Copied(regs, stack) = slots::look(ask) {
                         put_stack(&self.file, tid, number, regs, stack);
                         taken.stacks += 1;
@@ -148,12 +181,13 @@ impl Capture {
                     }
                 }
                 while place.is_none()
-                    && let Some(tid) = self.tids.get(next).copied()
-                    && let Some(ask) = slots::reserve(turn, tid)
+                    && let Some(thread) = self.threads.get(next).copied()
+                    && let Some(ask) = slots::reserve(turn, thread.tid)
                 {
+                    let tid = thread.tid;
                     next += 1;
                     match slots::send(ask, self.pid, tid) {
-                        Ok(()) => *place = Some((tid, ask)),
+                        Ok(()) => *place = Some((thread, ask)),
                         Err(e) => {
                             slots::release(ask);
                             let why: &[u8] = match e.raw_os_error() {
@@ -164,27 +198,40 @@ impl Capture {
                         }
                     }
                 }
-                waiting |= place.is_some();
+                if let Some((thread, _)) = place {
+                    waiting = true;
+                    only_held &= thread.held;
+                }
             }
-            if !waiting && next == self.tids.len() {
+            let all_asked = next == self.threads.len();
+            if !waiting && all_asked {
                 break;
             }
-            if Instant::now() >= deadline {
+            let until = if only_held && all_asked {
+                held_until
+            } else {
+                deadline
+            };
+            if Instant::now() >= until {
                 break;
             }
             pause(LOOK_EVERY);
         }
-        for (tid, ask) in asked.into_iter().flatten() {
+        for (thread, ask) in asked.into_iter().flatten() {
             slots::release(ask);
-            put(&self.file, raw::MISSING, tid, number, &[SILENT]);
+            let why = if thread.state == b'D' { HELD } else { SILENT };
+            put(&self.file, raw::MISSING, thread.tid, number, &[why]);
+            if self.silent.len() < SILENT_MAX {
+                self.silent.push(thread.tid);
+            }
         }
         self.without(next, number, NOT_ASKED);
     }
 
     /// Says why the threads from this one on have no stack.
     fn without(&self, from: usize, number: u32, why: &[u8]) {
-        for tid in self.tids.iter().skip(from) {
-            put(&self.file, raw::MISSING, *tid, number, &[why]);
+        for thread in self.threads.iter().skip(from) {
+            put(&self.file, raw::MISSING, thread.tid, number, &[why]);
         }
     }
 
@@ -206,7 +253,7 @@ impl Capture {
     }
 
     fn list_threads(&mut self) {
-        self.tids.clear();
+        self.threads.clear();
         let Ok(folder) = rustix::fs::open(
             c"/proc/self/task",
             OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
@@ -218,16 +265,17 @@ impl Capture {
         while let Some(Ok(entry)) = entries.next() {
             let name = entry.file_name().to_bytes();
             if let Some(tid) = std::str::from_utf8(name).ok().and_then(|n| n.parse().ok())
-                && self.tids.len() < THREADS_MAX
+                && self.threads.len() < THREADS_MAX
             {
-                self.tids.push(tid);
+                let (state, held) = (b'?', false);
+                self.threads.push(Listed { tid, state, held });
             }
         }
     }
 
-    /// What the kernel says of a thread, one section.
-    fn facts(&mut self, tid: u32, number: u32) {
-        let mut used = 0;
+    /// What the kernel says of a thread, one section. Gives its state's letter.
+    fn facts(&mut self, tid: u32, number: u32) -> u8 {
+        let (mut used, mut state) = (0, b'?');
         for name in FACTS {
             let mut path = [0_u8; 64];
             let mut rest = &mut path[..63];
@@ -238,7 +286,11 @@ impl Capture {
                 continue;
             };
             if let Some(room) = self.text.get_mut(used..used + 1_024) {
-                used += read_small(path, room);
+                let n = read_small(path, room);
+                if name == STAT {
+                    state = state_letter(&room[..n]);
+                }
+                used += n;
             }
             if let Some(end) = self.text.get_mut(used) {
                 *end = 0;
@@ -246,6 +298,7 @@ impl Capture {
             }
         }
         put(&self.file, raw::FACTS, tid, number, &[&self.text[..used]]);
+        state
     }
 
     /// A file of any length, in sections of at most the buffer's.
@@ -298,6 +351,12 @@ fn put(file: &OwnedFd, tag: [u8; 4], tid: u32, number: u32, parts: &[&[u8]]) {
             }
         }
     }
+}
+
+/// The letter after the name, which stands in brackets and may hold anything.
+fn state_letter(stat: &[u8]) -> u8 {
+    let close = stat.iter().rposition(|b| *b == b')').unwrap_or(0);
+    stat.get(close + 2).copied().unwrap_or(b'?')
 }
 
 fn now_ns() -> u64 {

@@ -305,7 +305,7 @@ extern "C" fn copy_myself(signal: c_int, info: *mut libc::siginfo_t, context: *m
                 .is_ok()
         {
             let regs = registers(context);
-            let len = stack_bytes(regs[1]);
+            let len = stack_bytes(regs[1], &context.uc_stack);
             *slot.regs.get() = regs;
             *slot.len.get() = len;
             ptr::copy_nonoverlapping(regs[1] as *const u8, slot.stack.get().cast::<u8>(), len);
@@ -330,10 +330,18 @@ pub fn end_at_once(code: u8) -> ! {
     unsafe { libc::_exit(c_int::from(code)) }
 }
 
-/// How many bytes from the stack pointer up belong to this thread's stack: a thread's control block lies
-/// at its upper end, and the thread pointer shows it.
-fn stack_bytes(sp: u64) -> usize {
-    for end in [thread_pointer(), MAIN_STACK_END.load(Ordering::Relaxed)] {
+/// How many bytes from the stack pointer up belong to this thread's stack: the alternate one, where a
+/// signal's handler was interrupted on it; else a thread's control block lies at the upper end, and the
+/// thread pointer shows it.
+fn stack_bytes(sp: u64, alternate: &libc::stack_t) -> usize {
+    let low = alternate.ss_sp as u64;
+    let other = low..low.saturating_add(alternate.ss_size as u64);
+    let ends = if alternate.ss_flags & libc::SS_DISABLE == 0 && other.contains(&sp) {
+        [other.end, 0]
+    } else {
+        [thread_pointer(), MAIN_STACK_END.load(Ordering::Relaxed)]
+    };
+    for end in ends {
         if let Some(span) = end.checked_sub(sp)
             && span <= STACK_SPAN_MAX
         {

@@ -29,6 +29,8 @@ const TABLE: &[(u64, &str, bool)] = &[
     (45, "recvfrom", true),
     (46, "sendmsg", true),
     (47, "recvmsg", true),
+    (56, "clone", false),
+    (58, "vfork", false),
     (61, "wait4", false),
     (72, "fcntl", true),
     (73, "flock", true),
@@ -42,6 +44,7 @@ const TABLE: &[(u64, &str, bool)] = &[
     (271, "ppoll", false),
     (281, "epoll_pwait", true),
     (288, "accept4", true),
+    (435, "clone3", false),
 ];
 
 /// Linux, AArch64: include/uapi/asm-generic/unistd.h.
@@ -68,5 +71,7 @@ const TABLE: &[(u64, &str, bool)] = &[
     (207, "recvfrom", true),
     (211, "sendmsg", true),
     (212, "recvmsg", true),
+    (220, "clone", false),
     (242, "accept4", true),
+    (435, "clone3", false),
 ];

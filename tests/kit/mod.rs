@@ -7,6 +7,8 @@ pub mod client;
 pub mod fake;
 pub mod faults;
 pub mod server;
+#[cfg(target_os = "linux")]
+pub mod storm;
 pub mod stream;
 pub mod town;
 pub mod upstream;

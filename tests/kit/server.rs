@@ -47,6 +47,8 @@ pub struct Server {
     pub home: tempfile::TempDir,
     // Kept open: a closed pipe would end its banner.
     _stdout: Option<BufReader<ChildStdout>>,
+    #[cfg(target_os = "linux")]
+    storm: Option<super::storm::Storm>,
 }
 
 /// The program, ready to be given arguments, in a folder of its own.
@@ -84,6 +86,8 @@ impl Server {
             .1
             .to_owned();
         Self {
+            #[cfg(target_os = "linux")]
+            storm: super::storm::Storm::begin(child.id()),
             child,
             address,
             home,
@@ -171,8 +175,15 @@ impl Server {
             .count()
     }
 
+    /// Ends the storm of captures, if there is one.
+    fn calm(&mut self) {
+        #[cfg(target_os = "linux")]
+        drop(self.storm.take());
+    }
+
     /// Waits for its end.
     pub fn exit_code(&mut self) -> i32 {
+        self.calm();
         eventually("the end of the server", || self.child.try_wait().unwrap())
             .code()
             .expect("an exit code, not a signal")
@@ -181,6 +192,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.calm();
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
         if std::thread::panicking() {
