@@ -454,6 +454,46 @@ fn a_service_manager_is_told_of_the_start_the_watchdogs_life_and_the_end() {
 }
 
 #[test]
+fn stuck_fetchers_are_left_behind_and_their_requests_answered() {
+    let server = Server::start(SHORT_LIMITS);
+    server.eventually("/api/quote/TOYO", |got| got.status == 200);
+    order(&server, "quote-fetch-*", "mutex", 60);
+    // More than there are fetchers, so that all of them are stuck with one.
+    let began = Instant::now();
+    let asked: Vec<_> = (1..=4)
+        .map(|n| {
+            let address = server.address.clone();
+            std::thread::spawn(move || kit::get(&address, &format!("/api/quote/S{n}")).status)
+        })
+        .collect();
+    for asked in asked {
+        let status = asked.join().unwrap();
+        assert!(matches!(status, 404 | 502..=504), "{status}");
+    }
+    println!("all answered after {:.1?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(15));
+    assert_eq!(server.get("/api/candles/TOYO").status, 200);
+    // The breaker has seen failures; it tries again by itself once there are fetchers.
+    server.eventually("/api/quote/ELPW", |got| got.status == 200);
+    println!("quotes again after {:.1?}", began.elapsed());
+    let log = server.log_has("watchdog.log", "STALLED: quote-fetch-1 (fetcher");
+    assert!(!log.contains("quote-fetch-1 is back"), "{log}");
+}
+
+#[test]
+fn a_worker_that_waits_for_a_desk_is_not_taken_to_be_stuck() {
+    let server = Server::start(SHORT_LIMITS);
+    server.eventually("/api/validate/status", |got| got.status == 200);
+    order(&server, "model-desk", "sleep", 4);
+    poke(&server, "/api/validate/status");
+    let began = Instant::now();
+    assert_eq!(server.get("/api/validate/status").status, 200);
+    println!("waited for the desk for {:.1?}", began.elapsed());
+    let log = server.log("backend.log");
+    assert!(!log.contains("another is asked"), "{log}");
+}
+
+#[test]
 fn drills_are_for_this_machine_and_only_where_they_are_allowed() {
     let server = Server::start(&["--set", "watchdog.allow_drills=false"]);
     let refused = server.ask("POST", "/api/drill?stall=candle-desk&how=mutex&for=1s");
