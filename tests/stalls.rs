@@ -183,6 +183,33 @@ fn a_report_is_to_be_had_by_signal_by_http_and_by_process_and_the_server_goes_on
         String::from_utf8(out.stdout).unwrap()
     };
     let pid = server.pid().to_string();
+    let url = format!("http://{}", server.address);
+    let text = run(&["dump", "--url", &url]);
+    for words in [", build ", "Open requests: ", " at rest, nothing refused: "] {
+        assert!(text.contains(words), "{words} in {text}");
+    }
+    let folded = run(&["dump", "--url", &url, "--format", "folded"]);
+    assert!(folded.contains("candle-desk;"), "{folded}");
+    let drill = [
+        "drill",
+        "--url",
+        &url,
+        "--stall",
+        "model-desk",
+        "--how",
+        "channel",
+        "--for",
+        "4s",
+    ];
+    let told = run(&drill);
+    for words in [
+        "STALLED: model-desk (",
+        "VERDICT: model-desk (",
+        "stall_on_a_channel",
+        "model-desk is back after",
+    ] {
+        assert!(told.contains(words), "{words} in {told}");
+    }
     assert!(run(&["dump", "--pid", &pid]).contains("asked for by SIGQUIT"));
     let first = run(&["dump", "--pid", &pid, "--format", "json"]);
     std::fs::write(server.path("first.json"), first).unwrap();
@@ -344,6 +371,123 @@ fn stacks_are_copied_where_no_signal_can_be_queued() {
     let threads = json["dump"].as_array().unwrap();
     let without: Vec<_> = threads.iter().filter(|t| t["missing"] != "").collect();
     assert!(threads.len() > 20 && without.is_empty(), "{without:#?}");
+}
+
+#[test]
+fn a_session_whose_reader_or_writer_is_stuck_is_closed_and_the_client_can_connect_again() {
+    let mut args = SHORT_LIMITS.to_vec();
+    args.extend(["--set", "ws.ping_every=1s", "--set", "ws.write_deadline=1s"]);
+    let server = Server::start(&args);
+    for half in ["reader", "writer"] {
+        let mut quotes = Quotes::connect(&server.address);
+        quotes.subscribe(&["TOYO"]);
+        quotes.until("quotes", |m| m["type"] == "quote");
+        let threads = server.eventually("/api/threads", |got| got.text().contains("-out\""));
+        let writer = threads["threads"].as_array().unwrap().iter().find_map(|t| {
+            let name = t["name"].as_str()?;
+            name.ends_with("-out").then(|| name.to_owned())
+        });
+        let writer = writer.unwrap();
+        let thread = match half {
+            "reader" => writer.replace("ws-", "conn-").replace("-out", ""),
+            _ => writer,
+        };
+        order(&server, &thread, "mutex", 30);
+        let began = Instant::now();
+        let why = loop {
+            match quotes.next() {
+                Ok(_) => assert!(began.elapsed() < kit::PATIENCE, "{half} stays"),
+                Err(why) => break why,
+            }
+        };
+        println!("{half} stuck: closed after {:.1?}: {why}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(20));
+        server.log_has("backend.log", &format!("its {half} is stuck"));
+        let mut again = Quotes::connect(&server.address);
+        again.subscribe(&["TOYO"]);
+        again.until("quotes again", |m| m["type"] == "quote");
+        server.log_has("watchdog.log", &format!("STALLED: {thread} (conn"));
+        // So that the next round finds one session only.
+        drop(again);
+        server.eventually("/api/threads", |got| {
+            got.text().matches("-out\"").count() == usize::from(half == "writer")
+        });
+    }
+}
+
+#[test]
+fn a_service_manager_is_told_of_the_start_the_watchdogs_life_and_the_end() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("notify.sock");
+    let manager = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    manager
+        .set_read_timeout(Some(Duration::from_secs(3)))
+        .unwrap();
+    let mut server = Server::start_by(home, |command| {
+        command
+            .env("NOTIFY_SOCKET", &path)
+            .env("WATCHDOG_USEC", "2000000")
+            .stderr(Stdio::null());
+    });
+    let hear = || {
+        let mut bytes = [0; 1_024];
+        let n = manager.recv(&mut bytes).ok()?;
+        Some(String::from_utf8_lossy(&bytes[..n]).into_owned())
+    };
+    let until = |words: &str| {
+        eventually(words, || hear()?.contains(words).then_some(()));
+    };
+    until("READY=1");
+    until("WATCHDOG=1");
+    until("WATCHDOG=1");
+    order(&server, "watchdog", "sleep", 8);
+    eventually("silence while the watchdog is stuck", || {
+        hear().is_none().then_some(())
+    });
+    until("WATCHDOG=1");
+    server.signal("TERM");
+    until("STOPPING=1");
+    assert_eq!(server.exit_code(), 0);
+}
+
+#[test]
+fn stuck_fetchers_are_left_behind_and_their_requests_answered() {
+    let server = Server::start(SHORT_LIMITS);
+    server.eventually("/api/quote/TOYO", |got| got.status == 200);
+    order(&server, "quote-fetch-*", "mutex", 60);
+    // More than there are fetchers, so that all of them are stuck with one.
+    let began = Instant::now();
+    let asked: Vec<_> = (1..=4)
+        .map(|n| {
+            let address = server.address.clone();
+            std::thread::spawn(move || kit::get(&address, &format!("/api/quote/S{n}")).status)
+        })
+        .collect();
+    for asked in asked {
+        let status = asked.join().unwrap();
+        assert!(matches!(status, 404 | 502..=504), "{status}");
+    }
+    println!("all answered after {:.1?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(15));
+    assert_eq!(server.get("/api/candles/TOYO").status, 200);
+    // The breaker has seen failures; it tries again by itself once there are fetchers.
+    server.eventually("/api/quote/ELPW", |got| got.status == 200);
+    println!("quotes again after {:.1?}", began.elapsed());
+    let log = server.log_has("watchdog.log", "STALLED: quote-fetch-1 (fetcher");
+    assert!(!log.contains("quote-fetch-1 is back"), "{log}");
+}
+
+#[test]
+fn a_worker_that_waits_for_a_desk_is_not_taken_to_be_stuck() {
+    let server = Server::start(SHORT_LIMITS);
+    server.eventually("/api/validate/status", |got| got.status == 200);
+    order(&server, "model-desk", "sleep", 4);
+    poke(&server, "/api/validate/status");
+    let began = Instant::now();
+    assert_eq!(server.get("/api/validate/status").status, 200);
+    println!("waited for the desk for {:.1?}", began.elapsed());
+    let log = server.log("backend.log");
+    assert!(!log.contains("another is asked"), "{log}");
 }
 
 #[test]

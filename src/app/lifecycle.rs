@@ -152,7 +152,7 @@ impl Household {
         let Some(death) = death else { return };
         match self.living.remove(&death.id) {
             Some(birth) => {
-                if death.panicked && birth.class.on_stall == OnStall::Unhealthy {
+                if death.panicked && birth.class.on_stall != OnStall::Report {
                     log::error!(
                         target: "MAIN",
                         "{} panicked too often and has ended for good; restart the server, see the [PANIC] lines above",

@@ -302,6 +302,8 @@ pub fn start(
         clock,
         started,
         watchdog: watchdog_tx,
+        watchdog_log: std::path::absolute(settings.server.log_dir.join("watchdog.log"))
+            .doing("finding the log folder")?,
         reports: reports_tx,
         allow_drills: settings
             .watchdog

@@ -2,8 +2,8 @@
 //! to do so that it meets its order, and prints what the watchdog says.
 
 use std::ffi::OsString;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use crate::supervise::How;
 
@@ -12,15 +12,18 @@ use super::{DEFAULT_URL, Fault, ask, value, words};
 /// What wakes threads of each kind: a fetch of every sort, and a line for the log.
 const ERRANDS: [&str; 7] = [
     "/api/health",
-    "/api/candles/TOYO",
     "/api/quote/TOYO",
+    "/api/signals",
     "/api/watchlist",
     "/api/vwap/TOYO",
     "/api/streaming/health",
     "/api/validate/status",
 ];
 
-/// For a report, beyond what the class of the thread allows.
+/// Some that have candles.
+const SYMBOLS: [&str; 6] = ["TOYO", "ELPW", "AAPL", "NVDA", "SPY", "QQQ"];
+
+/// Beyond the stall's own time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs the command.
@@ -45,46 +48,93 @@ pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
             "the order was refused ({status}): {body}"
         )));
     }
-    println!("ordered: {stall} stalls ({how}) for {time}; waiting for the watchdog");
-    let until = Instant::now() + PATIENCE;
-    while Instant::now() < until {
-        for errand in ERRANDS {
-            // Some of them fail while the thread stalls: that is the point.
-            let _stalled = ask(
-                "GET",
-                &format!("{base}{errand}"),
-                Duration::from_millis(500),
-            );
-        }
-        let threads = ask(
-            "GET",
-            &format!("{base}/api/threads"),
-            Duration::from_secs(5),
-        )?
-        .1;
-        let threads: serde_json::Value = serde_json::from_str(&threads).unwrap_or_default();
-        let stalled = threads["threads"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .any(|t| {
-                let name = t["name"].as_str().unwrap_or_default();
-                let meant = match stall.strip_suffix('*') {
-                    Some(begin) => name.starts_with(begin),
-                    None => name == stall,
-                };
-                meant && t["state"] == "stalled"
-            });
-        if stalled {
-            let url = format!("{base}/api/threads/dump");
-            let (_, report) = ask("GET", &url, Duration::from_secs(15))?;
-            print!("{report}");
+    let ordered: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+    let log = ordered["log"].as_str().unwrap_or("logs/watchdog.log");
+    let time = ordered["ordered"]["for_s"].as_u64().unwrap_or(0);
+    println!("ordered: {stall} stalls ({how}) for {time} s; {log} says of it:");
+    let mut tail = Tail::after_the_order(log, stall)?;
+    let name = stall.trim_end_matches('*');
+    let (mut told, mut shown) = (String::new(), 0);
+    let until = Instant::now() + Duration::from_secs(time) + PATIENCE;
+    for round in 0.. {
+        run_errands(base, round);
+        told.push_str(&tail.new_text()?);
+        print!("{}", &told[shown..]);
+        shown = told.len();
+        let has = |words: &str| told.contains(&format!("{words}{name}"));
+        let is_back = |words: &str| words.starts_with(name) && words.contains(" is back after ");
+        let is_back = told
+            .lines()
+            .filter_map(|l| l.split("[WATCHDOG] ").nth(1))
+            .any(is_back);
+        if has("STALLED: ") && has("VERDICT: ") && is_back {
             return Ok(());
+        }
+        if Instant::now() >= until {
+            break;
         }
         thread::sleep(Duration::from_millis(200));
     }
+    if told.contains(&format!("STALLED: {name}")) {
+        return Err(Fault::failed(format!(
+            "{stall} stalled and was not seen to come back"
+        )));
+    }
     Err(Fault::failed(format!(
-        "{stall} was not seen to stall within {} s; is --for longer than its class allows (README, watchdog.busy_*)?",
-        PATIENCE.as_secs()
+        "{stall} was not seen to stall; is --for longer than its class allows (README, watchdog.busy_*), and has it something to do?"
     )))
+}
+
+/// Something to do for threads of each kind, so that they meet their order. Some fail meanwhile: that is
+/// the point.
+fn run_errands(base: &str, round: usize) {
+    let patience = Duration::from_millis(500);
+    for errand in ERRANDS {
+        let _stalled = ask("GET", &format!("{base}{errand}"), patience);
+    }
+    // Fresh ones are not fetched again, so each round asks for others.
+    let timeframe = ["1m", "5m", "15m", "D"][round % 4];
+    let symbol = SYMBOLS[round / 4 % SYMBOLS.len()];
+    let _stalled = ask(
+        "GET",
+        &format!("{base}/api/candles/{symbol}?timeframe={timeframe}"),
+        patience,
+    );
+}
+
+/// What is appended to a file.
+struct Tail {
+    path: String,
+    at: usize,
+}
+
+impl Tail {
+    /// From the last order of this stall on.
+    fn after_the_order(path: &str, stall: &str) -> Result<Self, Fault> {
+        let mut tail = Self {
+            path: path.to_owned(),
+            at: 0,
+        };
+        let text = tail.new_text()?;
+        let words = format!("a drill was ordered: {stall} stalls");
+        // A file that was rotated since begins with what came after.
+        tail.at = text
+            .rfind(&words)
+            .and_then(|at| text[..at].rfind('\n'))
+            .map_or(0, |end| end + 1);
+        Ok(tail)
+    }
+
+    /// Whole lines: one that is being written is read with the rest of it.
+    fn new_text(&mut self) -> Result<String, Fault> {
+        let bytes = fs::read(&self.path)
+            .map_err(|e| Fault::failed(format!("reading {} failed: {e}", self.path)))?;
+        if bytes.len() < self.at {
+            self.at = 0;
+        }
+        let new = &bytes[self.at..];
+        let whole = new.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
+        self.at += whole;
+        Ok(String::from_utf8_lossy(&new[..whole]).into_owned())
+    }
 }

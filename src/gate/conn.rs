@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Receiver;
 
 use crate::desk::AskId;
-use crate::http::{Answer, Cors, LANES, Lookup, Ready, Wants, Written, lane_of};
+use crate::http::{Answer, Cors, LANES, Lookup, Ready, Wants, Written, lane_of, may_repeat};
 use crate::supervise::{Counter, Pulse, Supervisor};
 use crate::ws::{Sessions, Upgrade};
 
-use super::forward::{Asked, NotForwarded, forward};
+use super::forward::{NotForwarded, ToWorker, forward};
 use super::guard::{Denied, Guard};
 use super::head::{Head, Parsed, Refusal, parse};
 use super::lanes::{Lane, LaneSpec};
@@ -198,26 +198,23 @@ impl Conn {
         let body = self.read_body(stream, &head, pulse)?;
         let is_head = head.method == "HEAD";
         let lane = lane_of(&head.method, head.path());
-        let deadline = Instant::now() + self.shared.config.answer_deadline + ANSWER_GRACE;
-        pulse.wait(what, deadline);
-        let make = |left: Duration| {
-            let left = left.saturating_sub(ANSWER_GRACE);
-            let mut request = head.rewritten(id.0, &self.peer, left);
+        let request = |time| {
+            let mut request = head.rewritten(id.0, &self.peer, time);
             request.extend_from_slice(&body);
             request
         };
-        let forwarded = forward(
-            stream,
-            &self.shared.lanes[lane.index()],
-            Asked {
-                make: &make,
-                is_head,
-                again: lane.waits_for_nobody()
-                    && matches!(head.method.as_str(), "GET" | "HEAD" | "OPTIONS"),
-                deadline,
-            },
-            &mut self.buffer,
-        );
+        let deadline = Instant::now() + self.shared.config.answer_deadline;
+        pulse.wait(what.clone(), deadline + ANSWER_GRACE);
+        let asked = ToWorker {
+            client: stream,
+            request: &request,
+            what: &what,
+            is_head,
+            may_repeat: may_repeat(&head.method, head.path()),
+            deadline,
+            grace: ANSWER_GRACE,
+        };
+        let forwarded = forward(&self.shared.lanes[lane.index()], &asked, &mut self.buffer);
         let close = head.close || self.shared.supervisor.stop().is_set();
         let written = match forwarded {
             Ok(answer) => answer.for_client(connection_header(close, head.http10)),

@@ -6,20 +6,22 @@ use std::time::{Duration, Instant};
 
 use super::lanes::{Lane, Link};
 use crate::deadline_io::{is_gone, read_some, write_all};
-use crate::http::Written;
+use crate::http::{ANSWER_WITHIN, WORKER_PATIENCE, Written};
 
 /// How often it is looked whether the client is still there.
 const CLIENT_LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// A worker that waits for nobody answers within milliseconds: after this it is stuck, and another is
-/// asked. Doubled each time, so that a machine that is only slow does not get more work still.
-const STUCK_AFTER: Duration = Duration::from_secs(1);
 
 /// The longest head of an answer, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// The longest body of an answer, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How long a request waits for a place in its lane: who finds all of them taken is told soon.
+const LEASE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Workers that are asked in turn.
+const WORKERS_MAX: u32 = 3;
 
 /// An answer as a worker wrote it.
 #[derive(Debug)]
@@ -41,66 +43,70 @@ pub enum NotForwarded {
     WorkerSilent(io::Error),
 }
 
-/// How long a request waits for a place in its lane: who finds all of them taken is told soon.
-const LEASE_PATIENCE: Duration = Duration::from_secs(2);
-
-/// One request, as it is sent to a worker.
-#[derive(Clone, Copy)]
-pub struct Asked<'a> {
-    /// Makes head and body, once there is a place, for the time that is then left.
-    pub make: &'a dyn Fn(Duration) -> Vec<u8>,
-    /// Whether it is a `HEAD`: the answer has no body.
+/// A request for a worker.
+pub struct ToWorker<'a> {
+    /// Who is to be answered.
+    pub client: &'a TcpStream,
+    /// Writes it, to be answered by a worker within the given time.
+    pub request: &'a dyn Fn(Duration) -> Vec<u8>,
+    /// For the log.
+    pub what: &'a str,
+    /// Whether its answer has no body.
     pub is_head: bool,
-    /// Whether another worker may be asked the same once this one does not answer: nothing is changed by
-    /// the request, and a worker that answers it waits for nobody.
-    pub again: bool,
-    /// By when the answer must be there.
+    /// Whether a second worker may be asked while the first is silent.
+    pub may_repeat: bool,
+    /// By when a worker has answered.
     pub deadline: Instant,
+    /// How much longer that answer may take to arrive.
+    pub grace: Duration,
 }
 
-/// Sends a request through a lane and takes the whole answer into memory, by way of `buffer`.
+/// Sends a request through a lane and takes the whole answer into memory, by way of `buffer`. A worker
+/// that is silent for too long is left with it, and another is asked.
 ///
 /// # Errors
 /// [`NotForwarded`]; the connections used are given up.
 pub fn forward(
-    client: &TcpStream,
     lane: &Lane,
-    asked: Asked<'_>,
+    asked: &ToWorker<'_>,
     buffer: &mut [u8],
 ) -> Result<Forwarded, NotForwarded> {
-    let mut patience = STUCK_AFTER;
-    while asked.again && Instant::now() + patience < asked.deadline {
-        let this = Asked {
-            deadline: Instant::now() + patience,
-            ..asked
+    let last = asked.deadline + asked.grace;
+    for tried in 0.. {
+        let soon = last.min(Instant::now() + LEASE_PATIENCE);
+        let mut link = match lease(asked.client, lane, soon) {
+            Err(NotForwarded::LaneFull) if tried > 0 => {
+                return Err(NotForwarded::WorkerSilent(ErrorKind::TimedOut.into()));
+            }
+            other => other?,
         };
-        match forward_once(client, lane, this, buffer) {
-            Err(NotForwarded::WorkerSilent(_) | NotForwarded::LaneFull) => patience *= 2,
-            other => return other,
+        let patience = if asked.may_repeat && tried + 1 < WORKERS_MAX {
+            // Longer each time: on a busy machine they are slow and not stuck.
+            WORKER_PATIENCE * (tried + 1)
+        } else {
+            last.saturating_duration_since(Instant::now())
+        };
+        match exchange(asked, &mut link, buffer, patience) {
+            Ok(Some(answer)) => {
+                lane.give_back(link);
+                return Ok(answer);
+            }
+            Ok(None) => {
+                lane.lose(link);
+                log::warn!(
+                    target: "GATE",
+                    "an http worker has {} in hand and said nothing for {} s; another is asked",
+                    asked.what,
+                    patience.as_secs()
+                );
+            }
+            Err(e) => {
+                lane.lose(link);
+                return Err(e);
+            }
         }
     }
-    forward_once(client, lane, asked, buffer)
-}
-
-fn forward_once(
-    client: &TcpStream,
-    lane: &Lane,
-    asked: Asked<'_>,
-    buffer: &mut [u8],
-) -> Result<Forwarded, NotForwarded> {
-    let soon = Instant::now() + LEASE_PATIENCE;
-    let mut link = lease(client, lane, asked.deadline.min(soon))?;
-    let request = (asked.make)(asked.deadline.saturating_duration_since(Instant::now()));
-    match exchange(client, &mut link, &request, asked, buffer) {
-        Ok(answer) => {
-            lane.give_back(link);
-            Ok(answer)
-        }
-        Err(e) => {
-            lane.lose(link);
-            Err(e)
-        }
-    }
+    Err(NotForwarded::WorkerSilent(ErrorKind::TimedOut.into()))
 }
 
 fn lease(client: &TcpStream, lane: &Lane, deadline: Instant) -> Result<Link, NotForwarded> {
@@ -118,76 +124,117 @@ fn lease(client: &TcpStream, lane: &Lane, deadline: Instant) -> Result<Link, Not
     }
 }
 
+/// None when the worker was silent for longer than `patience`, or than it had said itself.
 fn exchange(
-    client: &TcpStream,
+    asked: &ToWorker<'_>,
     link: &mut Link,
-    request: &[u8],
-    asked: Asked<'_>,
     buffer: &mut [u8],
-) -> Result<Forwarded, NotForwarded> {
-    let Asked {
-        is_head, deadline, ..
-    } = asked;
-    write_all(link, request, deadline).map_err(NotForwarded::WorkerSilent)?;
+    patience: Duration,
+) -> Result<Option<Forwarded>, NotForwarded> {
+    let last = asked.deadline + asked.grace;
+    let time = asked.deadline.saturating_duration_since(Instant::now());
+    write_all(link, &(asked.request)(time), last).map_err(NotForwarded::WorkerSilent)?;
+    let mut silent_until = Instant::now() + patience;
     let mut bytes = Vec::new();
     let mut whole: Option<(usize, usize)> = None;
     loop {
         if let Some((headers_end, length)) = whole
             && bytes.len() >= length
         {
-            return Ok(Forwarded { bytes, headers_end });
+            return Ok(Some(Forwarded { bytes, headers_end }));
         }
         let now = Instant::now();
-        if now >= deadline {
+        if now >= last {
             return Err(NotForwarded::WorkerSilent(ErrorKind::TimedOut.into()));
         }
-        match read_some(link, buffer, deadline.min(now + CLIENT_LOOK_EVERY)) {
+        if now >= silent_until {
+            return Ok(None);
+        }
+        let by = last.min(silent_until).min(now + CLIENT_LOOK_EVERY);
+        match read_some(link, buffer, by) {
             Ok(0) => {
                 return Err(NotForwarded::WorkerSilent(ErrorKind::UnexpectedEof.into()));
             }
             Ok(n) => bytes.extend_from_slice(&buffer[..n]),
             Err(e) if e.kind() == ErrorKind::TimedOut => {
-                if is_gone(client) {
+                if is_gone(asked.client) {
                     return Err(NotForwarded::ClientGone);
                 }
             }
             Err(e) => return Err(NotForwarded::WorkerSilent(e)),
         }
-        if whole.is_none() {
-            whole = measure(&bytes, is_head).map_err(NotForwarded::WorkerSilent)?;
+        while whole.is_none() {
+            match measure(&bytes, asked.is_head).map_err(NotForwarded::WorkerSilent)? {
+                Heard::Part => break,
+                Heard::Interim { length, within } => {
+                    bytes.drain(..length);
+                    silent_until = Instant::now() + within;
+                }
+                Heard::Answer {
+                    headers_end,
+                    length,
+                } => whole = Some((headers_end, length)),
+            }
         }
     }
 }
 
-/// Where a worker's head ends and how long the whole answer is; none while the head is not complete.
-fn measure(bytes: &[u8], is_head: bool) -> io::Result<Option<(usize, usize)>> {
+/// What the bytes so far begin with.
+#[derive(Debug, PartialEq, Eq)]
+enum Heard {
+    /// Less than a head.
+    Part,
+    /// An interim answer: the worker lives, and says more in time.
+    Interim {
+        /// All of it.
+        length: usize,
+        /// When.
+        within: Duration,
+    },
+    /// The head of the answer.
+    Answer {
+        /// Where its blank line begins.
+        headers_end: usize,
+        /// Of head and body.
+        length: usize,
+    },
+}
+
+fn measure(bytes: &[u8], is_head: bool) -> io::Result<Heard> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);
-    match response.parse(bytes) {
-        Ok(httparse::Status::Complete(head)) if response.code == Some(304) => {
-            Ok(Some((head - 2, head)))
+    let head = match response.parse(bytes) {
+        Ok(httparse::Status::Complete(head)) => head,
+        Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES_MAX => return Ok(Heard::Part),
+        Ok(httparse::Status::Partial) => {
+            return Err(io::Error::other("an answer's head without an end"));
         }
-        Ok(httparse::Status::Complete(head)) => {
-            let length = response
-                .headers
-                .iter()
-                .find(|h| h.name.eq_ignore_ascii_case("Content-Length"))
-                .and_then(|h| {
-                    std::str::from_utf8(h.value)
-                        .ok()?
-                        .trim()
-                        .parse::<usize>()
-                        .ok()
-                })
-                .filter(|length| *length <= BODY_BYTES_MAX)
-                .ok_or_else(|| io::Error::other("an answer without a usable Content-Length"))?;
-            let body = if is_head { 0 } else { length };
-            Ok(Some((head - 2, head + body)))
+        Err(e) => return Err(io::Error::other(e)),
+    };
+    let number = |name: &str| {
+        let hit = response
+            .headers
+            .iter()
+            .find(|h| h.name.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(hit.value).ok()?.trim().parse().ok()
+    };
+    let body = match response.code {
+        Some(102) => {
+            return Ok(Heard::Interim {
+                length: head,
+                within: Duration::from_millis(number(ANSWER_WITHIN).unwrap_or(0)),
+            });
         }
-        Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES_MAX => Ok(None),
-        Ok(httparse::Status::Partial) => Err(io::Error::other("an answer's head without an end")),
-        Err(e) => Err(io::Error::other(e)),
-    }
+        Some(304) => 0,
+        _ => number("Content-Length")
+            .and_then(|length| usize::try_from(length).ok())
+            .filter(|length| *length <= BODY_BYTES_MAX)
+            .ok_or_else(|| io::Error::other("an answer without a usable Content-Length"))?,
+    };
+    Ok(Heard::Answer {
+        headers_end: head - 2,
+        length: head + if is_head { 0 } else { body },
+    })
 }
 
 impl Forwarded {
@@ -213,10 +260,14 @@ mod tests {
     #[test]
     fn an_answer_is_measured_and_marked() {
         let text = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
-        assert_eq!(measure(&text[..20], false).unwrap(), None);
-        let (headers_end, length) = measure(text, false).unwrap().unwrap();
-        assert_eq!(length, text.len());
-        assert_eq!(measure(text, true).unwrap().unwrap().1, text.len() - 2);
+        assert_eq!(measure(&text[..20], false).unwrap(), Heard::Part);
+        let headers_end = text.len() - 4;
+        let whole = |length| Heard::Answer {
+            headers_end,
+            length,
+        };
+        assert_eq!(measure(text, false).unwrap(), whole(text.len()));
+        assert_eq!(measure(text, true).unwrap(), whole(text.len() - 2));
         let answer = Forwarded {
             bytes: text.to_vec(),
             headers_end,
@@ -229,6 +280,16 @@ mod tests {
         );
         assert!(measure(b"HTTP/1.1 200 OK\r\n\r\n", false).is_err());
         let same = b"HTTP/1.1 304 Not Modified\r\n\r\n";
-        assert_eq!(measure(same, false).unwrap().unwrap().1, same.len());
+        assert!(
+            matches!(measure(same, false).unwrap(), Heard::Answer { length, .. } if length == same.len())
+        );
+        let interim = b"HTTP/1.1 102 Processing\r\nX-Answer-Within: 1500\r\n\r\nHTTP/1.1 200";
+        assert_eq!(
+            measure(interim, false).unwrap(),
+            Heard::Interim {
+                length: interim.len() - 12,
+                within: Duration::from_millis(1_500),
+            }
+        );
     }
 }

@@ -1,7 +1,11 @@
 //! What a worker needs to answer: whom it may ask, and the limits.
 
+use std::cell::RefCell;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, RecvTimeoutError};
 
 use crate::body::Body;
 use crate::candles::{MarketData, MarketKey, MarketOut};
@@ -15,6 +19,7 @@ use crate::watchdog::ToWatchdog;
 
 use super::boards::Boards;
 use super::cors::Cors;
+use super::gate_end::{GateEnd, WORKER_PATIENCE};
 
 /// A kind of work, with its own connections through the gate, so that none can take another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +47,6 @@ impl Lane {
             Self::Trader => "trader",
             Self::Model => "model",
         }
-    }
-
-    /// Whether a worker answers this kind by itself: it is quick, or it is stuck.
-    #[must_use]
-    pub fn waits_for_nobody(self) -> bool {
-        self == Self::Instant
     }
 
     /// Its place in [`LANES`].
@@ -111,6 +110,8 @@ pub struct HttpConfig {
     pub watchdog: Tx<ToWatchdog>,
     /// The inbox of who reads past reports.
     pub reports: Tx<ToReports>,
+    /// Where the watchdog writes, for who orders a drill from this machine.
+    pub watchdog_log: PathBuf,
     /// Whether drills may be ordered.
     pub allow_drills: bool,
 }
@@ -135,6 +136,8 @@ pub struct Context<'a> {
     pub peer: &'a str,
     /// By when a desk must have answered.
     pub deadline: Instant,
+    /// Who waits for the answer.
+    pub gate: &'a RefCell<GateEnd>,
 }
 
 /// The names of the desks' threads, as `/api/threads` and errors show them.
@@ -149,6 +152,9 @@ pub mod desk_names {
 
 /// A desk answers by the deadline; this much later it is taken to be silent.
 const DESK_GRACE: Duration = Duration::from_millis(400);
+
+/// A wait longer than this is told to the gate, which else takes the worker to be stuck.
+const UNTOLD_WAIT: Duration = Duration::from_millis(200);
 
 impl Context<'_> {
     /// Asks the candle desk.
@@ -189,12 +195,33 @@ impl Context<'_> {
                 retry_in: Duration::from_secs(1),
             });
         }
+        self.hear(desk, &answer, deadline, DESK_GRACE)
+            .unwrap_or(Err(Failure::DeskSilent { desk }))
+    }
+
+    /// Waits for another thread's word until `deadline` and `grace`.
+    pub fn hear<T>(
+        &self,
+        thread: &str,
+        word: &Receiver<T>,
+        deadline: Instant,
+        grace: Duration,
+    ) -> Option<T> {
         self.pulse
-            .wait(format!("{}, waiting for {desk}", self.what), deadline);
-        let reply = answer
-            .recv_deadline(deadline + DESK_GRACE)
-            .unwrap_or(Err(Failure::DeskSilent { desk }));
+            .wait(format!("{}, waiting for {thread}", self.what), deadline);
+        let last = deadline + grace;
+        let untold = last.min(Instant::now() + UNTOLD_WAIT);
+        let heard = match word.recv_deadline(untold) {
+            Err(RecvTimeoutError::Timeout) if untold < last => {
+                let left = last.saturating_duration_since(Instant::now());
+                self.gate.borrow_mut().hear_within(left + UNTOLD_WAIT);
+                let heard = word.recv_deadline(last);
+                self.gate.borrow_mut().hear_within(WORKER_PATIENCE);
+                heard
+            }
+            heard => heard,
+        };
         self.pulse.begin(format!("{}, answering", self.what));
-        reply
+        heard.ok()
     }
 }

@@ -246,6 +246,16 @@ pub fn lane_of(method: &str, path: &str) -> Lane {
     }
 }
 
+/// Whether a request may be handed to a second worker while the first is silent: nothing happens twice.
+#[must_use]
+pub fn may_repeat(method: &str, path: &str) -> bool {
+    match method {
+        "GET" | "HEAD" | "OPTIONS" => true,
+        // The end is told once, however often; verdicts of one symbol are made once for all who ask.
+        _ => path == "/api/shutdown" || path.starts_with("/api/validate/"),
+    }
+}
+
 /// A whole number from the query.
 fn count(query: &str, name: &str) -> Result<Option<usize>, RouteError> {
     let Some(text) = query_value(query, name) else {

@@ -1,7 +1,7 @@
 //! The `http-N` threads: one request at a time, from tiny_http to tiny_http.
 
 use std::cell::RefCell;
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use super::answer::{Answer, Wants};
 use super::boards::Boards;
 use super::context::{Command, Context, Desks, HttpConfig};
 use super::cors::Verdict;
+use super::gate_end::GateEnd;
 use super::router::{Route, RouteError, route};
 use super::routes;
 
@@ -92,15 +93,25 @@ struct Worker {
 impl Worker {
     fn serve(&self, request: Request, pulse: &Pulse) {
         // Less where it waited for its place in the lane.
-        let left = header(&request, "X-Left-Ms").and_then(|v| v.parse().ok());
-        let left = left.map_or(self.config.answer_deadline, Duration::from_millis);
-        let deadline = Instant::now() + left.min(self.config.answer_deadline);
+        let within = header(&request, "X-Left-Ms").and_then(|v| v.parse().ok());
+        let within = within.map_or(self.config.answer_deadline, Duration::from_millis);
+        let deadline = Instant::now() + within.min(self.config.answer_deadline);
         let method = request.method().as_str().to_owned();
         let target = request.url().to_owned();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let what = format!("{method} {path}");
         pulse.begin(what.clone());
-        let origin = header(&request, "Origin");
+        let [origin, ask, peer, asked, encoding, has] = [
+            "Origin",
+            "X-Ask",
+            "X-Peer",
+            "Access-Control-Request-Headers",
+            "Accept-Encoding",
+            "If-None-Match",
+        ]
+        .map(|name| header(&request, name).map(str::to_owned));
+        let origin = origin.as_deref();
+        let gate = RefCell::new(GateEnd::new(request.into_writer(), method == "HEAD"));
         let answer = match self.config.cors.verdict(origin) {
             Verdict::Refused(origin) => self.refuse(origin),
             Verdict::None | Verdict::Allowed(_) => match route(&method, path, query) {
@@ -113,37 +124,26 @@ impl Worker {
                         boards: &boards,
                         config: &self.config,
                         commands: &self.commands,
-                        id: AskId(
-                            header(&request, "X-Ask")
-                                .and_then(|v| v.parse().ok())
-                                .unwrap_or(0),
-                        ),
+                        id: AskId(ask.and_then(|v| v.parse().ok()).unwrap_or(0)),
                         what: &what,
-                        peer: header(&request, "X-Peer").unwrap_or("an unknown address"),
+                        peer: peer.as_deref().unwrap_or("an unknown address"),
                         deadline,
+                        gate: &gate,
                     };
                     let mut answer = routes::answer(&route, &context);
-                    if let (Route::Preflight { .. }, Some(asked)) =
-                        (&route, header(&request, "Access-Control-Request-Headers"))
-                    {
-                        answer.set("Access-Control-Allow-Headers", asked.to_owned());
+                    if let (Route::Preflight { .. }, Some(asked)) = (&route, asked) {
+                        answer.set("Access-Control-Allow-Headers", asked);
                     }
                     answer
                 }
                 Err(e) => refusal(&e),
             },
         };
-        let wants = Wants::new(
-            &method,
-            header(&request, "Accept-Encoding"),
-            header(&request, "If-None-Match"),
-        );
+        let wants = Wants::new(&method, encoding.as_deref(), has.as_deref());
         let more = self.config.cors.headers(origin);
         let bytes = answer.write(&wants, Instant::now(), &more).into_bytes();
         pulse.begin(what + ", handing the answer to the gate");
-        let mut writer = request.into_writer();
-        // The gate closed its end when the client left: nobody is there to be told.
-        let _gone = writer.write_all(&bytes).and_then(|()| writer.flush());
+        gate.into_inner().answer(&bytes);
     }
 
     fn refuse(&self, origin: &str) -> Answer {

@@ -8,7 +8,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::supervise::{Supervisor, Tx};
+use crate::supervise::{Class, OnStall, Supervisor, Tx};
 
 use super::front::stamp;
 use super::rotating::RotatingFile;
@@ -30,7 +30,12 @@ pub(super) fn start_writer(
     console: Tx<ToWriter>,
 ) -> io::Result<()> {
     let config = config.clone();
-    supervisor.spawn("log-writer", config.class, move |pulse| {
+    // A console that nobody reads is nobody's loss; a log that cannot be written is told.
+    let class = Class {
+        on_stall: OnStall::Unwell,
+        ..config.class
+    };
+    supervisor.spawn("log-writer", class, move |pulse| {
         let mut sink = Sink {
             file: RotatingFile::new(
                 config.dir.join("backend.log"),

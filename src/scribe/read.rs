@@ -32,6 +32,8 @@ pub struct Context {
     pub threads: Vec<Said>,
     /// Every queue.
     pub channels: Vec<Queue>,
+    /// What is wrong with the server's own port, as a client of it sees it; empty where nothing is.
+    pub port: String,
     /// The last log lines.
     pub log: Vec<String>,
 }

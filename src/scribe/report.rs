@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::read::{Dump, Frame, Said, Thread};
+use super::read::{Dump, Frame, Queue, Said, Thread};
 
 /// Frames outside of these are how every thread starts.
 const START_OF_A_THREAD: [&str; 2] = [
@@ -13,8 +13,8 @@ const START_OF_A_THREAD: [&str; 2] = [
 /// Threads that wait for a stalled one and are named in the verdict.
 const WAITERS_NAMED: usize = 6;
 
-/// One line for each stalled thread: which, since when, doing what, stuck where, who waits for it. One
-/// sentence where none is stalled.
+/// One line for each stalled thread: which, since when, doing what, stuck where, who waits for it; one for
+/// a port that does not answer, one for each thread that is gone. One sentence where all is well.
 #[must_use]
 pub fn verdict(dump: &Dump) -> Vec<String> {
     let stalled: Vec<String> = dump
@@ -27,11 +27,26 @@ pub fn verdict(dump: &Dump) -> Vec<String> {
             of_stalled(said, thread, dump)
         })
         .collect();
-    if stalled.is_empty() {
-        vec![format!("no thread is stalled ({})", dump.context.reason)]
-    } else {
-        stalled
+    let mut verdict = stalled;
+    if !dump.context.port.is_empty() {
+        let more = if verdict.is_empty() {
+            "; no thread is overdue: look at gate, conn-* and http-* below, at what waits in the channels, and at the system (descriptors, backlog)"
+        } else {
+            ""
+        };
+        verdict.push(format!("{}{more}", dump.context.port));
     }
+    let dead = dump.context.threads.iter().filter(|s| s.state == "dead");
+    verdict.extend(dead.map(|s| {
+        format!(
+            "{} was ended by a panic for good; restart the server",
+            s.name
+        )
+    }));
+    if verdict.is_empty() {
+        verdict.push(format!("no thread is stalled ({})", dump.context.reason));
+    }
+    verdict
 }
 
 fn of_stalled(said: &Said, thread: Option<&Thread>, dump: &Dump) -> String {
@@ -89,8 +104,9 @@ fn place(frame: &Frame) -> String {
 pub fn text(dump: &Dump) -> String {
     let c = &dump.context;
     let mut out = String::with_capacity(64 * 1024);
-    let stalled = c.threads.iter().any(|s| s.state == "stalled");
-    let level = if stalled { "ERROR" } else { "INFO" };
+    let is_ill = |s: &Said| matches!(s.state.as_str(), "stalled" | "dead");
+    let ill = !c.port.is_empty() || c.threads.iter().any(is_ill);
+    let level = if ill { "ERROR" } else { "INFO" };
     for line in verdict(dump) {
         let _ = writeln!(out, "{} [{level}] [WATCHDOG] VERDICT: {line}", c.time);
     }
@@ -139,26 +155,58 @@ pub fn text(dump: &Dump) -> String {
     }
     idle_lines(&mut out, &idle);
     let _ = writeln!(out, "=== END STACK DUMP ===");
-    let _ = writeln!(out, "Channels (waiting/room, refused so far):");
-    for q in &c.channels {
-        // One that cannot be full holds things to be taken: as many as there are is its rest.
-        let fills = !q.when_full.starts_with("never");
-        let full = if fills && q.depth >= q.capacity {
-            "  FULL"
-        } else {
-            ""
-        };
+    open_requests(&mut out, &c.threads);
+    channels(&mut out, &c.channels);
+    let _ = writeln!(out, "The last {} log lines:", c.log.len());
+    for line in &c.log {
+        let _ = writeln!(out, "    {line}");
+    }
+    out
+}
+
+/// What clients wait for, the longest first.
+fn open_requests(out: &mut String, threads: &[Said]) {
+    let mut open: Vec<&Said> = threads
+        .iter()
+        .filter(|s| s.class == "conn" && s.state != "idle" && is_request(&s.activity))
+        .collect();
+    open.sort_by_key(|s| std::cmp::Reverse(s.beat_age_ms));
+    let _ = writeln!(out, "Open requests: {}", open.len());
+    for s in open {
+        let age = s.beat_age_ms as f64 / 1_000.0;
+        let _ = writeln!(out, "    {age:>6.1} s  {} ({})", s.activity, s.name);
+    }
+}
+
+/// Connections begin what they say of a request with its method.
+fn is_request(activity: &str) -> bool {
+    let method = activity.split(' ').next().unwrap_or_default();
+    !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+/// Those in which something waits or was refused in a line each, then the names of the others.
+fn channels(out: &mut String, channels: &[Queue]) {
+    // Those that cannot be full are pools of places: full means that nobody needs one.
+    let pool = |q: &Queue| q.when_full.starts_with("never");
+    let (quiet, telling): (Vec<&Queue>, Vec<&Queue>) = channels
+        .iter()
+        .partition(|q| q.drops == 0 && (q.depth == 0 || pool(q) && q.depth == q.capacity));
+    let _ = writeln!(out, "Channels (waiting/room, refused so far, when full):");
+    for q in telling {
+        let full = if q.depth >= q.capacity { "  FULL" } else { "" };
         let _ = writeln!(
             out,
             "    {:<40} {:>5}/{:<5} {:>8}  {}{full}",
             q.name, q.depth, q.capacity, q.drops, q.when_full
         );
     }
-    let _ = writeln!(out, "The last {} log lines:", c.log.len());
-    for line in &c.log {
-        let _ = writeln!(out, "    {line}");
-    }
-    out
+    let names: Vec<&str> = quiet.iter().map(|q| q.name.as_str()).collect();
+    let _ = writeln!(
+        out,
+        "    {} at rest, nothing refused: {}",
+        names.len(),
+        names.join(" | ")
+    );
 }
 
 fn addresses(t: &Thread) -> impl Iterator<Item = u64> {
@@ -230,10 +278,15 @@ fn idle_lines(out: &mut String, idle: &[&Thread]) {
     let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
     for t in idle {
         let class = t.said.as_ref().map_or("", |s| &s.class);
-        let at = t
-            .own_frame()
-            .map_or_else(|| t.waits.clone(), |f| f.function.clone());
-        let key = format!("of class {class}, waiting for work in {at}");
+        // A closure's name says nothing, its place in the source does.
+        let at = t.own_frame().map_or_else(
+            || t.waits.clone(),
+            |f| match f.file.is_empty() {
+                true => f.function.clone(),
+                false => format!("{}:{}", f.file, f.line),
+            },
+        );
+        let key = format!("of class {class}, waiting for work at {at}");
         match groups.iter_mut().find(|(k, _)| *k == key) {
             Some((_, names)) => names.push(&t.name),
             None => groups.push((key, vec![&t.name])),
@@ -284,6 +337,26 @@ mod tests {
 
     #[test]
     fn the_verdict_comes_first_and_the_rest_is_folded() {
+        let client = Said {
+            name: "conn-3".into(),
+            class: "conn".into(),
+            state: "busy".into(),
+            activity: "GET /x for 127.0.0.1".into(),
+            beat_age_ms: 1_250,
+            ..Said::default()
+        };
+        let queue = |name: &str, depth, drops| Queue {
+            name: name.into(),
+            depth,
+            capacity: 4,
+            drops,
+            when_full: if depth == 4 {
+                "never full: it cannot be"
+            } else {
+                "shed"
+            }
+            .into(),
+        };
         let waiter = Said {
             name: "http-1".into(),
             activity: "GET /x, waiting for candle-desk".into(),
@@ -292,7 +365,12 @@ mod tests {
         let desk = thread(7, "candle-desk", "stalled", &[]).said.unwrap();
         let dump = Dump {
             context: Context {
-                threads: vec![desk, waiter],
+                threads: vec![desk, waiter, client],
+                channels: vec![
+                    queue("pool", 4, 0),
+                    queue("inbox", 1, 2),
+                    queue("other", 0, 0),
+                ],
                 log: vec!["a line".into()],
                 ..Context::default()
             },
@@ -328,10 +406,34 @@ mod tests {
         assert!(!text.contains("noise"));
         assert!(at("these 2 have the same stack") > at("--- Thread 9 (conn-2) ---"));
         assert!(
-            at(
-                "--- 2 idle of class desk, waiting for work in tapewarden::http::worker: http-2 http-3"
-            ) < at("=== END STACK DUMP ===")
+            at("--- 2 idle of class desk, waiting for work at src/x.rs:7: http-2 http-3")
+                < at("=== END STACK DUMP ===")
         );
+        assert!(at("Open requests: 1\n       1.2 s  GET /x for 127.0.0.1 (conn-3)") > 0);
+        assert!(
+            at("    inbox                                        1/4            2  shed\n") > 0
+        );
+        assert!(at("    2 at rest, nothing refused: pool | other\n") > 0);
         assert!(at("    a line") > at("The last 1 log lines"));
+    }
+
+    #[test]
+    fn a_port_that_does_not_answer_and_a_thread_that_is_gone_are_verdicts() {
+        let mut gone = thread(0, "quote-hub", "dead", &[]).said.unwrap();
+        gone.tid = 0;
+        let mut dump = Dump::default();
+        dump.context.reason = "stalled: the server's own port".into();
+        assert_eq!(
+            verdict(&dump),
+            ["no thread is stalled (stalled: the server's own port)"]
+        );
+        dump.context.port = "the server's own port is deaf (timed out)".into();
+        let lines = verdict(&dump);
+        assert!(
+            lines[0].starts_with("the server's own port is deaf (timed out); no thread is overdue")
+        );
+        dump.context.threads = vec![gone];
+        assert!(verdict(&dump)[1].contains("quote-hub was ended by a panic"));
+        assert!(text(&dump).contains("[ERROR] [WATCHDOG] VERDICT: the server's own port"));
     }
 }

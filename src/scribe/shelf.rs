@@ -1,9 +1,10 @@
 //! Where reports are kept: `NAME.txt`, `.json`, `.folded` in one folder, the oldest given up first.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::Forms;
 
@@ -14,13 +15,14 @@ const AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 const BYTES_MAX: u64 = 100_000_000;
 
 /// The endings of a report's files.
-const ENDINGS: [&str; 4] = ["txt", "json", "folded", "raw"];
+const ENDINGS: [&str; 5] = ["txt", "json", "folded", "raw", "part"];
 
 /// The folder.
 #[derive(Clone, Debug)]
 pub struct Shelf {
     dir: PathBuf,
     keep: usize,
+    bytes_max: u64,
 }
 
 /// One kept report.
@@ -38,7 +40,11 @@ impl Shelf {
     /// Keeps at most `keep` reports in `dir`.
     #[must_use]
     pub fn new(dir: PathBuf, keep: usize) -> Self {
-        Self { dir, keep }
+        Self {
+            dir,
+            keep,
+            bytes_max: BYTES_MAX,
+        }
     }
 
     /// Writes the captured bytes, before it is known what they mean.
@@ -95,24 +101,35 @@ impl Shelf {
         Ok(found)
     }
 
+    /// Also what a report that was never finished left behind.
     fn give_up_old(&self) {
-        let Ok(mut reports) = self.list() else { return };
-        reports.reverse();
+        let Ok(entries) = fs::read_dir(&self.dir) else {
+            return;
+        };
+        let mut reports: BTreeMap<String, Vec<(PathBuf, fs::Metadata)>> = BTreeMap::new();
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+            if ENDINGS.contains(&ending)
+                && let Some(name) = path.file_stem().and_then(|n| n.to_str())
+                && let Ok(about) = entry.metadata()
+            {
+                reports
+                    .entry(name.to_owned())
+                    .or_default()
+                    .push((path, about));
+            }
+        }
         let mut bytes = 0;
-        for (n, report) in reports.iter().enumerate() {
-            let files = ENDINGS.map(|e| report.path.with_extension(e));
-            let sizes = files.iter().filter_map(|f| fs::metadata(f).ok());
-            bytes += sizes.map(|m| m.len()).sum::<u64>();
-            let old = fs::metadata(&report.path)
-                .and_then(|m| m.modified())
-                .is_ok_and(|at| {
-                    SystemTime::now()
-                        .duration_since(at)
-                        .is_ok_and(|age| age > AGE_MAX)
-                });
-            if n > 0 && (n >= self.keep || bytes > BYTES_MAX || old) {
-                for file in &files {
-                    let _not_all_are_there = fs::remove_file(file);
+        for (n, files) in reports.into_values().rev().enumerate() {
+            bytes += files.iter().map(|(_, about)| about.len()).sum::<u64>();
+            let age = |about: &fs::Metadata| about.modified().ok()?.elapsed().ok();
+            let old = files
+                .iter()
+                .all(|(_, about)| age(about).is_some_and(|a| a > AGE_MAX));
+            if n > 0 && (n >= self.keep || bytes > self.bytes_max || old) {
+                for (path, _) in &files {
+                    let _gone_already = fs::remove_file(path);
                 }
             }
         }
@@ -148,5 +165,41 @@ mod tests {
         assert_eq!(names, ["2026-03", "2026-04"]);
         assert_eq!(kept[1].verdict, "verdict 4");
         assert_eq!(fs::read_dir(dir.path().join("reports")).unwrap().count(), 8);
+    }
+
+    #[test]
+    fn reports_are_given_up_by_size_and_age_and_leftovers_with_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut shelf = Shelf::new(dir.path().to_owned(), 100);
+        shelf.bytes_max = 2_500;
+        let forms = Forms {
+            text: "v".repeat(1_000),
+            folded: "f 1".into(),
+            ..Forms::default()
+        };
+        let names = |shelf: &Shelf| -> Vec<String> {
+            let kept = shelf.list().unwrap();
+            kept.into_iter().map(|s| s.name).collect()
+        };
+        // A scribe that was killed in the middle.
+        shelf.put_raw("1", &[0; 2_000]).unwrap();
+        fs::write(dir.path().join("1.part"), "half").unwrap();
+        fs::write(dir.path().join("notes.md"), "somebody's own").unwrap();
+        for name in ["2", "3", "4"] {
+            shelf.put(name, &forms).unwrap();
+        }
+        assert_eq!(names(&shelf), ["3", "4"]);
+        assert!(!dir.path().join("1.raw").exists() && !dir.path().join("1.part").exists());
+        assert!(dir.path().join("notes.md").exists());
+        let long_ago = std::time::SystemTime::now() - AGE_MAX - Duration::from_secs(60);
+        for ending in ["txt", "json", "folded"] {
+            let file = fs::File::options()
+                .write(true)
+                .open(dir.path().join(format!("3.{ending}")));
+            file.unwrap().set_modified(long_ago).unwrap();
+        }
+        shelf.bytes_max = BYTES_MAX;
+        shelf.put("5", &forms).unwrap();
+        assert_eq!(names(&shelf), ["4", "5"]);
     }
 }

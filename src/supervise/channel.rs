@@ -104,6 +104,12 @@ impl<T> Tx<T> {
         })
     }
 
+    /// How many messages wait now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.tx.len()
+    }
+
     /// How many messages were refused so far.
     #[must_use]
     pub fn drops(&self) -> u64 {

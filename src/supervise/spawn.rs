@@ -33,7 +33,9 @@ const RESTART_BACKOFF_MAX: Duration = Duration::from_secs(10);
 pub enum OnStall {
     /// Nothing more: it serves one client, or others do the same work.
     Report,
-    /// `/api/health` answers 503 while it lasts.
+    /// `/api/health` answers 503 while it lasts; the process goes on, as a new one would be no better.
+    Unwell,
+    /// `/api/health` answers 503 while it lasts, and if it lasts too long the process ends.
     Unhealthy,
 }
 

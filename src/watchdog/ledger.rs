@@ -199,7 +199,7 @@ impl Ledger {
             });
         }
         if let Some(message) = thread.last_panic {
-            if thread.class.on_stall == OnStall::Unhealthy {
+            if thread.class.on_stall != OnStall::Report {
                 self.dead.push(thread.name.clone());
             }
             self.findings.push(Finding::Died {
@@ -281,7 +281,7 @@ impl Ledger {
         let mut ailments: Vec<String> = self
             .threads
             .values()
-            .filter(|t| t.stalled.is_some() && t.class.on_stall == OnStall::Unhealthy)
+            .filter(|t| t.stalled.is_some() && t.class.on_stall != OnStall::Report)
             .map(|t| {
                 format!(
                     "{} has been stalled for {:.1} s: {}",

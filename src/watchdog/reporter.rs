@@ -137,7 +137,7 @@ impl Reporter {
         }
         let digits = |c: char| c.is_ascii_digit();
         let stamp: String = context.time.chars().filter(|c| digits(*c)).collect();
-        let name = format!("{stamp}-{}", self.reports);
+        let name = format!("{stamp}-{:04}", self.reports);
         let asked = self.scribe.as_mut().is_some_and(|s| s.ask(&name));
         self.pending = Some(Pending {
             // Without a scribe the next look makes the report from what there is.
@@ -229,6 +229,7 @@ pub fn context<'a>(
         uptime_s: uptime.as_secs(),
         threads: said.collect(),
         channels: queues.collect(),
+        port: snapshot.port.clone().unwrap_or_default(),
         log: log.map(|line| line.to_string()).collect(),
     }
 }

@@ -72,8 +72,19 @@ pub struct Snapshot {
     pub channels: Vec<ChannelView>,
     /// Sentences, one for each reason why the process is unhealthy; empty while it is healthy.
     pub ailments: Vec<String>,
+    /// What is wrong with the server's own port; one of the ailments.
+    pub port: Option<String>,
     /// Stalls seen since the start, ended ones included.
     pub stalls_total: u64,
     /// The last of them, the oldest first.
     pub stalls: Arc<[PastStall]>,
+}
+
+impl Snapshot {
+    /// Whether nothing is stalled or dead, and the port answers.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        let well = |t: &ThreadView| matches!(t.state, ThreadState::Idle | ThreadState::Busy);
+        self.ailments.is_empty() && self.threads.iter().all(well)
+    }
 }

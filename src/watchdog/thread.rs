@@ -109,7 +109,7 @@ pub fn start_watchdog(
         replaced: HashSet::new(),
         reporter,
         manager: Manager::from_environment(),
-        unreported: None,
+        unreported: Vec::new(),
         given_up: false,
         figures: Figures::default(),
         gauges: Vec::new(),
@@ -172,8 +172,8 @@ struct State {
     replaced: HashSet<ThreadId>,
     reporter: Reporter,
     manager: Manager,
-    /// Why a report is due.
-    unreported: Option<String>,
+    /// What stalled and is in no report yet.
+    unreported: Vec<String>,
     given_up: bool,
     figures: Figures,
     gauges: Vec<Gauge>,
@@ -183,8 +183,8 @@ struct State {
     /// Lines that `watchdog.log` did not take.
     unwritten: u64,
     allowance: Allowance,
-    /// Since when the port accepts and does not answer.
-    edge: Option<Instant>,
+    /// Since when the port accepts and does not answer, and how the last probe ended.
+    edge: Option<(Instant, String)>,
     heartbeats: u64,
     heartbeat_at: Instant,
 }
@@ -202,28 +202,21 @@ impl State {
         let edge_line = self.edge(now);
         let mut snapshot = self.snapshot(now);
         self.figures.add(&mut snapshot, now, system_ms());
-        let newly_stalled =
-            edge_line.is_some() || findings.iter().any(|f| matches!(f, Finding::Stalled(_)));
         for finding in &findings {
             let line = finding_line(finding);
             self.write(&line);
             if let Finding::Stalled(stall) = finding {
+                self.unreported.push(stall.name.clone());
                 self.replace(stall.id, &stall.name);
             }
         }
         if let Some(line) = edge_line {
             self.write(&line);
+            if self.edge.is_some() {
+                self.unreported.push("the server's own port".to_owned());
+            }
         }
-        if newly_stalled {
-            self.unreported = Some("a thread is stalled".to_owned());
-        }
-        if !self.reporter.is_busy()
-            && self.unreported.is_some()
-            && self.allowance.take(now)
-            && let Some(why) = self.unreported.take()
-        {
-            self.report(why, &snapshot, None);
-        }
+        self.report_if_due(now, &snapshot);
         if let Some(forms) = self.reporter.look(Instant::now()) {
             self.append(forms.text.as_bytes());
             if !forms.file.is_empty() {
@@ -236,6 +229,21 @@ impl State {
             self.heartbeat(now, &snapshot);
         }
         snapshot
+    }
+
+    /// One report of all that stalled since the last, unless that was a moment ago.
+    fn report_if_due(&mut self, now: Instant, snapshot: &Snapshot) {
+        if self.unreported.is_empty() || self.reporter.is_busy() || !self.allowance.take(now) {
+            return;
+        }
+        let who = std::mem::take(&mut self.unreported).join(", ");
+        if snapshot.is_well() {
+            self.write(&format!(
+                "[WARN] [WATCHDOG] no report of {who}: it was over before one was due"
+            ));
+            return;
+        }
+        self.report(format!("stalled: {who}"), snapshot, None);
     }
 
     /// Takes what threads have told since the last time.
@@ -344,14 +352,19 @@ impl State {
             snapshot.ailments.join("; ")
         );
         self.write(&format!("[ERROR] [WATCHDOG] the process ends: {why}"));
-        if !self.reporter.is_busy() {
-            self.report("the last report before the end".to_owned(), snapshot, None);
-        }
         let by = Instant::now() + LAST_REPORT_PATIENCE;
+        let mut begun = false;
         while Instant::now() < by {
+            // One that is being made already may know less.
+            if !begun && !self.reporter.is_busy() {
+                begun = true;
+                self.report("the last report before the end".to_owned(), snapshot, None);
+            }
             if let Some(forms) = self.reporter.look(Instant::now()) {
                 self.append(forms.text.as_bytes());
-                break;
+                if begun {
+                    break;
+                }
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -398,21 +411,23 @@ impl State {
 
     /// What the probe says of the port; a line when that changes.
     fn edge(&mut self, now: Instant) -> Option<String> {
-        match (self.inputs.probed.take()?, self.edge) {
+        match (self.inputs.probed.take()?, self.edge.take()) {
+            (Probed::Silent(why), Some((since, _))) => {
+                self.edge = Some((since, why));
+                None
+            }
             (Probed::Silent(why), None) => {
-                self.edge = Some(now);
-                Some(format!(
+                let line = format!(
                     "[ERROR] [WATCHDOG] STALLED: the server's own port accepts but does not answer: {why}"
-                ))
+                );
+                self.edge = Some((now, why));
+                Some(line)
             }
-            (Probed::Answers, Some(since)) => {
-                self.edge = None;
-                Some(format!(
-                    "[INFO] [WATCHDOG] the server's own port answers again after {:.1} s",
-                    now.duration_since(since).as_secs_f64()
-                ))
-            }
-            _ => None,
+            (Probed::Answers, Some((since, _))) => Some(format!(
+                "[INFO] [WATCHDOG] the server's own port answers again after {:.1} s",
+                now.duration_since(since).as_secs_f64()
+            )),
+            (Probed::Answers, None) => None,
         }
     }
 
@@ -430,17 +445,19 @@ impl State {
             .collect();
         channels.sort_by(|a, b| a.name.cmp(&b.name));
         let mut ailments = self.ledger.ailments(now);
-        if let Some(since) = self.edge {
-            ailments.push(format!(
-                "the server's own port has accepted without answering for {} s",
-                now.duration_since(since).as_secs()
-            ));
-        }
+        let port = self.edge.as_ref().map(|(since, why)| {
+            format!(
+                "the server's own port has accepted without answering for {} s ({why})",
+                now.duration_since(*since).as_secs()
+            )
+        });
+        ailments.extend(port.clone());
         Snapshot {
             at: now,
             threads: self.ledger.views(now),
             channels,
             ailments,
+            port,
             stalls_total: self.ledger.stalls(),
             stalls: Arc::default(),
         }

@@ -1,7 +1,7 @@
 //! A session's reader, on its connection's own thread: handshake, messages, pings, the end.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
@@ -22,6 +22,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What the reader may have waiting for its writer; more error messages are dropped.
 const WORDS_MAX: usize = 32;
+
+/// Beyond the time that a write may take: a writer that has taken nothing for so long is stuck. And beyond
+/// the time between pings: a reader that has said nothing for so long is.
+const STUCK_AFTER: Duration = Duration::from_secs(5);
 
 /// Limits of sessions.
 #[derive(Clone, Debug)]
@@ -154,6 +158,7 @@ impl Sessions {
                 batches,
                 reader,
                 write_deadline: self.config.write_deadline,
+                reader_silent_max: self.config.ping_every + STUCK_AFTER,
             };
             writer.start(
                 supervisor,
@@ -230,6 +235,7 @@ impl Reader<'_> {
         };
         let mut socket = WebSocket::from_partially_read(tap, received, Role::Server, Some(limits));
         let mut pinged = Instant::now();
+        let mut taken = Instant::now();
         loop {
             pulse.idle();
             let read = socket.read();
@@ -280,6 +286,13 @@ impl Reader<'_> {
             if let Some(bytes) = last {
                 // Full of error messages: the writer ends by its own deadline.
                 drop(self.writer.offer(FromReader::Last(bytes)));
+                return;
+            }
+            if self.writer.waiting() == 0 {
+                taken = now;
+            } else if now.duration_since(taken) > self.config.write_deadline + STUCK_AFTER {
+                log::error!(target: "WS", "closing the stream of {peer}: its writer is stuck, see watchdog.log; the client can connect again");
+                let _gone = socket.get_ref().stream.shutdown(Shutdown::Both);
                 return;
             }
             if now.duration_since(pinged) >= self.config.ping_every {

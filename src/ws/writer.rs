@@ -1,8 +1,8 @@
 //! The `ws-N-out` thread: every byte that a session's client gets.
 //!
 //! In: batches from the hub, and what the reader has to say. Out: the socket, and `Ready` to the hub
-//! after each batch. It ends when the client does not take a batch within the deadline, or when it is
-//! told to.
+//! after each batch. It ends when the client does not take a batch within the deadline, when it is told to,
+//! or when its reader is stuck.
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
@@ -18,6 +18,9 @@ use super::frame::close_frame;
 
 /// Telling the hub may wait this long for room in its inbox; longer means that it is stalled.
 pub const HUB_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often a silent session looks at its reader.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What the reader has to say.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub struct Writer {
     pub reader: Receiver<FromReader>,
     /// For one batch.
     pub write_deadline: Duration,
+    /// A reader that lives says something, a ping at least, more often than this.
+    pub reader_silent_max: Duration,
 }
 
 impl Writer {
@@ -62,11 +67,17 @@ impl Writer {
     }
 
     fn run(&mut self, pulse: &Pulse) {
+        let mut heard = Instant::now();
         loop {
             pulse.idle();
             select_biased! {
                 recv(self.reader) -> words => match words {
-                    Ok(FromReader::Bytes(bytes)) => if !self.write(&bytes, pulse) { return },
+                    Ok(FromReader::Bytes(bytes)) => {
+                        heard = Instant::now();
+                        if !self.write(&bytes, pulse) {
+                            return;
+                        }
+                    }
                     Ok(FromReader::Last(bytes)) => {
                         self.write(&bytes, pulse);
                         return;
@@ -93,6 +104,13 @@ impl Writer {
                         return;
                     }
                 },
+                default(LOOK_EVERY) => {}
+            }
+            if heard.elapsed() > self.reader_silent_max {
+                log::error!(target: "WS", "closing the stream of {}: its reader is stuck, see watchdog.log; the client can connect again", self.peer);
+                let words = "the server's thread that hears this stream is stuck; connect again";
+                self.write(&close_frame(1011, words), pulse);
+                return;
             }
         }
     }

@@ -40,22 +40,18 @@ fn ask(context: &Context<'_>, wanted: Wanted, form: Form) -> Answer {
         return Answer::error(503, "Many reports are asked for; try again in a second")
             .with_retry_after(Some(Duration::from_secs(1)));
     }
-    context.pulse.wait(
-        format!("{}, waiting for report-reader", context.what),
-        deadline,
-    );
-    match answer.recv_deadline(deadline) {
-        Ok(Ok(bytes)) => {
+    match context.hear("report-reader", &answer, deadline, Duration::ZERO) {
+        Some(Ok(bytes)) => {
             let mut answer = Answer::json(bytes);
             answer.content_type = form.content_type();
             answer
         }
-        Ok(Err(NoReport::Unknown)) => Answer::error(
+        Some(Err(NoReport::Unknown)) => Answer::error(
             404,
             "There is no such report (any more); /api/stalls lists those that are kept",
         ),
-        Ok(Err(NoReport::Unreadable(why))) => Answer::error(500, &why),
-        Err(_) => Answer::error(
+        Some(Err(NoReport::Unreadable(why))) => Answer::error(500, &why),
+        None => Answer::error(
             504,
             "The disk did not give the reports in time; they are in the folder reports beside the logs",
         ),

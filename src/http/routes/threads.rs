@@ -31,10 +31,7 @@ pub fn dump(context: &Context<'_>, form: Form) -> Answer {
         )
         .with_retry_after(Some(Duration::from_secs(1)));
     }
-    context
-        .pulse
-        .wait(format!("{}, waiting for watchdog", context.what), by);
-    let Ok(forms) = report.recv_deadline(by) else {
+    let Some(forms) = context.hear("watchdog", &report, by, Duration::ZERO) else {
         return Answer::error(
             504,
             "The watchdog did not make a report in time; see logs/watchdog.log, or use kill -QUIT",
@@ -75,14 +72,12 @@ pub fn drill(context: &Context<'_>, thread: &str, drill: Drill) -> Answer {
     if context.config.watchdog.offer(order).is_err() {
         return Answer::error(503, "The watchdog is busy; try again in a second");
     }
-    context
-        .pulse
-        .wait(format!("{}, waiting for watchdog", context.what), by);
-    match answer.recv_deadline(by) {
-        Ok(Ok(())) => Answer::value(&json!({
-            "ordered": {"stall": thread, "how": drill.how.to_string(), "for_s": drill.time.as_secs()}
+    match context.hear("watchdog", &answer, by, Duration::ZERO) {
+        Some(Ok(())) => Answer::value(&json!({
+            "ordered": {"stall": thread, "how": drill.how.to_string(), "for_s": drill.time.as_secs()},
+            "log": context.config.watchdog_log,
         })),
-        Ok(Err(why)) => Answer::error(404, &why),
-        Err(_) => Answer::error(504, "The watchdog did not take the order in time"),
+        Some(Err(why)) => Answer::error(404, &why),
+        None => Answer::error(504, "The watchdog did not take the order in time"),
     }
 }
