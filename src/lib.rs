@@ -5,15 +5,17 @@
 //!
 //! ```text
 //! clients ─ gate, conn-N ─(private sockets)─ http-N ──ask──▶ candle-desk ──jobs──▶ candle-fetch-N ─ Schwab
-//!              │                                ├──ask──▶ trader-desk ──jobs──▶ …-get-N ───────── trader app
-//!              │                                ├──ask──▶ model-desk ───jobs──▶ model-fetch-N ─── model
-//!              │                                └──look─▶ boards ◀── watchdog, quote-hub, file-reader
+//!              │ │                              ├──ask──▶ trader-desk ──jobs──▶ …-get-N ───────── trader app
+//!              │ │                              ├──ask──▶ model-desk ───jobs──▶ model-fetch-N ─── model
+//!              │ │                              └──look─▶ boards ◀── watchdog, quote-hub, file-reader
+//!              │ └──look at what is ready──▶ candle-desk, trader-desk, board-desk (boards of its own)
 //!              └─ ws sessions ◀──batches── quote-hub ◀──quotes── quote-reader ─────────────────── trader app
+//!                                        candle-desk ◀─candles──┘
 //! every thread ──beats──▶ watchdog ─▶ watchdog.log        every thread ──lines──▶ log-writer, log-console
 //! ```
 //!
-//! Who waits for a reply: `conn-N` for `http-N`, `http-N` for a desk; desks, the hub and the watchdog wait
-//! for nobody's reply. So there is no cycle.
+//! Who waits for a reply: `conn-N` for `http-N`, and for a moment for a desk's look; `http-N` for a desk;
+//! desks, the hub and the watchdog wait for nobody's reply. So there is no cycle.
 #![deny(unsafe_code)]
 
 pub mod app;
