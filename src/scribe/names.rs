@@ -99,7 +99,7 @@ mod tests {
                 "/rustc/abc/library/std/src/thread/mod.rs",
                 "library/std/src/thread/mod.rs",
             ),
-            ("/work/tapewarden/src/desk/thread.rs", "src/desk/thread.rs"),
+            ("/build/tapewarden/src/desk/thread.rs", "src/desk/thread.rs"),
             ("src/desk/thread.rs", "src/desk/thread.rs"),
         ] {
             assert_eq!(short_path(long), short);
