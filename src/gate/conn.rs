@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Receiver;
 
 use crate::desk::AskId;
-use crate::http::{Answer, Cors, LANES, Lookup, Ready, Wants, Written, lane_of, may_repeat};
+use crate::http::{Answer, Cors, Lookup, Ready, Wants, Written, lane_of, may_repeat};
 use crate::supervise::{Counter, Pulse, Supervisor};
 use crate::ws::{Sessions, Upgrade};
 
@@ -57,7 +57,7 @@ pub struct GateConfig {
     pub write_deadline: Duration,
     /// By when a worker has answered.
     pub answer_deadline: Duration,
-    /// In the order of [`LANES`].
+    /// In the order of [`crate::http::LANES`].
     pub lanes: Vec<LaneSpec>,
     /// Who is answered at all.
     pub guard: Guard,
@@ -73,7 +73,7 @@ pub struct GateConfig {
 pub struct Shared {
     /// The limits.
     pub config: GateConfig,
-    /// In the order of [`LANES`].
+    /// In the order of [`crate::http::LANES`].
     pub lanes: Vec<Lane>,
     /// Each word has one idle connection make room.
     pub evictions: Receiver<()>,
@@ -186,7 +186,6 @@ impl Conn {
             return Ok(false);
         }
         head.forget_own_origin();
-        let what = format!("{} {} for {}", head.method, head.path(), self.peer);
         if let Some(key) = &head.websocket_key
             && head.path() == QUOTES_PATH
         {
@@ -196,6 +195,7 @@ impl Conn {
             return Ok(more);
         }
         let body = self.read_body(stream, &head, pulse)?;
+        let what = format!("{} {} for {}", head.method, head.path(), self.peer);
         let is_head = head.method == "HEAD";
         let lane = lane_of(&head.method, head.path());
         let request = |time| {
@@ -215,15 +215,12 @@ impl Conn {
             grace: ANSWER_GRACE,
         };
         let forwarded = forward(&self.shared.lanes[lane.index()], &asked, &mut self.buffer);
+        let config = &self.shared.config;
         let close = head.close || self.shared.supervisor.stop().is_set();
         let written = match forwarded {
             Ok(answer) => answer.for_client(connection_header(close, head.http10)),
             Err(NotForwarded::ClientGone) => {
-                self.shared
-                    .config
-                    .lookup
-                    .desks
-                    .cancel(LANES[lane.index()], id);
+                config.lookup.desks.cancel(lane, id);
                 return Ok(false);
             }
             Err(NotForwarded::LaneFull) => {
@@ -231,7 +228,7 @@ impl Conn {
                     503,
                     &format!(
                         "All {} places for {} requests are busy; try again in 1 s",
-                        self.shared.config.lanes[lane.index()].slots,
+                        config.lanes[lane.index()].slots,
                         lane.name()
                     ),
                 )
@@ -239,11 +236,7 @@ impl Conn {
                 self.own_answer(&answer, head.origin.as_deref(), is_head, close)
             }
             Err(NotForwarded::WorkerSilent(e)) => {
-                self.shared
-                    .config
-                    .lookup
-                    .desks
-                    .cancel(LANES[lane.index()], id);
+                config.lookup.desks.cancel(lane, id);
                 let answer = Answer::error(
                     503,
                     &format!(
@@ -304,6 +297,7 @@ impl Conn {
         self.drain(stream, pulse);
     }
 
+    /// What comes next, within the deadlines of idling and of a head.
     fn read_head(&mut self, stream: &mut Stream, pulse: &Pulse) -> Result<Next, Over> {
         let idle_until = Instant::now() + self.shared.config.keep_alive;
         let mut head_until: Option<Instant> = None;
