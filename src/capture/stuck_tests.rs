@@ -4,9 +4,11 @@
 
 use std::ffi::c_int;
 use std::hint::black_box;
+use std::os::fd::AsRawFd;
 use std::os::unix::thread::JoinHandleExt;
 use std::path::Path;
 use std::process::Command;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,7 +37,7 @@ extern "C" fn stop_here(_: c_int) {
             tv_nsec: 100_000,
         };
         // SAFETY: nanosleep is async-signal-safe and `time` lives.
-        unsafe { libc::nanosleep(&raw const time, std::ptr::null_mut()) };
+        unsafe { libc::nanosleep(&raw const time, ptr::null_mut()) };
     }
     IS_HELD.store(false, Ordering::SeqCst);
 }
@@ -178,6 +180,18 @@ fn reads_the_clock(over: &AtomicBool) {
     }
 }
 
+/// As who names addresses in this process does, to read it: a second mapping, which must not mislead.
+fn map_the_c_library_whole() {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let line = maps.lines().find(|l| l.contains("/libc.so")).unwrap();
+    let file = std::fs::File::open(&line[line.find('/').unwrap()..]).unwrap();
+    let len = usize::try_from(file.metadata().unwrap().len()).unwrap();
+    let (read, private) = (libc::PROT_READ, libc::MAP_PRIVATE);
+    // SAFETY: a new mapping, that nobody reads and that stays.
+    let at = unsafe { libc::mmap(ptr::null_mut(), len, read, private, file.as_raw_fd(), 0) };
+    assert_ne!(at, libc::MAP_FAILED);
+}
+
 #[test]
 fn a_thread_that_reads_the_clock_is_walked_through_the_kernels_own_code() {
     let over = std::sync::Arc::new(AtomicBool::new(false));
@@ -186,6 +200,7 @@ fn a_thread_that_reads_the_clock_is_walked_through_the_kernels_own_code() {
         .name("clock-reader".into())
         .spawn(move || reads_the_clock(&theirs))
         .unwrap();
+    map_the_c_library_whole();
     let until = Instant::now() + Duration::from_secs(30);
     let mut found = None;
     while found.is_none() && Instant::now() < until {

@@ -32,11 +32,12 @@ pub struct Mapped {
     pub base: u64,
 }
 
-/// The mapped files in the text of a `maps` file that have code.
+/// The mapped files in the text of a `maps` file that have code. Who names addresses maps the files whole
+/// once more, to read them: those mappings have no code and are left out.
 #[must_use]
 pub fn parse_maps(text: &str) -> Vec<Mapped> {
-    let mut found: Vec<Mapped> = Vec::new();
-    let mut code: HashMap<Key, bool> = HashMap::new();
+    let mut found: Vec<(Mapped, bool)> = Vec::new();
+    let mut offset_before = 0;
     for line in text.lines() {
         let mut words = line.split_ascii_whitespace();
         let (Some(range), Some(rights), Some(offset), Some(device), Some(inode)) = (
@@ -63,22 +64,30 @@ pub fn parse_maps(text: &str) -> Vec<Mapped> {
             continue;
         }
         let key = (device.to_owned(), inode);
-        *code.entry(key.clone()).or_default() |= rights.contains('x');
-        match found.iter_mut().find(|m| m.key == key) {
-            Some(m) => {
-                m.range.start = m.range.start.min(start);
-                m.range.end = m.range.end.max(end);
+        let code = rights.contains('x');
+        match found.last_mut() {
+            // The parts of one mapping follow each other, upwards in the file too.
+            Some((m, has_code)) if m.key == key && offset > 0 && offset >= offset_before => {
+                m.range.end = end;
+                *has_code |= code;
             }
-            None => found.push(Mapped {
-                key,
-                path,
-                range: start..end,
-                base: start.saturating_sub(offset),
-            }),
+            _ => {
+                let (range, base) = (start..end, start.saturating_sub(offset));
+                found.push((
+                    Mapped {
+                        key,
+                        path,
+                        range,
+                        base,
+                    },
+                    code,
+                ));
+            }
         }
+        offset_before = offset;
     }
-    found.retain(|m| code.get(&m.key).copied().unwrap_or(false));
-    found
+    let with_code = found.into_iter().filter(|(_, code)| *code);
+    with_code.map(|(mapped, _)| mapped).collect()
 }
 
 /// What the unwinder needs of a file.
@@ -155,11 +164,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mapped_files_with_code_are_found_whole() {
+    fn mapped_files_with_code_are_found_whole_and_where_their_code_is() {
         let text = "\
+4400-4500 r--p 00000000 fe:01 42 /bin/a b
+4500-4600 r--p 00000000 fe:01 42 /bin/a b
 55d0-55e0 r--p 00000000 fe:01 42 /bin/a b
 55e0-55f0 r-xp 00000010 fe:01 42 /bin/a b
 55f0-5600 rw-p 00000020 fe:01 42 /bin/a b
+5600-5700 rw-p 00000000 00:00 0
+5700-5710 rw-p 00000040 fe:01 42 /bin/a b
+7e00-7f00 r--p 00000000 fe:01 42 /bin/a b
 7f00-7f10 r--p 00000000 fe:01 43 /lib/data
 7ffc-7ffd rw-p 00000000 00:00 0 [stack]
 nonsense
@@ -169,7 +183,7 @@ nonsense
             [Mapped {
                 key: ("fe:01".into(), 42),
                 path: "/bin/a b".into(),
-                range: 0x55d0..0x5600,
+                range: 0x55d0..0x5710,
                 base: 0x55d0,
             }]
         );
