@@ -118,7 +118,7 @@ impl KeptAlive {
 
     /// The status.
     fn get(&mut self, path: &str) -> u16 {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         self.0.get_mut().write_all(request.as_bytes()).unwrap();
         let (mut status, mut length) = (0, 0);
         loop {
@@ -173,6 +173,7 @@ fn every_kind_in(rows: &[Row]) {
         server.eventually("/api/streaming/status", |got| {
             got.json()["connected"] == true
         });
+        server.eventually("/api/threads", |got| got.status == 200);
         for (how, function) in KINDS {
             let before = reports(&server);
             let seen_before = server.log("watchdog.log").len();
