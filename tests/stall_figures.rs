@@ -91,8 +91,7 @@ fn p99(mut times: Vec<Duration>) -> Duration {
 
 /// Polls that go on meanwhile, on a connection of their own, each for something else so that nobody has
 /// the answer at hand: how long each took.
-fn polls(address: &str, over: &AtomicBool) -> Vec<Duration> {
-    let mut client = KeptAlive::connect(address);
+fn polls(mut client: KeptAlive, over: &AtomicBool) -> Vec<Duration> {
     let mut times = Vec::new();
     while !over.load(Ordering::Relaxed) {
         let path = format!("/api/trade-history?limit={}", 1 + times.len() % 60);
@@ -178,11 +177,14 @@ fn every_kind_in(rows: &[Row]) {
             let before = reports(&server);
             let seen_before = server.log("watchdog.log").len();
             let over = Arc::new(AtomicBool::new(false));
+            let poller = KeptAlive::connect(&server.address);
             let elsewhere = std::thread::spawn({
-                let (address, over) = (server.address.clone(), Arc::clone(&over));
-                move || polls(&address, &over)
+                let over = Arc::clone(&over);
+                move || polls(poller, &over)
             });
-            // A connection or a stream is made for the stall, and known by being new.
+            // A connection or a stream is made for the stall, and known by being new. The list is as of the
+            // watchdog's last look, which must have seen the others.
+            std::thread::sleep(Duration::from_secs(1));
             let known = named(&server, row.thread);
             let (mut conn, mut stream) = (None, None);
             match row.thread {
