@@ -226,6 +226,29 @@ pub fn write_all_unless<S: Socket>(
     Ok(())
 }
 
+/// Writes what the socket takes at once and gives how many bytes that were; never waits.
+///
+/// # Errors
+/// The socket's.
+#[cfg(unix)]
+pub fn write_now(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    use rustix::io::Errno;
+    use rustix::net::{SendFlags, send};
+    match send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+        other => Ok(other?),
+    }
+}
+
+/// Elsewhere it is left to who may wait.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub fn write_now(_: &TcpStream, _: &[u8]) -> io::Result<usize> {
+    Ok(0)
+}
+
 /// Connects, and asks every [`SLICE`] whether to give up: then the error is `Interrupted`.
 ///
 /// # Errors

@@ -171,7 +171,7 @@ impl Hub {
             .insert(spike.symbol.clone(), (now_ms, Arc::new(spike)));
     }
 
-    /// A session begins.
+    /// A session begins; it says when it is ready.
     pub fn join(&mut self, id: SessionId) {
         self.changed = true;
         let session = Session {
@@ -179,10 +179,9 @@ impl Hub {
             batch: vec![self.status_frame()],
             outbox: Outbox::default(),
             error: None,
-            ready: true,
+            ready: false,
         };
         self.sessions.insert(id, session);
-        self.due.insert(id);
     }
 
     /// A session's whole wish. What would be more than the server follows for all together is refused
@@ -244,6 +243,13 @@ impl Hub {
                 self.due.insert(id);
             }
         }
+    }
+
+    /// A session that is ready is busy from here on, until it says that it is ready again. False if it was
+    /// not ready.
+    pub fn occupy(&mut self, id: SessionId) -> bool {
+        let session = self.sessions.get_mut(&id);
+        session.is_some_and(|session| std::mem::take(&mut session.ready))
     }
 
     /// A session has ended.

@@ -1,6 +1,7 @@
 //! What passes between the quote reader, the hub and the clients' sessions.
 
 use std::collections::BTreeSet;
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use crossbeam::channel::Sender;
@@ -41,12 +42,14 @@ pub enum ToHub {
     Quote(Quote),
     /// From the reader: a volume spike.
     Spike(Spike),
-    /// A session begins. It gets a status frame at once, and is ready for one batch.
+    /// A session begins. Its writer has the pen.
     Join {
         /// Whose.
         id: SessionId,
-        /// Where its batches go: a private channel with room for two messages.
-        out: Sender<ToSession>,
+        /// Its client's socket; written to only by who has the pen, and by the hub only without waiting.
+        socket: TcpStream,
+        /// Where the pen goes: a private channel with room for it.
+        out: Sender<Pen>,
     },
     /// A session's whole wish, replacing the one before.
     Want {
@@ -55,8 +58,13 @@ pub enum ToHub {
         /// Every symbol it wants.
         symbols: Wanted,
     },
-    /// A session has written its batch and takes another.
+    /// A session's writer has written what it had to: here is the pen.
     Ready {
+        /// Whose.
+        id: SessionId,
+    },
+    /// A session's writer has something of its own to write and needs the pen.
+    AsksForPen {
         /// Whose.
         id: SessionId,
     },
@@ -67,18 +75,12 @@ pub enum ToHub {
     },
 }
 
-/// What a session gets from the hub. At most one `Batch` is in flight.
+/// The right to write to a session's client, of which there is one: it passes between the hub, which
+/// writes what the socket takes at once, and the session's writer, which waits for the rest.
 #[derive(Debug)]
-pub enum ToSession {
-    /// Frames to be written in this order, in as few writes as possible.
-    Batch(Vec<Frame>),
-    /// The session must end with this close code and reason.
-    Close {
-        /// A WebSocket close code.
-        code: u16,
-        /// At most 123 bytes.
-        reason: &'static str,
-    },
+pub struct Pen {
+    /// To be written first.
+    pub rest: Vec<u8>,
 }
 
 /// What the hub publishes for `/api/streaming/status` and `/api/volume-spikes/active`.

@@ -14,6 +14,6 @@ pub use build::Build;
 pub use hub::{Encode, Hub};
 pub use hub_thread::{HubBounds, HubOutputs, start_hub};
 pub use merge::Merge;
-pub use messages::{Frame, SessionId, Spike, StreamStatus, ToHub, ToSession, Wanted};
+pub use messages::{Frame, Pen, SessionId, Spike, StreamStatus, ToHub, Wanted};
 pub use outbox::Outbox;
 pub use reader::{StreamConfig, start_reader};

@@ -149,14 +149,8 @@ impl Supervisor {
     }
 }
 
-/// A session's way from the hub: one batch in flight, and room for a close behind it. The hub sends
-/// no second batch before the session is ready, so it never waits.
-#[must_use]
-pub fn session_channel<T>() -> (Sender<T>, Receiver<T>) {
-    bounded(2)
-}
-
-/// A channel for exactly one reply. The replier never waits: there is room for its one message.
+/// A channel for exactly one reply, or for the one pen of a session. Who sends never waits: there is room for
+/// the one message.
 #[must_use]
 pub fn one_shot<T>() -> (Sender<T>, Receiver<T>) {
     bounded(1)

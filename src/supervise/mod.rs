@@ -15,7 +15,7 @@ mod pulse;
 mod spawn;
 mod stop;
 
-pub use channel::{Full, Gauge, Tx, one_shot, session_channel};
+pub use channel::{Full, Gauge, Tx, one_shot};
 pub use counter::Counter;
 pub use drill::{DRILL_MAX, Drill, How};
 pub use kept::{KeptRx, KeptTx, kept};

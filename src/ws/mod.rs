@@ -1,9 +1,10 @@
 //! Clients' WebSocket sessions.
 //!
 //! A session has two threads: the reader lives on the connection's own `conn-N` thread and understands
-//! what the client says; `ws-N-out` owns every write: batches of quotes from the hub, pongs, closes,
-//! error messages, so that frames never interleave. A client that stops reading holds up its own writer
-//! and nobody else; past the write deadline it is closed.
+//! what the client says; `ws-N-out` writes whatever may have to wait for the client: what the socket had
+//! no room for when the hub wrote a batch, pongs, closes, error messages. Who writes has the session's one
+//! pen, which passes between the hub and the writer, so that frames never interleave. A client that stops
+//! reading holds up its own writer and nobody else; past the write deadline it is closed.
 
 mod frame;
 mod reader;

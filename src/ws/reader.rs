@@ -11,7 +11,7 @@ use tungstenite::{Error, Message, WebSocket};
 
 use crate::deadline_io::{Sparing, read_some, write_all};
 use crate::quotes::{SessionId, ToHub};
-use crate::supervise::{Class, Full, Pulse, Stop, Supervisor, Tx, session_channel};
+use crate::supervise::{Class, Full, Pulse, Stop, Supervisor, Tx, one_shot};
 
 use super::frame::{close_frame, ping_frame, text_frame};
 use super::session::{Outcome, Session};
@@ -128,10 +128,7 @@ impl Sessions {
         let id = SessionId(upgrade.number);
         let place = Place { sessions: self, id };
         let (to_writer, reader) = supervisor.private_channel(WORDS_MAX);
-        let (out, batches) = session_channel();
-        self.hub
-            .send_by(ToHub::Join { id, out }, Instant::now() + HUB_PATIENCE)
-            .map_err(|_| "The server's quote hub does not answer; see /api/health".to_owned())?;
+        let (out, pen) = one_shot();
         let Upgrade {
             mut stream,
             received,
@@ -139,6 +136,15 @@ impl Sessions {
             peer,
             number,
         } = upgrade;
+        let socket = stream
+            .try_clone()
+            .map_err(|e| format!("The stream could not begin: {e}"))?;
+        self.hub
+            .send_by(
+                ToHub::Join { id, socket, out },
+                Instant::now() + HUB_PATIENCE,
+            )
+            .map_err(|_| "The server's quote hub does not answer; see /api/health".to_owned())?;
         let response = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
             derive_accept_key(key.as_bytes())
@@ -155,7 +161,7 @@ impl Sessions {
                 peer: peer.clone(),
                 id,
                 hub: self.hub.clone(),
-                batches,
+                pen,
                 reader,
                 write_deadline: self.config.write_deadline,
                 reader_silent_max: self.config.ping_every + STUCK_AFTER,

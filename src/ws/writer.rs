@@ -1,26 +1,24 @@
-//! The `ws-N-out` thread: every byte that a session's client gets.
+//! The `ws-N-out` thread: what a session's client gets besides what the hub can write at once.
 //!
-//! In: batches from the hub, and what the reader has to say. Out: the socket, and `Ready` to the hub
-//! after each batch. It ends when the client does not take a batch within the deadline, when it is told to,
-//! or when its reader is stuck.
+//! In: the pen from the hub, with what the socket had no room for, and what the reader has to say. Out: the
+//! socket, and the pen back to the hub. It ends when the client does not take a batch within the
+//! deadline, when the reader says so, or when the reader is stuck.
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, select_biased};
+use crossbeam::channel::{Receiver, never, select_biased};
 
 use crate::deadline_io::{Sparing, write_all};
-use crate::quotes::{SessionId, ToHub, ToSession};
+use crate::quotes::{Pen, SessionId, ToHub};
 use crate::supervise::{Class, Pulse, Supervisor, Tx};
 
 use super::frame::close_frame;
 
-/// Telling the hub may wait this long for room in its inbox; longer means that it is stalled.
+/// Telling the hub may wait this long for room in its inbox, and what it has to answer for an answer; longer
+/// means that it is stalled. A silent session looks at its reader as often.
 pub const HUB_PATIENCE: Duration = Duration::from_secs(2);
-
-/// How often a silent session looks at its reader.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What the reader has to say.
 #[derive(Debug)]
@@ -42,7 +40,7 @@ pub struct Writer {
     /// To the hub.
     pub hub: Tx<ToHub>,
     /// From the hub.
-    pub batches: Receiver<ToSession>,
+    pub pen: Receiver<Pen>,
     /// From the reader.
     pub reader: Receiver<FromReader>,
     /// For one batch.
@@ -67,52 +65,80 @@ impl Writer {
     }
 
     fn run(&mut self, pulse: &Pulse) {
+        // The pen is here to begin with: the handshake had to be written.
+        if !self.tell(ToHub::Ready { id: self.id }, pulse) {
+            return;
+        }
         let mut heard = Instant::now();
+        // What the reader has said, until the pen is here.
+        let mut words = None;
         loop {
             pulse.idle();
+            let reader = match words {
+                None => self.reader.clone(),
+                Some(_) => never(),
+            };
             select_biased! {
-                recv(self.reader) -> words => match words {
-                    Ok(FromReader::Bytes(bytes)) => {
-                        heard = Instant::now();
-                        if !self.write(&bytes, pulse) {
-                            return;
-                        }
+                recv(reader) -> said => {
+                    let Ok(said) = said else { return };
+                    heard = Instant::now();
+                    words = Some(said);
+                    if !self.tell(ToHub::AsksForPen { id: self.id }, pulse) {
+                        return;
                     }
-                    Ok(FromReader::Last(bytes)) => {
+                }
+                recv(self.pen) -> pen => {
+                    let hub_ended = pen.is_err();
+                    let mut bytes = pen.map(|pen| pen.rest).unwrap_or_default();
+                    let last = match words.take() {
+                        Some(FromReader::Last(more)) => {
+                            bytes.extend(more);
+                            true
+                        }
+                        Some(FromReader::Bytes(more)) => {
+                            bytes.extend(more);
+                            false
+                        }
+                        None => false,
+                    };
+                    if hub_ended && !last {
+                        bytes.extend(close_frame(1011, "the server's quote hub has ended"));
+                    }
+                    if !self.write(&bytes, pulse) || last || hub_ended {
+                        return;
+                    }
+                    if !self.tell(ToHub::Ready { id: self.id }, pulse) {
+                        return;
+                    }
+                }
+                default(HUB_PATIENCE) => {
+                    // A hub that is stuck writes nothing: these need no pen.
+                    if let Some(FromReader::Last(bytes)) = words {
                         self.write(&bytes, pulse);
                         return;
                     }
-                    Err(_) => return,
-                },
-                recv(self.batches) -> batch => match batch {
-                    Ok(ToSession::Batch(frames)) => {
-                        if !self.write(&frames.concat(), pulse) {
-                            return;
-                        }
-                        let ready = ToHub::Ready { id: self.id };
-                        if self.hub.send_by(ready, Instant::now() + HUB_PATIENCE).is_err() {
-                            self.write(&close_frame(1011, "the server's quote hub does not answer"), pulse);
-                            return;
-                        }
-                    }
-                    Ok(ToSession::Close { code, reason }) => {
-                        self.write(&close_frame(code, reason), pulse);
-                        return;
-                    }
-                    Err(_) => {
-                        self.write(&close_frame(1011, "the server's quote hub has ended"), pulse);
-                        return;
-                    }
-                },
-                default(LOOK_EVERY) => {}
+                }
             }
-            if heard.elapsed() > self.reader_silent_max {
+            if heard.elapsed() > self.reader_silent_max && words.is_none() {
                 log::error!(target: "WS", "closing the stream of {}: its reader is stuck, see watchdog.log; the client can connect again", self.peer);
                 let words = "the server's thread that hears this stream is stuck; connect again";
                 self.write(&close_frame(1011, words), pulse);
                 return;
             }
         }
+    }
+
+    /// False when the hub is stalled.
+    fn tell(&mut self, words: ToHub, pulse: &Pulse) -> bool {
+        let told = self
+            .hub
+            .send_by(words, Instant::now() + HUB_PATIENCE)
+            .is_ok();
+        if !told {
+            let why = "the server's quote hub does not answer";
+            self.write(&close_frame(1011, why), pulse);
+        }
+        told
     }
 
     /// False when the client is gone or too slow.

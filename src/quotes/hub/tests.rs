@@ -26,6 +26,12 @@ fn texts(frames: &[Frame]) -> Vec<String> {
         .collect()
 }
 
+/// A session whose handshake is written.
+fn begin(hub: &mut Hub, id: SessionId) {
+    hub.join(id);
+    hub.ready(id);
+}
+
 fn of(hub: &mut Hub, id: u64) -> Vec<String> {
     let batches = hub.batches();
     let mine = batches.iter().find(|(i, _)| *i == SessionId(id));
@@ -36,8 +42,8 @@ fn of(hub: &mut Hub, id: u64) -> Vec<String> {
 fn each_client_gets_its_own_symbols_and_one_leaving_does_not_silence_another() {
     let mut hub = Hub::new(plain, 30_000, 100);
     let (a, b) = (SessionId(1), SessionId(2));
-    hub.join(a);
-    hub.join(b);
+    begin(&mut hub, a);
+    begin(&mut hub, b);
     assert_eq!(of(&mut hub, 1), [r#"{"type":"status","connected":false}"#]);
     hub.ready(a);
     hub.ready(b);
@@ -56,7 +62,7 @@ fn each_client_gets_its_own_symbols_and_one_leaving_does_not_silence_another() {
 #[test]
 fn a_client_that_falls_behind_gets_the_latest_of_each_symbol() {
     let mut hub = Hub::new(plain, 30_000, 100);
-    hub.join(SessionId(1));
+    begin(&mut hub, SessionId(1));
     hub.want(SessionId(1), wanted(&["X", "Y"]));
     hub.batches();
     let behind = i64::try_from(BATCH_FRAMES_MAX).unwrap();
@@ -82,7 +88,7 @@ fn a_client_that_falls_behind_gets_the_latest_of_each_symbol() {
 #[test]
 fn a_client_that_keeps_up_gets_every_quote() {
     let mut hub = Hub::new(plain, 30_000, 100);
-    hub.join(SessionId(1));
+    begin(&mut hub, SessionId(1));
     hub.want(SessionId(1), wanted(&["X"]));
     hub.batches();
     for n in 0..3 {
@@ -99,21 +105,34 @@ fn a_client_that_keeps_up_gets_every_quote() {
 #[test]
 fn a_new_subscriber_gets_the_last_value_at_once() {
     let mut hub = Hub::new(plain, 30_000, 100);
-    hub.join(SessionId(1));
+    begin(&mut hub, SessionId(1));
     hub.want(SessionId(1), wanted(&["X"]));
     hub.quote(&quote("X", 7));
     hub.batches();
-    hub.join(SessionId(2));
+    begin(&mut hub, SessionId(2));
     hub.want(SessionId(2), wanted(&["X"]));
     assert_eq!(of(&mut hub, 2)[1], r#"{"type":"quote","symbol":"X","n":7}"#);
+}
+
+#[test]
+fn a_session_whose_writer_is_busy_gets_its_batch_when_it_says_that_it_is_ready() {
+    let mut hub = Hub::new(plain, 30_000, 100);
+    let a = SessionId(1);
+    hub.join(a);
+    assert!(hub.batches().is_empty() && !hub.occupy(a));
+    hub.ready(a);
+    assert!(hub.occupy(a) && !hub.occupy(a));
+    assert!(hub.batches().is_empty());
+    hub.ready(a);
+    assert_eq!(of(&mut hub, 1), [r#"{"type":"status","connected":false}"#]);
 }
 
 #[test]
 fn what_all_want_together_has_a_bound_and_who_goes_beyond_it_is_told() {
     let mut hub = Hub::new(plain, 30_000, 2);
     let (a, b) = (SessionId(1), SessionId(2));
-    hub.join(a);
-    hub.join(b);
+    begin(&mut hub, a);
+    begin(&mut hub, b);
     hub.want(a, wanted(&["X", "Y"]));
     hub.want(b, wanted(&["X", "Z"]));
     assert_eq!(**hub.wanted(), *wanted(&["X", "Y"]));
@@ -139,7 +158,7 @@ fn spikes_are_active_for_their_window() {
 proptest! {
     #[test]
     fn whatever_happens_order_holds_and_the_last_word_arrives(
-        steps in prop::collection::vec((0_u8..7, 0_u64..3, 0_u8..3), 1..150)
+        steps in prop::collection::vec((0_u8..8, 0_u64..3, 0_u8..3), 1..150)
     ) {
         let mut hub = Hub::new(plain, 30_000, 100);
         let mut seen: HashMap<(u64, String), i64> = HashMap::new();
@@ -168,6 +187,7 @@ proptest! {
                 2 => hub.want(id, wanted(&["S0", "S1", "S2"])),
                 3 => { in_flight.remove(&id); hub.ready(id); }
                 4 => take(&mut hub, &mut in_flight),
+                6 => if hub.occupy(id) { prop_assert!(in_flight.insert(id)); },
                 // More at once than a batch has room for.
                 5 => for s in (0..3).cycle().take(BATCH_FRAMES_MAX + 10) {
                     n += 1;
