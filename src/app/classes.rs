@@ -7,7 +7,7 @@ use crate::supervise::{Class, OnPanic, OnStall};
 
 use super::lifecycle::WRITER_CLASS;
 
-/// A thread that panics more often than this in one life has a fault that restarts do not mend.
+/// A thread that panics more often than this in a row has a fault that restarts do not mend.
 const RESTARTS_MAX: u32 = 100;
 
 /// How long a thread that only forwards may be busy.

@@ -22,8 +22,8 @@ use crate::http::{
 };
 use crate::log::{LogConfig, LogError, LogHandle};
 use crate::quotes::{HubBounds, HubOutputs, StreamConfig, start_hub, start_reader};
-use crate::supervise::{Full, Supervisor, SupervisorEnds, latest};
-use crate::watchdog::{WatchdogConfig, WatchdogInputs, start_probe, start_watchdog};
+use crate::supervise::{Class, Full, Supervisor, SupervisorEnds, latest};
+use crate::watchdog::{NotesConfig, WatchdogConfig, WatchdogInputs, start_probe, start_watchdog};
 use crate::ws::{Sessions, WsConfig};
 
 use super::announce::{announce, warn_of_exposure};
@@ -179,12 +179,19 @@ pub fn start(
         WatchdogConfig {
             tick: settings.watchdog.tick,
             heartbeat_every: settings.watchdog.heartbeat_every,
-            dir: settings.server.log_dir.clone(),
-            file_bytes_max: settings.watchdog.file_bytes_max.0,
-            files_max: settings.watchdog.files_max,
-            reports_max: settings.watchdog.reports_max,
+            notes: NotesConfig {
+                dir: settings.server.log_dir.clone(),
+                file_bytes_max: settings.watchdog.file_bytes_max.0,
+                files_max: settings.watchdog.files_max,
+                reports_max: settings.watchdog.reports_max,
+            },
             exit_after: settings.watchdog.exit_after.0,
             class: classes.watchdog,
+            // It ends with the others, and what it has is written by then.
+            writer: Class {
+                name: classes.watchdog.name,
+                ..classes.writer
+            },
             started,
         },
         WatchdogInputs {

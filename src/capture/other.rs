@@ -45,6 +45,14 @@ impl Capture {
 
     /// Never called.
     pub fn add(&mut self, _tag: [u8; 4], _bytes: &[u8]) {}
+
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn content(&self) -> io::Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
 }
 
 /// Ends the process.

@@ -115,6 +115,12 @@ impl<T> Tx<T> {
     pub fn drops(&self) -> u64 {
         self.drops.get()
     }
+
+    /// The same for somebody who shall not keep the queue open.
+    #[must_use]
+    pub fn counter(&self) -> Counter {
+        self.drops.clone()
+    }
 }
 
 impl Supervisor {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
@@ -28,6 +28,10 @@ const RESTART_BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// … up to this.
 const RESTART_BACKOFF_MAX: Duration = Duration::from_secs(10);
 
+/// A thread that has run for this long since its last panic is as good as new: what counts is a fault
+/// that comes again and again, not one a day.
+const RESTART_FORGIVEN: Duration = Duration::from_secs(600);
+
 /// What the watchdog does about a stalled thread of a class, besides reporting it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnStall {
@@ -44,10 +48,10 @@ pub enum OnStall {
 pub enum OnPanic {
     /// It ends: it served one connection.
     End,
-    /// It starts anew with backoff, as often as this in its life; then it ends, and the process is
-    /// unhealthy.
+    /// It starts anew with backoff, as often as this before it has run well for ten minutes; then it ends,
+    /// and the process is unhealthy.
     Restart {
-        /// Restarts in a life.
+        /// Restarts in a row.
         times_max: u32,
     },
 }
@@ -327,11 +331,16 @@ impl Supervisor {
             OnPanic::End => 0,
             OnPanic::Restart { times_max } => times_max,
         };
+        let allowed = restarts_left;
         let mut backoff = RESTART_BACKOFF_MIN;
         let mut panicked = false;
+        let mut began = Instant::now();
         // The body owns what it touches and is called from the start again, so a broken invariant
         // cannot be seen from here.
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(pulse))) {
+            if began.elapsed() >= RESTART_FORGIVEN {
+                (restarts_left, backoff) = (allowed, RESTART_BACKOFF_MIN);
+            }
             let restarts = restarts_left > 0 && !self.stop.is_set();
             self.notify(Notice::Panicked {
                 id,
@@ -348,6 +357,7 @@ impl Supervisor {
                 break;
             }
             backoff = (backoff * 2).min(RESTART_BACKOFF_MAX);
+            began = Instant::now();
         }
         self.notify(Notice::Ended { id });
         if self.deaths.try_send(Death { id, panicked }).is_err() {

@@ -122,12 +122,20 @@ impl Thread {
     }
 }
 
+/// A thread that panicked too often, and whose work nobody does now.
+#[derive(Debug)]
+struct Dead {
+    name: String,
+    since: Instant,
+    essential: bool,
+}
+
 /// The ledger.
 #[derive(Debug, Default)]
 pub struct Ledger {
     threads: HashMap<ThreadId, Thread>,
     /// Essential threads that died for good, by name.
-    dead: Vec<String>,
+    dead: Vec<Dead>,
     looked: Option<Instant>,
     stalls: u64,
     findings: Vec<Finding>,
@@ -200,7 +208,11 @@ impl Ledger {
         }
         if let Some(message) = thread.last_panic {
             if thread.class.on_stall != OnStall::Report {
-                self.dead.push(thread.name.clone());
+                self.dead.push(Dead {
+                    name: thread.name.clone(),
+                    since: now,
+                    essential: thread.class.on_stall == OnStall::Unhealthy,
+                });
             }
             self.findings.push(Finding::Died {
                 name: thread.name,
@@ -259,8 +271,8 @@ impl Ledger {
                 restarts: t.restarts,
                 cpu_ms: None,
             })
-            .chain(self.dead.iter().map(|name| ThreadView {
-                name: name.clone(),
+            .chain(self.dead.iter().map(|dead| ThreadView {
+                name: dead.name.clone(),
                 tid: 0,
                 class: "dead",
                 state: ThreadState::Dead,
@@ -293,20 +305,26 @@ impl Ledger {
             .chain(
                 self.dead
                     .iter()
-                    .map(|name| format!("{name} was ended by a panic; restart the server")),
+                    .map(|d| format!("{} was ended by a panic; restart the server", d.name)),
             )
             .collect();
         ailments.sort();
         ailments
     }
 
-    /// How long the process has been unhealthy because of a stall.
+    /// How long the process has been unhealthy because of a stall, or of an essential thread's death.
     #[must_use]
     pub fn unhealthy_for(&self, now: Instant) -> Duration {
         self.threads
             .values()
             .filter(|t| t.class.on_stall == OnStall::Unhealthy && t.stalled.is_some())
             .filter_map(|t| t.overdue(now))
+            .chain(
+                self.dead
+                    .iter()
+                    .filter(|dead| dead.essential)
+                    .map(|dead| now.saturating_duration_since(dead.since)),
+            )
             .max()
             .unwrap_or_default()
     }

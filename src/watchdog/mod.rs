@@ -1,7 +1,7 @@
 //! The watchdog: who is stalled, since when, doing what.
 //!
-//! [`ledger`] decides; `thread` reads beats and writes `watchdog.log` with its own handle; `probe` is a
-//! client of the server's own port; `reporter` has all stacks copied ([`crate::capture`]) and named
+//! [`ledger`] decides; `thread` reads beats; `notes` writes `watchdog.log`; `probe` is a client of the
+//! server's own port; `reporter` has all stacks copied ([`crate::capture`]) and named
 //! ([`crate::scribe`]); `sentinel` watches the watchdog itself.
 
 use std::sync::Arc;
@@ -17,6 +17,7 @@ pub mod export;
 mod figures;
 pub mod ledger;
 pub mod manager;
+mod notes;
 mod past;
 mod probe;
 mod report;
@@ -48,6 +49,7 @@ pub enum ToWatchdog {
     },
 }
 
+pub use notes::NotesConfig;
 pub use past::PastStall;
 pub use probe::{Probed, start_probe};
 pub use snapshot::{ChannelView, Snapshot, ThreadState, ThreadView};

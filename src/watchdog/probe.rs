@@ -43,7 +43,12 @@ pub fn start_probe(
     let shown = shown.unwrap_or_default();
     // The gate answers the first by itself; the second takes the way through a worker.
     let requests = ["/api/health", LANE_PING_PATH].map(|path| {
-        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{shown}\r\n")
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{shown}\r\n");
+        // 200, or 503 with the reasons: either way somebody answers. But a 503 to what only a worker can
+        // answer is the gate's word that none was free.
+        let worker_needed = path == LANE_PING_PATH;
+        (request, worker_needed)
     });
     supervisor.spawn("probe", class, move |pulse| {
         let mut failures = 0;
@@ -54,7 +59,9 @@ pub fn start_probe(
             }
             let by = Instant::now() + PROBE_DEADLINE;
             pulse.wait("probing the server's own port", by);
-            match requests.iter().try_for_each(|r| probe(address, r, by)) {
+            match requests.iter().try_for_each(|(request, worker_needed)| {
+                probe(address, request, *worker_needed, by)
+            }) {
                 Ok(()) => {
                     failures = 0;
                     tell.publish(Probed::Answers);
@@ -71,7 +78,7 @@ pub fn start_probe(
     Ok(told)
 }
 
-fn probe(address: SocketAddr, request: &str, by: Instant) -> io::Result<()> {
+fn probe(address: SocketAddr, request: &str, worker_needed: bool, by: Instant) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, PROBE_DEADLINE)?;
     write_all(&mut stream, request.as_bytes(), by)?;
     let mut got = Vec::new();
@@ -86,12 +93,15 @@ fn probe(address: SocketAddr, request: &str, by: Instant) -> io::Result<()> {
             break;
         }
     }
-    // 200, or 503 with the reasons: either way somebody answers.
-    if got.starts_with(b"HTTP/1.1 ") {
-        Ok(())
-    } else {
-        Err(io::Error::other(
+    if !got.starts_with(b"HTTP/1.1 ") {
+        return Err(io::Error::other(
             "the connection was closed without an answer",
-        ))
+        ));
     }
+    if worker_needed && got.starts_with(b"HTTP/1.1 503") {
+        return Err(io::Error::other(
+            "no http worker was free for the probe, though it asks for what takes no time",
+        ));
+    }
+    Ok(())
 }

@@ -15,6 +15,7 @@ use crate::capture::{BETWEEN_ROUNDS, Capture, raw};
 use crate::scribe::{Context, Dump, Forms, Queue, Said, ScribeArgs, report_text};
 use crate::supervise::{Class, KeptRx, LatestRx, Supervisor, latest};
 
+use super::notes::Unnamed;
 use super::scribe_link::{ScribeLink, start_scribe};
 use super::sentinel::{LastResort, start_sentinel};
 use super::snapshot::{Snapshot, ThreadState};
@@ -27,8 +28,18 @@ pub type Asker = Sender<Arc<Forms>>;
 
 struct Pending {
     until: Instant,
+    name: String,
     context: Context,
     askers: Vec<Asker>,
+}
+
+/// A report.
+#[derive(Debug)]
+pub struct Made {
+    /// What it says.
+    pub forms: Arc<Forms>,
+    /// What is still to be kept of it: the scribe had no part in it.
+    pub unnamed: Option<Unnamed>,
 }
 
 /// The watchdog's side.
@@ -147,24 +158,35 @@ impl Reporter {
                 } else {
                     Duration::ZERO
                 },
+            name,
             context,
             askers: asker.into_iter().collect(),
         });
     }
 
     /// The report, once it is there or cannot be had in full.
-    pub fn look(&mut self, now: Instant) -> Option<Arc<Forms>> {
+    pub fn look(&mut self, now: Instant) -> Option<Made> {
         let pending = self.pending.as_ref()?;
-        let forms = match self.answer.take().or_else(|| self.forms.take()) {
-            Some(forms) => forms,
-            None if now >= pending.until => self.without_stacks(&pending.context),
-            None => return None,
-        };
+        let answer = self.answer.take().or_else(|| self.forms.take());
+        if answer.is_none() && now < pending.until {
+            return None;
+        }
+        let named = answer.is_some();
+        let forms = answer.unwrap_or_else(|| self.without_stacks(&pending.context));
         let forms = Arc::new(forms);
-        for asker in self.pending.take().into_iter().flat_map(|p| p.askers) {
+        let pending = self.pending.take()?;
+        for asker in pending.askers {
             let _left = asker.try_send(Arc::clone(&forms));
         }
-        Some(forms)
+        let raw = self.capture.as_ref().filter(|_| !named);
+        let unnamed = raw
+            .and_then(|capture| capture.content().ok())
+            .map(|raw| Unnamed {
+                name: pending.name,
+                forms: Arc::clone(&forms),
+                raw,
+            });
+        Some(Made { forms, unnamed })
     }
 
     /// What can be said without the scribe, which is given up if it was asked.

@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::deadline_io::{read_some_unless, write_all};
+use crate::deadline_io::{read_some_unless, write_both};
 use crate::scribe::{Forms, ScribeArgs};
 use crate::supervise::{Class, LatestTx, Stop, Supervisor};
 
@@ -32,15 +32,11 @@ pub struct ScribeLink {
 }
 
 impl ScribeLink {
-    /// Asks for the report of what was captured, under this name. False if nobody is there.
+    /// Asks for the report of what was captured, under this name. False if nobody is there. Allocates
+    /// nothing: a thread may be stuck in the allocator.
     pub fn ask(&mut self, name: &str) -> bool {
-        let line = format!("{name}\n");
-        write_all(
-            &mut self.socket,
-            line.as_bytes(),
-            Instant::now() + ASK_DEADLINE,
-        )
-        .is_ok()
+        let by = Instant::now() + ASK_DEADLINE;
+        write_both(&mut self.socket, name.as_bytes(), b"\n", by).is_ok()
     }
 
     /// Has the scribe replaced: it does not answer.

@@ -37,6 +37,9 @@ const SUSPENDED: Duration = Duration::from_secs(4);
 /// The raw dump's name in the folder of the logs.
 const RAW_NAME: &str = "watchdog-silent.raw";
 
+/// The name of the one that a process before this one left.
+const RAW_BEFORE: &str = "watchdog-silent.before.raw";
+
 /// How the watchdog stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sight {
@@ -102,6 +105,10 @@ impl LastResort {
     pub fn new(log_dir: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(log_dir)?;
         let path = log_dir.join(RAW_NAME);
+        // What the process before this one left may be all that tells why it ended.
+        if std::fs::metadata(&path).is_ok_and(|m| m.len() > 0) {
+            std::fs::rename(&path, log_dir.join(RAW_BEFORE))?;
+        }
         let seconds = WATCHDOG_SILENT.as_secs();
         let watchdog = Said {
             name: "watchdog".into(),
@@ -245,5 +252,10 @@ mod tests {
         last_resort.take();
         drop(last_resort);
         assert!(file.exists());
+        // A process that starts after it does not wipe it.
+        let before = std::fs::read(&file).unwrap();
+        drop(LastResort::new(dir.path()).unwrap());
+        assert!(!file.exists());
+        assert_eq!(std::fs::read(dir.path().join(RAW_BEFORE)).unwrap(), before);
     }
 }

@@ -1,22 +1,19 @@
-//! The `watchdog` thread: births, deaths, beats and the probe's word in; `watchdog.log`, the workers'
-//! boards and the heartbeat out.
+//! The `watchdog` thread: births, deaths, beats and the probe's word in; notes for `watchdog.log`, the
+//! workers' boards and the heartbeat out.
 //!
-//! It has its own file handle and waits for nobody. What it says through the common log (the heartbeat)
-//! is for convenience; what matters is in `watchdog.log`.
+//! It waits for nobody and touches no disk. What it says through the common log (the heartbeat) is for
+//! convenience; what matters is in `watchdog.log`.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, select_biased, tick};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use crate::clock::system_ms;
-use crate::log::{LogHandle, RING_LINES, RotatingFile, stamp};
+use crate::log::{LogHandle, RING_LINES};
 use crate::supervise::{
     Beat, Class, Counter, Gauge, KeptRx, KeptTx, LatestRx, LatestTx, Notice, Order, Spare,
     Supervisor, ThreadId, kept,
@@ -27,9 +24,10 @@ use super::allowance::Allowance;
 use super::figures::Figures;
 use super::ledger::{Finding, Ledger};
 use super::manager::Manager;
+use super::notes::{Notes, NotesConfig};
 use super::probe::Probed;
 use super::report::{finding_line, heartbeat_words};
-use super::reporter::{Asker, Reporter, context};
+use super::reporter::{Asker, Made, Reporter, context};
 use super::snapshot::{ChannelView, Snapshot};
 
 /// Stuck threads that have another in their place, at most.
@@ -45,18 +43,14 @@ pub struct WatchdogConfig {
     pub tick: Duration,
     /// Between `[HEARTBEAT]` lines.
     pub heartbeat_every: Duration,
-    /// The folder of `watchdog.log`.
-    pub dir: PathBuf,
-    /// It is rotated at this size.
-    pub file_bytes_max: u64,
-    /// Rotated files kept.
-    pub files_max: usize,
-    /// Reports kept in `reports` beside it.
-    pub reports_max: usize,
+    /// Where it writes.
+    pub notes: NotesConfig,
     /// A stall that makes the process unhealthy ends it after this.
     pub exit_after: Option<Duration>,
     /// What is expected of it.
     pub class: Class,
+    /// What is expected of who writes for it.
+    pub writer: Class,
     /// When the process started.
     pub started: Instant,
 }
@@ -94,10 +88,11 @@ pub fn start_watchdog(
     let reporter = Reporter::start(
         supervisor,
         config.class,
-        &config.dir,
-        config.reports_max,
+        &config.notes.dir,
+        config.notes.reports_max,
         own_beats.clone(),
     )?;
+    let notes = Notes::start(supervisor, config.writer, config.notes.clone())?;
     let stop = supervisor.stop().clone();
     let class = config.class;
     // Kept through a panic: a watchdog that starts anew still knows everybody.
@@ -114,13 +109,7 @@ pub fn start_watchdog(
         figures: Figures::default(),
         gauges: Vec::new(),
         ring: VecDeque::with_capacity(RING_LINES),
-        file: RotatingFile::new(
-            config.dir.join("watchdog.log"),
-            config.file_bytes_max,
-            config.files_max,
-        ),
-        zone: TimeZone::system(),
-        unwritten: 0,
+        notes,
         allowance: Allowance::new(config.started),
         edge: None,
         heartbeats: 0,
@@ -130,8 +119,6 @@ pub fn start_watchdog(
     });
     supervisor.spawn("watchdog", class, move |pulse| {
         let mut state = state.borrow_mut();
-        // So that a folder that cannot be written shows at once, and the file is open before it is needed.
-        let _told_by_the_log_writer = state.file.ready();
         let ticks = tick(state.config.tick);
         loop {
             pulse.idle();
@@ -178,10 +165,7 @@ struct State {
     figures: Figures,
     gauges: Vec<Gauge>,
     ring: VecDeque<Arc<str>>,
-    file: RotatingFile,
-    zone: TimeZone,
-    /// Lines that `watchdog.log` did not take.
-    unwritten: u64,
+    notes: Notes,
     allowance: Allowance,
     /// Since when the port accepts and does not answer, and how the last probe ended.
     edge: Option<(Instant, String)>,
@@ -204,24 +188,23 @@ impl State {
         self.figures.add(&mut snapshot, now, system_ms());
         for finding in &findings {
             let line = finding_line(finding);
-            self.write(&line);
+            self.notes.line(&line);
             if let Finding::Stalled(stall) = finding {
                 self.unreported.push(stall.name.clone());
+            }
+            if let Finding::Stalled(stall) | Finding::StillStalled(stall) = finding {
                 self.replace(stall.id, &stall.name);
             }
         }
         if let Some(line) = edge_line {
-            self.write(&line);
+            self.notes.line(&line);
             if self.edge.is_some() {
                 self.unreported.push("the server's own port".to_owned());
             }
         }
         self.report_if_due(now, &snapshot);
-        if let Some(forms) = self.reporter.look(Instant::now()) {
-            self.append(forms.text.as_bytes());
-            if !forms.file.is_empty() {
-                log::warn!(target: "WATCHDOG", "a report of all threads is in {} and in watchdog.log", forms.file);
-            }
+        if let Some(made) = self.reporter.look(Instant::now()) {
+            self.keep(made);
         }
         self.give_up(now, &snapshot);
         if now >= self.heartbeat_at {
@@ -238,7 +221,7 @@ impl State {
         }
         let who = std::mem::take(&mut self.unreported).join(", ");
         if snapshot.is_well() {
-            self.write(&format!(
+            self.notes.line(&format!(
                 "[WARN] [WATCHDOG] no report of {who}: it was over before one was due"
             ));
             return;
@@ -262,7 +245,7 @@ impl State {
     fn report(&mut self, why: String, snapshot: &Snapshot, asker: Option<Asker>) {
         let context = context(
             why,
-            stamp(Timestamp::now(), &self.zone),
+            self.notes.stamp(),
             self.config.started.elapsed(),
             snapshot,
             self.ring.iter(),
@@ -304,7 +287,7 @@ impl State {
                             drill.how,
                             drill.time.as_secs()
                         );
-                        self.write(&line);
+                        self.notes.line(&line);
                         Ok(())
                     }
                     0 => Err(format!(
@@ -325,15 +308,19 @@ impl State {
         let (Some(spare), Some((_, orders))) = (self.spares.get(&id), self.orders.get(&id)) else {
             return;
         };
-        orders.publish(Order::Retire);
-        let line = match spare.start() {
-            Ok(_) => format!("[WARN] [WATCHDOG] another {name} was started in its place"),
-            Err(e) => {
-                format!("[ERROR] [WATCHDOG] starting another {name} in its place failed: {e}")
+        match spare.start() {
+            Ok(_) => {
+                orders.publish(Order::Retire);
+                self.replaced.insert(id);
+                self.notes.line(&format!(
+                    "[WARN] [WATCHDOG] another {name} was started in its place"
+                ));
             }
-        };
-        self.replaced.insert(id);
-        self.write(&line);
+            // Tried again at the next reminder; if the stalled one goes on before, it keeps its place.
+            Err(e) => self.notes.line(&format!(
+                "[ERROR] [WATCHDOG] starting another {name} in its place failed: {e}"
+            )),
+        }
     }
 
     /// Has `main` end the process once a stall that makes it unhealthy has lasted too long.
@@ -341,7 +328,9 @@ impl State {
         let Some(limit) = self.config.exit_after else {
             return;
         };
-        let unhealthy = self.ledger.unhealthy_for(now);
+        let deaf = self.edge.as_ref();
+        let deaf = deaf.map_or(Duration::ZERO, |(since, _)| now.duration_since(*since));
+        let unhealthy = self.ledger.unhealthy_for(now).max(deaf);
         if self.given_up || unhealthy < limit {
             return;
         }
@@ -351,7 +340,8 @@ impl State {
             unhealthy.as_secs(),
             snapshot.ailments.join("; ")
         );
-        self.write(&format!("[ERROR] [WATCHDOG] the process ends: {why}"));
+        self.notes
+            .line(&format!("[ERROR] [WATCHDOG] the process ends: {why}"));
         let by = Instant::now() + LAST_REPORT_PATIENCE;
         let mut begun = false;
         while Instant::now() < by {
@@ -360,8 +350,8 @@ impl State {
                 begun = true;
                 self.report("the last report before the end".to_owned(), snapshot, None);
             }
-            if let Some(forms) = self.reporter.look(Instant::now()) {
-                self.append(forms.text.as_bytes());
+            if let Some(made) = self.reporter.look(Instant::now()) {
+                self.keep(made);
                 if begun {
                     break;
                 }
@@ -471,23 +461,15 @@ impl State {
         log::info!(target: "HEARTBEAT", "#{} - {words}", self.heartbeats);
     }
 
-    fn write(&mut self, line: &str) {
-        let line = format!("{} {line}\n", stamp(Timestamp::now(), &self.zone));
-        self.append(line.as_bytes());
-    }
-
-    fn append(&mut self, bytes: &[u8]) {
-        if self.file.append(bytes).is_err() {
-            self.unwritten += 1;
-        } else if self.unwritten > 0 {
-            let words = format!(
-                "{} [WARN] [WATCHDOG] {} entries before this one could not be written here\n",
-                stamp(Timestamp::now(), &self.zone),
-                std::mem::take(&mut self.unwritten)
-            );
-            if self.file.append(words.as_bytes()).is_err() {
-                self.unwritten += 1;
-            }
+    /// Has a report written down.
+    fn keep(&self, made: Made) {
+        self.notes.entry(made.forms.text.clone().into_bytes());
+        if !made.forms.file.is_empty() {
+            log::warn!(target: "WATCHDOG", "a report of all threads is in {} and in watchdog.log", made.forms.file);
+        }
+        if let Some(unnamed) = made.unnamed {
+            log::warn!(target: "WATCHDOG", "a report of all threads is in watchdog.log; its stacks could not be named and are in reports/{}.raw, for `tapewarden dump --resolve`", unnamed.name);
+            self.notes.unnamed(unnamed);
         }
     }
 }

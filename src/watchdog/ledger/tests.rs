@@ -136,6 +136,9 @@ fn an_essential_thread_that_died_is_an_ailment_for_good() {
         matches!(&ledger.look(now, TICK)[0], Finding::Died { message, .. } if message == "boom")
     );
     assert_eq!(ledger.ailments(now).len(), 1);
+    // So that the process ends when nobody has restarted it.
+    let later = now + Duration::from_secs(120);
+    assert_eq!(ledger.unhealthy_for(later), Duration::from_secs(120));
 }
 
 proptest! {
