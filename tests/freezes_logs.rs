@@ -187,3 +187,35 @@ fn a_full_disk_costs_lines_alone() {
     town.empties();
     std::thread::sleep(Duration::from_millis(100));
 }
+
+#[test]
+fn a_disk_that_hangs_holds_up_who_writes_the_watchdogs_log_and_not_the_watchdog() {
+    let server = Server::start(SHORT_LIMITS);
+    server.eventually("/api/threads", |got| got.status == 200);
+    let drill = "/api/drill?stall=watchdog-log&how=disk&for=8s";
+    assert_eq!(server.ask("POST", drill).status, 200);
+    let health = server.eventually("/api/health", |got| got.status == 503);
+    assert!(
+        health["detail"].to_string().contains("watchdog-log"),
+        "{health}"
+    );
+    // It still sees others, though it cannot write them down.
+    let other = "/api/drill?stall=candle-desk&how=sleep&for=3s";
+    assert_eq!(server.ask("POST", other).status, 200);
+    server.eventually("/api/threads", |got| {
+        // The desk meets its order where it has something to do.
+        let _any = server.get("/api/candles/TOYO");
+        let threads = got.json()["threads"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        threads
+            .iter()
+            .any(|t| t["name"] == "candle-desk" && t["state"] == "stalled")
+    });
+    // Nothing is lost that had room to wait.
+    server.log_has("watchdog.log", "VERDICT: watchdog-log (");
+    server.log_has("watchdog.log", "STALLED: candle-desk (");
+    server.log_has("watchdog.log", "watchdog-log is back after");
+    server.eventually("/api/health", |got| got.status == 200);
+}

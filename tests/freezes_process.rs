@@ -230,3 +230,43 @@ fn all_upstreams_lost_at_once_come_back_all() {
     assert_eq!(get(&town.server.address, "/api/health").status, 200);
     town.empties();
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_that_names_stacks_and_is_stuck_costs_their_names_and_is_replaced() {
+    let server = Server::start(&[]);
+    server.eventually("/api/threads", |got| got.status == 200);
+    let scribe = eventually("a scribe", || server.scribe());
+    kit::faults::run("kill", &["-STOP", &scribe.to_string()]);
+    let report = server.get("/api/threads/dump");
+    assert_eq!(report.status, 200);
+    assert!(
+        report
+            .text()
+            .contains("no call stacks: the process that names stacks did not answer")
+    );
+    // What was captured can still be named.
+    let raw = eventually("the raw dump", || {
+        let reports = std::fs::read_dir(server.path("logs/reports")).ok()?;
+        let paths = reports.flatten().map(|e| e.path());
+        paths
+            .into_iter()
+            .find(|p| p.extension().is_some_and(|e| e == "raw"))
+    });
+    eventually("its text", || {
+        raw.with_extension("txt").exists().then_some(())
+    });
+    let named = std::process::Command::new(env!("CARGO_BIN_EXE_tapewarden"))
+        .args(["dump", "--resolve"])
+        .arg(&raw)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&named.stdout);
+    assert!(text.contains("> tapewarden::"), "{text}");
+    eventually("another scribe", || {
+        server.scribe().filter(|pid| *pid != scribe)
+    });
+    server.eventually("/api/threads/dump?format=json", |got| {
+        got.status == 200 && got.text().contains("tapewarden::")
+    });
+}

@@ -168,6 +168,16 @@ impl Server {
             .expect(field)
     }
 
+    /// The process that names stacks: the server's only child.
+    #[cfg(target_os = "linux")]
+    pub fn scribe(&self) -> Option<u32> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).ok()?;
+        tasks.flatten().find_map(|task| {
+            let text = std::fs::read_to_string(task.path().join("children")).ok()?;
+            text.split_whitespace().next()?.parse().ok()
+        })
+    }
+
     /// How many descriptors it has open.
     pub fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
