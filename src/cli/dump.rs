@@ -1,6 +1,7 @@
 //! `tapewarden dump`: every thread's stack of a running server, by its process (works while every http
 //! worker is stuck) or by its URL; or of a raw dump that was kept, with names.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -91,22 +92,18 @@ fn by_url(url: &str, format: &str) -> Result<String, Fault> {
 fn by_pid(pid: i32, format: &str) -> Result<String, Fault> {
     let logs = log_folder(pid)?;
     let shelf = Shelf::new(logs.join(REPORTS), usize::MAX);
-    let newest = || {
-        let reports = shelf.list().unwrap_or_default();
-        reports.last().map(|r| (r.name.clone(), r.path.clone()))
-    };
-    let before = newest();
+    // Names tell the wall clock's time, which can have been set back since.
+    let reports = || shelf.list().unwrap_or_default();
+    let before: BTreeSet<String> = reports().into_iter().map(|r| r.name).collect();
     let to = rustix::process::Pid::from_raw(pid)
         .ok_or_else(|| Fault::usage(format!("{pid} is no process number")))?;
     rustix::process::kill_process(to, rustix::process::Signal::QUIT)
         .map_err(|e| Fault::failed(format!("signalling process {pid} failed: {e}")))?;
     let until = Instant::now() + REPORT_PATIENCE;
     loop {
-        if let Some((name, path)) = newest()
-            && before.as_ref().is_none_or(|(b, _)| *b != name)
-        {
+        if let Some(new) = reports().iter().find(|r| !before.contains(&r.name)) {
             let ending = if format == "text" { "txt" } else { format };
-            let file = path.with_extension(ending);
+            let file = new.path.with_extension(ending);
             // The text is written last of the three.
             return fs::read_to_string(&file)
                 .map_err(|e| Fault::failed(format!("reading {} failed: {e}", file.display())));
@@ -129,7 +126,7 @@ fn by_pid(_: i32, _: &str) -> Result<String, Fault> {
     ))
 }
 
-/// Where the process writes its watchdog.log.
+/// Where the process writes its watchdog.log, which can have been renamed or deleted under it.
 #[cfg(unix)]
 fn log_folder(pid: i32) -> Result<PathBuf, Fault> {
     let folder = format!("/proc/{pid}/fd");
@@ -137,7 +134,10 @@ fn log_folder(pid: i32) -> Result<PathBuf, Fault> {
         .map_err(|e| Fault::failed(format!("looking at process {pid} failed: {e}")))?;
     entries
         .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
-        .find(|link| link.file_name().is_some_and(|name| name == "watchdog.log"))
+        .find(|link| {
+            let name = link.file_name().unwrap_or_default();
+            name.to_string_lossy().starts_with("watchdog.log")
+        })
         .and_then(|link| link.parent().map(PathBuf::from))
         .ok_or_else(|| {
             Fault::failed(format!(

@@ -31,7 +31,7 @@ use crate::log::stamp;
 
 pub use read::{Context, Dump, Frame, Pace, Queue, Reader, Said, Thread};
 pub use report::{text as report_text, verdict};
-pub use shelf::{Shelf, Shelved};
+pub use shelf::{ASKED, Shelf, Shelved};
 
 /// The folder of reports in that of the logs.
 pub const REPORTS: &str = "reports";
@@ -127,8 +127,10 @@ pub fn run(args: &ScribeArgs) -> io::Result<()> {
 fn put(shelf: &Shelf, name: &str, bytes: &[u8], read: impl FnOnce() -> Dump) -> Forms {
     // On disk before anything can go wrong with its names.
     let _put_says_it_again = shelf.put_raw(name, bytes);
-    let mut forms = forms(&read());
-    match shelf.put(name, &forms) {
+    let dump = read();
+    let named = dump.dump.iter().any(|t| t.own_frame().is_some());
+    let mut forms = forms(&dump);
+    match shelf.put(name, &forms, named) {
         Ok(file) => forms.file = file.display().to_string(),
         Err(e) => {
             let words = format!("(this report could not be kept beside the logs: {e})\n");

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::read::{Dump, Frame, Queue, Said, Thread};
+use super::read::{Dump, Frame, Pace, Queue, Said, Thread};
 
 /// Frames outside of these are how every thread starts.
 const START_OF_A_THREAD: [&str; 2] = [
@@ -13,7 +13,7 @@ const START_OF_A_THREAD: [&str; 2] = [
 /// Threads that wait for a stalled one and are named in the verdict.
 const WAITERS_NAMED: usize = 6;
 
-/// One line for each stalled thread: which, since when, doing what, stuck where, who waits for it; one for
+/// One line for each stalled thread: which, since when, doing what, stuck where, who and what waits for it; one for
 /// a port that does not answer, one for each thread that is gone. One sentence where all is well.
 #[must_use]
 pub fn verdict(dump: &Dump) -> Vec<String> {
@@ -78,15 +78,20 @@ fn of_stalled(said: &Said, thread: Option<&Thread>, dump: &Dump) -> String {
         .filter(|o| o.activity.contains(&words))
         .map(|o| o.name.as_str())
         .collect();
-    match waiters.len() {
-        0 => line.push_str("; nobody waits for it"),
-        n => {
-            let _ = write!(
-                line,
-                "; {n} wait for it: {}",
-                waiters[..n.min(WAITERS_NAMED)].join(" ")
-            );
-        }
+    if !waiters.is_empty() {
+        let n = waiters.len();
+        let named = waiters[..n.min(WAITERS_NAMED)].join(" ");
+        let _ = write!(line, "; {n} wait for it: {named}");
+    }
+    let reader = format!("-> {}", said.name);
+    let inboxes = dump.context.channels.iter();
+    for inbox in inboxes.filter(|q| q.depth > 0 && q.name.ends_with(&reader)) {
+        let full = if inbox.depth >= inbox.capacity {
+            ", full"
+        } else {
+            ""
+        };
+        let _ = write!(line, "; {} wait in \"{}\"{full}", inbox.depth, inbox.name);
     }
     line
 }
@@ -139,16 +144,16 @@ pub fn text(dump: &Dump) -> String {
     let mut idle: Vec<&Thread> = Vec::new();
     let mut shown: Vec<&Thread> = Vec::new();
     for t in &dump.dump {
-        if t.state() == "idle" {
+        // One that says it waits and uses a processor says something that is not so.
+        if t.state() == "idle" && t.pace != Pace::Spinning {
             idle.push(t);
         } else {
             shown.push(t);
         }
     }
     while let Some((first, others)) = shown.split_first() {
-        let folds = first.state() != "stalled";
         let (same, rest): (Vec<&Thread>, Vec<&Thread>) =
-            others.iter().partition(|t| folds && alike(t, first));
+            others.iter().partition(|t| alike(t, first));
         let group_of: Vec<&Thread> = std::iter::once(*first).chain(same).collect();
         group(&mut out, &group_of);
         shown = rest;
@@ -286,7 +291,11 @@ fn idle_lines(out: &mut String, idle: &[&Thread]) {
                 false => format!("{}:{}", f.file, f.line),
             },
         );
-        let key = format!("of class {class}, waiting for work at {at}");
+        let why = match t.missing.as_str() {
+            "" => String::new(),
+            why => format!(" (no stack: {why})"),
+        };
+        let key = format!("of class {class}, waiting for work at {at}{why}");
         match groups.iter_mut().find(|(k, _)| *k == key) {
             Some((_, names)) => names.push(&t.name),
             None => groups.push((key, vec![&t.name])),
@@ -299,7 +308,7 @@ fn idle_lines(out: &mut String, idle: &[&Thread]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::read::{Context, Pace, Said};
+    use super::super::read::{Context, Said};
     use super::*;
 
     fn thread(tid: u32, name: &str, state: &str, frames: &[&str]) -> Thread {
@@ -368,7 +377,7 @@ mod tests {
                 threads: vec![desk, waiter, client],
                 channels: vec![
                     queue("pool", 4, 0),
-                    queue("inbox", 1, 2),
+                    queue("http -> candle-desk", 1, 2),
                     queue("other", 0, 0),
                 ],
                 log: vec!["a line".into()],
@@ -392,12 +401,20 @@ mod tests {
                 thread(13, "", "", &[]),
                 thread(10, "http-2", "idle", &["wait", "tapewarden::http::worker"]),
                 thread(11, "http-3", "idle", &["wait", "tapewarden::http::worker"]),
+                Thread {
+                    missing: "it did not answer".into(),
+                    ..thread(14, "http-4", "idle", &[])
+                },
+                Thread {
+                    pace: Pace::Spinning,
+                    ..thread(15, "http-5", "idle", &["tapewarden::http::worker"])
+                },
             ],
             ..Dump::default()
         };
         let text = text(&dump);
         assert!(
-            text.contains("VERDICT: candle-desk (desk, thread 7) FROZEN for 2.3 s, doing: deciding; blocked in tapewarden::desk::run (src/x.rs:7) -> futex; 1 wait for it: http-1\n"),
+            text.contains("VERDICT: candle-desk (desk, thread 7) FROZEN for 2.3 s, doing: deciding; blocked in tapewarden::desk::run (src/x.rs:7) -> futex; 1 wait for it: http-1; 1 wait in \"http -> candle-desk\"\n"),
             "{text}"
         );
         let at = |s: &str| text.find(s).unwrap_or_else(|| panic!("{s} in {text}"));
@@ -409,9 +426,15 @@ mod tests {
             at("--- 2 idle of class desk, waiting for work at src/x.rs:7: http-2 http-3")
                 < at("=== END STACK DUMP ===")
         );
+        assert!(
+            at(
+                "--- 1 idle of class desk, waiting for work at futex (no stack: it did not answer): http-4\n"
+            ) > 0
+        );
+        assert!(at("--- Thread 15 (http-5) ---") < at("--- 2 idle"));
         assert!(at("Open requests: 1\n       1.2 s  GET /x for 127.0.0.1 (conn-3)") > 0);
         assert!(
-            at("    inbox                                        1/4            2  shed\n") > 0
+            at("    http -> candle-desk                          1/4            2  shed\n") > 0
         );
         assert!(at("    2 at rest, nothing refused: pool | other\n") > 0);
         assert!(at("    a line") > at("The last 1 log lines"));

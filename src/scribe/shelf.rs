@@ -1,4 +1,5 @@
-//! Where reports are kept: `NAME.txt`, `.json`, `.folded` in one folder, the oldest given up first.
+//! Where reports are kept: `NAME.txt`, `.json`, `.folded` in one folder, the oldest given up first. Those
+//! that were asked for never push out those of stalls.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,6 +14,12 @@ const AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// All reports together are no larger.
 const BYTES_MAX: u64 = 100_000_000;
+
+/// What the name of a report ends with that somebody asked for.
+pub const ASKED: &str = "-asked";
+
+/// Of those fewer are kept.
+const ASKED_MAX: usize = 20;
 
 /// The endings of a report's files.
 const ENDINGS: [&str; 5] = ["txt", "json", "folded", "raw", "part"];
@@ -56,12 +63,12 @@ impl Shelf {
         fs::write(self.dir.join(format!("{name}.raw")), raw)
     }
 
-    /// Writes a report's forms; gives the text's path. The captured bytes are kept only where they could
-    /// not be named.
+    /// Writes a report's forms; gives the text's path. The captured bytes are kept only where nothing of
+    /// this program could be `named`.
     ///
     /// # Errors
     /// The system's.
-    pub fn put(&self, name: &str, forms: &Forms) -> io::Result<PathBuf> {
+    pub fn put(&self, name: &str, forms: &Forms, named: bool) -> io::Result<PathBuf> {
         fs::create_dir_all(&self.dir)?;
         let path = |ending: &str| self.dir.join(format!("{name}.{ending}"));
         fs::write(path("json"), &forms.json)?;
@@ -69,7 +76,7 @@ impl Shelf {
         // Last and in one step: who finds the text finds it whole, and the others beside it.
         fs::write(path("part"), &forms.text)?;
         fs::rename(path("part"), path("txt"))?;
-        if !forms.folded.is_empty() {
+        if named {
             let _named_so_no_longer_needed = fs::remove_file(path("raw"));
         }
         self.give_up_old();
@@ -120,16 +127,22 @@ impl Shelf {
                     .push((path, about));
             }
         }
+        let (asked, stalls): (Vec<_>, Vec<_>) = reports
+            .into_iter()
+            .rev()
+            .partition(|(name, _)| name.ends_with(ASKED));
         let mut bytes = 0;
-        for (n, files) in reports.into_values().rev().enumerate() {
-            bytes += files.iter().map(|(_, about)| about.len()).sum::<u64>();
-            let age = |about: &fs::Metadata| about.modified().ok()?.elapsed().ok();
-            let old = files
-                .iter()
-                .all(|(_, about)| age(about).is_some_and(|a| a > AGE_MAX));
-            if n > 0 && (n >= self.keep || bytes > self.bytes_max || old) {
-                for (path, _) in &files {
-                    let _gone_already = fs::remove_file(path);
+        for (kind, keep) in [(stalls, self.keep), (asked, self.keep.min(ASKED_MAX))] {
+            for (n, (_, files)) in kind.into_iter().enumerate() {
+                bytes += files.iter().map(|(_, about)| about.len()).sum::<u64>();
+                let age = |about: &fs::Metadata| about.modified().ok()?.elapsed().ok();
+                let old = files
+                    .iter()
+                    .all(|(_, about)| age(about).is_some_and(|a| a > AGE_MAX));
+                if n > 0 && (n >= keep || bytes > self.bytes_max || old) {
+                    for (path, _) in &files {
+                        let _gone_already = fs::remove_file(path);
+                    }
                 }
             }
         }
@@ -158,7 +171,7 @@ mod tests {
             };
             let name = format!("2026-0{n}");
             shelf.put_raw(&name, b"raw").unwrap();
-            shelf.put(&name, &forms).unwrap();
+            shelf.put(&name, &forms, false).unwrap();
         }
         let kept = shelf.list().unwrap();
         let names: Vec<&str> = kept.iter().map(|s| s.name.as_str()).collect();
@@ -168,13 +181,36 @@ mod tests {
     }
 
     #[test]
+    fn whoever_asks_again_and_again_costs_no_report_of_a_stall() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut shelf = Shelf::new(dir.path().to_owned(), 30);
+        let forms = Forms {
+            text: "v".repeat(1_000),
+            ..Forms::default()
+        };
+        let count = |shelf: &Shelf| {
+            let kept = shelf.list().unwrap();
+            let asked = kept.iter().filter(|s| s.name.ends_with(ASKED)).count();
+            (kept.len() - asked, asked)
+        };
+        shelf.put("1", &forms, true).unwrap();
+        shelf.put("2", &forms, true).unwrap();
+        for n in 10..50 {
+            shelf.put(&format!("{n}{ASKED}"), &forms, true).unwrap();
+        }
+        assert_eq!(count(&shelf), (2, ASKED_MAX));
+        shelf.bytes_max = 2_500;
+        shelf.put(&format!("50{ASKED}"), &forms, true).unwrap();
+        assert_eq!(count(&shelf), (2, 1));
+    }
+
+    #[test]
     fn reports_are_given_up_by_size_and_age_and_leftovers_with_them() {
         let dir = tempfile::tempdir().unwrap();
         let mut shelf = Shelf::new(dir.path().to_owned(), 100);
         shelf.bytes_max = 2_500;
         let forms = Forms {
             text: "v".repeat(1_000),
-            folded: "f 1".into(),
             ..Forms::default()
         };
         let names = |shelf: &Shelf| -> Vec<String> {
@@ -186,7 +222,7 @@ mod tests {
         fs::write(dir.path().join("1.part"), "half").unwrap();
         fs::write(dir.path().join("notes.md"), "somebody's own").unwrap();
         for name in ["2", "3", "4"] {
-            shelf.put(name, &forms).unwrap();
+            shelf.put(name, &forms, true).unwrap();
         }
         assert_eq!(names(&shelf), ["3", "4"]);
         assert!(!dir.path().join("1.raw").exists() && !dir.path().join("1.part").exists());
@@ -199,7 +235,7 @@ mod tests {
             file.unwrap().set_modified(long_ago).unwrap();
         }
         shelf.bytes_max = BYTES_MAX;
-        shelf.put("5", &forms).unwrap();
+        shelf.put("5", &forms, true).unwrap();
         assert_eq!(names(&shelf), ["4", "5"]);
     }
 }

@@ -155,7 +155,7 @@ impl Pages {
         let kept = self
             .shelf
             .put_raw(&report.name, &report.raw)
-            .and_then(|()| self.shelf.put(&report.name, &report.forms));
+            .and_then(|()| self.shelf.put(&report.name, &report.forms, false));
         if let Err(e) = kept {
             log::error!(target: "WATCHDOG", "keeping the report {} beside the logs failed: {e}", report.name);
         }

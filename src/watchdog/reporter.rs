@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender};
 
 use crate::capture::{BETWEEN_ROUNDS, Capture, raw};
-use crate::scribe::{Context, Dump, Forms, Queue, Said, ScribeArgs, report_text};
+use crate::scribe::{ASKED, Context, Dump, Forms, Queue, Said, ScribeArgs, report_text};
 use crate::supervise::{Class, KeptRx, LatestRx, Supervisor, latest};
 
 use super::notes::Unnamed;
@@ -25,6 +25,14 @@ const SCRIBE_DEADLINE: Duration = Duration::from_secs(7);
 
 /// Someone who waits for a report.
 pub type Asker = Sender<Arc<Forms>>;
+
+/// Why a report is made.
+pub enum Cause {
+    /// Something stalls.
+    Stall,
+    /// Somebody wants it; without a place to answer to, where a signal asked.
+    Asked(Option<Asker>),
+}
 
 struct Pending {
     until: Instant,
@@ -130,7 +138,7 @@ impl Reporter {
     }
 
     /// Copies all stacks, twice, and asks the scribe for the report. Takes [`BETWEEN_ROUNDS`] and a little.
-    pub fn begin(&mut self, context: Context, asker: Option<Asker>) {
+    pub fn begin(&mut self, context: Context, cause: Cause) {
         while let Some(newer) = self.scribes.take() {
             self.scribe = Some(newer);
         }
@@ -148,7 +156,11 @@ impl Reporter {
         }
         let digits = |c: char| c.is_ascii_digit();
         let stamp: String = context.time.chars().filter(|c| digits(*c)).collect();
-        let name = format!("{stamp}-{:04}", self.reports);
+        let (kind, asker) = match cause {
+            Cause::Stall => ("", None),
+            Cause::Asked(asker) => (ASKED, asker),
+        };
+        let name = format!("{stamp}-{:04}{kind}", self.reports);
         let asked = self.scribe.as_mut().is_some_and(|s| s.ask(&name));
         self.pending = Some(Pending {
             // Without a scribe the next look makes the report from what there is.

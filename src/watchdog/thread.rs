@@ -27,7 +27,7 @@ use super::manager::Manager;
 use super::notes::{Notes, NotesConfig};
 use super::probe::Probed;
 use super::report::{finding_line, heartbeat_words};
-use super::reporter::{Asker, Made, Reporter, context};
+use super::reporter::{Cause, Made, Reporter, context};
 use super::snapshot::{ChannelView, Snapshot};
 
 /// Stuck threads that have another in their place, at most.
@@ -226,7 +226,7 @@ impl State {
             ));
             return;
         }
-        self.report(format!("stalled: {who}"), snapshot, None);
+        self.report(format!("stalled: {who}"), snapshot, Cause::Stall);
     }
 
     /// Takes what threads have told since the last time.
@@ -242,7 +242,7 @@ impl State {
     }
 
     /// Begins a report of everything.
-    fn report(&mut self, why: String, snapshot: &Snapshot, asker: Option<Asker>) {
+    fn report(&mut self, why: String, snapshot: &Snapshot, cause: Cause) {
         let context = context(
             why,
             self.notes.stamp(),
@@ -250,7 +250,7 @@ impl State {
             snapshot,
             self.ring.iter(),
         );
-        self.reporter.begin(context, asker);
+        self.reporter.begin(context, cause);
     }
 
     fn asked(&mut self, asked: ToWatchdog) {
@@ -259,7 +259,11 @@ impl State {
             ToWatchdog::Dump { why, reply } => {
                 self.hear(Instant::now());
                 let snapshot = self.snapshot(Instant::now());
-                self.report(format!("asked for by {why}"), &snapshot, reply);
+                self.report(
+                    format!("asked for by {why}"),
+                    &snapshot,
+                    Cause::Asked(reply),
+                );
             }
             ToWatchdog::Drill {
                 thread,
@@ -348,7 +352,11 @@ impl State {
             // One that is being made already may know less.
             if !begun && !self.reporter.is_busy() {
                 begun = true;
-                self.report("the last report before the end".to_owned(), snapshot, None);
+                self.report(
+                    "the last report before the end".to_owned(),
+                    snapshot,
+                    Cause::Stall,
+                );
             }
             if let Some(made) = self.reporter.look(Instant::now()) {
                 self.keep(made);
