@@ -150,6 +150,42 @@ fn a_panic_in_each_kind_of_thread_is_told_and_the_thread_begins_anew() {
 }
 
 #[test]
+fn threads_that_end_while_the_watchdog_is_stuck_are_not_missed_for_ever() {
+    // Three notices for each connection, and room for 8,192.
+    const CONNECTIONS: usize = 4_000;
+    let server = Server::start(&[
+        "--set",
+        "watchdog.busy_conn=3s",
+        "--set",
+        "watchdog.heartbeat_every=1s",
+    ]);
+    let threads = |server: &Server| {
+        let listed = server.get("/api/threads").json()["threads"].clone();
+        listed.as_array().map_or(0, Vec::len)
+    };
+    server.eventually("/api/threads", |got| got.status == 200);
+    let before = threads(&server);
+    let order = server.ask("POST", "/api/drill?stall=watchdog&how=sleep&for=8s");
+    assert_eq!(order.status, 200);
+    for _ in 0..CONNECTIONS {
+        assert_eq!(get(&server.address, "/api/health").status, 200);
+    }
+    server.log_has("watchdog.log", "the watchdog itself did not run for");
+    eventually("a heartbeat that tells of lost notices", || {
+        let log = server.log("backend.log");
+        let mut beats = log.lines().filter(|l| l.contains(" notices lost"));
+        beats.any(|l| !l.contains(" 0 notices lost")).then_some(())
+    });
+    eventually("no more threads than before", || {
+        (threads(&server) <= before + 2).then_some(())
+    });
+    // Longer than a connection may take.
+    std::thread::sleep(Duration::from_secs(4));
+    let log = server.log("watchdog.log");
+    assert!(!log.contains("STALLED: conn-"), "{log}");
+}
+
+#[test]
 fn a_watchdog_that_is_stuck_ends_the_process_with_its_own_code() {
     let mut server = Server::start(&["--set", "watchdog.allow_drills=true"]);
     server.eventually("/api/threads", |got| got.status == 200);

@@ -10,6 +10,9 @@ use super::lifecycle::WRITER_CLASS;
 /// A thread that panics more often than this in a row has a fault that restarts do not mend.
 const RESTARTS_MAX: u32 = 100;
 
+/// Workers, the hub and the quote reader beat at least every two seconds also when they have nothing to do.
+const TICK_MAX: Duration = Duration::from_secs(15);
+
 /// How long a thread that only forwards may be busy.
 const FORWARD_BUSY_MAX: Duration = Duration::from_secs(2);
 
@@ -62,15 +65,19 @@ impl Classes {
             on_stall,
             on_panic,
         };
+        let ticks = |class| Class {
+            idle_max: Some(TICK_MAX),
+            ..class
+        };
         Self {
             gate: class("gate", FORWARD_BUSY_MAX, OnStall::Unhealthy, restart),
             conn: class("conn", w.busy_conn, OnStall::Report, OnPanic::End),
-            http: class("http", w.busy_http, OnStall::Report, restart),
+            http: ticks(class("http", w.busy_http, OnStall::Report, restart)),
             desk: class("desk", w.busy_desk, OnStall::Unhealthy, restart),
             fetcher: class("fetcher", WORLD_BUSY_MAX, OnStall::Report, restart),
             files: class("files", WORLD_BUSY_MAX, OnStall::Report, restart),
-            reader: class("reader", WORLD_BUSY_MAX, OnStall::Report, restart),
-            hub: class("hub", w.busy_desk, OnStall::Unhealthy, restart),
+            reader: ticks(class("reader", WORLD_BUSY_MAX, OnStall::Report, restart)),
+            hub: ticks(class("hub", w.busy_desk, OnStall::Unhealthy, restart)),
             writer: class(WRITER_CLASS, w.busy_writer, OnStall::Report, restart),
             watchdog: class("watchdog", FORWARD_BUSY_MAX, OnStall::Report, restart),
             sim: class("sim", WORLD_BUSY_MAX, OnStall::Report, restart),

@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, select_biased, tick};
+use crossbeam::channel::{Receiver, TryRecvError, select_biased, tick};
 
 use crate::clock::system_ms;
 use crate::log::{LogHandle, RING_LINES};
@@ -231,13 +231,27 @@ impl State {
 
     /// Takes what threads have told since the last time.
     fn hear(&mut self, now: Instant) {
+        self.hear_notices(now);
+        let mut gone = Vec::new();
+        for (id, beats) in &self.beats {
+            match beats.receiver().try_recv() {
+                Ok(beat) => self.ledger.beat(*id, beat),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => gone.push(*id),
+            }
+        }
+        if !gone.is_empty() {
+            // That they ended was told in the meantime, or there was no room to tell it.
+            self.hear_notices(now);
+            for id in gone {
+                self.ended(id, now);
+            }
+        }
+    }
+
+    fn hear_notices(&mut self, now: Instant) {
         while let Ok(notice) = self.inputs.notices.try_recv() {
             self.notice(notice, now);
-        }
-        for (id, beats) in &self.beats {
-            if let Some(beat) = beats.take() {
-                self.ledger.beat(*id, beat);
-            }
         }
     }
 
@@ -392,19 +406,20 @@ impl State {
                 message,
                 restarts,
             } => self.ledger.panicked(id, message, restarts),
-            Notice::Ended { id } => {
-                // What it told last, or its end would seem to come at its last beat but one.
-                if let Some(beat) = self.beats.get(&id).and_then(LatestRx::take) {
-                    self.ledger.beat(id, beat);
-                }
-                self.ledger.ended(id, now);
-                self.beats.remove(&id);
-                self.orders.remove(&id);
-                self.spares.remove(&id);
-                self.replaced.remove(&id);
-            }
+            Notice::Ended { id } => self.ended(id, now),
             Notice::Channel(gauge) => self.gauges.push(gauge),
         }
+    }
+
+    fn ended(&mut self, id: ThreadId, now: Instant) {
+        // What it told last, or its end would seem to come at its last beat but one.
+        if let Some(beat) = self.beats.remove(&id).and_then(|b| b.take()) {
+            self.ledger.beat(id, beat);
+        }
+        self.ledger.ended(id, now);
+        self.orders.remove(&id);
+        self.spares.remove(&id);
+        self.replaced.remove(&id);
     }
 
     /// What the probe says of the port; a line when that changes.

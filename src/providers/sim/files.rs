@@ -146,6 +146,18 @@ pub(super) fn write_token(folder: &Folder, tokens: &TokenPlan, number: u64) -> i
     write_by_rename(&folder.path.join(TOKEN), bytes.as_bytes())
 }
 
+/// Writes that nothing runs, unless a run before left more, so that who reads finds a file from the start.
+///
+/// # Errors
+/// What the file system said.
+pub(super) fn write_first_runners(folder: &Folder, now_ms: i64) -> io::Result<()> {
+    let path = folder.path.join(RUNNERS);
+    if path.exists() {
+        return Ok(());
+    }
+    write_by_rename(&path, form(&[], 0.0, 0.0, now_ms).as_bytes())
+}
+
 #[derive(Debug)]
 struct Keeper<'a> {
     settings: &'a FileSettings,
@@ -181,9 +193,8 @@ impl Keeper<'_> {
             self.token = Some(number);
         }
         if self.runners_due.is_none_or(|due| now.mono >= due) {
-            let body = runners(&mut self.market, now.wall_ms);
-            let bytes = format!("{body:#}\n");
-            write_by_rename(&self.settings.folder.path.join(RUNNERS), bytes.as_bytes())?;
+            let text = runners(&mut self.market, now.wall_ms);
+            write_by_rename(&self.settings.folder.path.join(RUNNERS), text.as_bytes())?;
             self.runners_due = Some(now.mono + self.settings.runners_every);
         }
         self.keep_trades(now.wall_ms)
@@ -236,7 +247,7 @@ fn lines(market: &mut Market, first: i64, last: i64, after_ms: i64, upto_ms: i64
 }
 
 /// `runners.json` as it stands at a wall time.
-pub(super) fn runners(market: &mut Market, now_ms: i64) -> Value {
+pub(super) fn runners(market: &mut Market, now_ms: i64) -> String {
     let mut active = Vec::new();
     let (mut best, mut gains) = (0.0_f64, 0.0);
     for id in Id::all() {
@@ -265,8 +276,12 @@ pub(super) fn runners(market: &mut Market, now_ms: i64) -> Value {
             "float_shares": id.listing().float_shares,
         }));
     }
+    form(&active, best, gains, now_ms)
+}
+
+fn form(active: &[Value], best: f64, gains: f64, now_ms: i64) -> String {
     let count = active.len();
-    json!({
+    let body = json!({
         "version": "1.0",
         "last_updated": iso(now_ms),
         "active_runners": active,
@@ -276,5 +291,6 @@ pub(super) fn runners(market: &mut Market, now_ms: i64) -> Value {
             "average_gain_percent": super::market::rounded(if count == 0 { 0.0 } else { gains / count as f64 }),
             "symbols_watched": super::cast::CAST.len(),
         },
-    })
+    });
+    format!("{body:#}\n")
 }

@@ -132,6 +132,7 @@ fn start_with(
     let (schwab_addr, trader_addr) = (schwab.local_addr()?, trader.local_addr()?);
     let folder = Folder::open(config.data_dir.clone())?;
     files::write_token(&folder, &tokens, 0)?;
+    files::write_first_runners(&folder, config.clock.now().wall_ms)?;
     let endpoints = SimEndpoints {
         schwab_base_url: format!("http://{schwab_addr}/marketdata/v1"),
         trader_url: format!("http://{trader_addr}"),
