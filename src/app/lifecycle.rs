@@ -21,7 +21,7 @@ pub const WRITER_CLASS: &str = "writer";
 #[derive(Debug)]
 pub struct Ears {
     /// Births and deaths of threads.
-    pub births: Receiver<Birth>,
+    pub births: Receiver<Box<Birth>>,
     /// As above.
     pub deaths: Receiver<Death>,
     /// From clients.
@@ -138,13 +138,13 @@ impl Household {
         left
     }
 
-    fn born(&mut self, birth: Option<Birth>) {
+    fn born(&mut self, birth: Option<Box<Birth>>) {
         let Some(birth) = birth else { return };
         if let Some(i) = self.early.iter().position(|id| *id == birth.id) {
             self.early.swap_remove(i);
-            join(birth);
+            join(*birth);
         } else {
-            self.living.insert(birth.id, birth);
+            self.living.insert(birth.id, *birth);
         }
     }
 

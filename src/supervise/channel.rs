@@ -135,13 +135,13 @@ impl Supervisor {
         let (tx, rx) = bounded(capacity);
         let drops = Counter::default();
         let seen = rx.clone();
-        self.notify(Notice::Channel(Gauge {
+        self.notify(Notice::Channel(Box::new(Gauge {
             name: name.into(),
             capacity,
             full,
             depth: Box::new(move || seen.len()),
             drops: drops.clone(),
-        }));
+        })));
         (Tx { tx, drops }, rx)
     }
 

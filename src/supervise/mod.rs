@@ -22,7 +22,7 @@ pub use kept::{KeptRx, KeptTx, kept};
 pub use latest::{LatestRx, LatestTx, latest, recent};
 pub use pulse::{Beat, Doing, Order, Pulse};
 pub use spawn::{
-    Birth, Class, Death, Notice, OnPanic, OnStall, Spare, Supervisor, SupervisorEnds,
+    Birth, Born, Class, Death, Notice, OnPanic, OnStall, Spare, Supervisor, SupervisorEnds,
     THREAD_NAME_CHARS_MAX, ThreadId,
 };
 pub use stop::{Stop, Stopper, stop};

@@ -94,24 +94,28 @@ impl fmt::Debug for Spare {
     }
 }
 
-/// What the watchdog is told.
+/// A thread as the watchdog gets to know it.
+#[derive(Debug)]
+pub struct Born {
+    /// Its id.
+    pub id: ThreadId,
+    /// Its name, as the kernel shows it.
+    pub name: String,
+    /// What is expected of it.
+    pub class: Class,
+    /// Where its beats are read.
+    pub beats: LatestRx<Beat>,
+    /// Where it takes orders.
+    pub orders: LatestTx<Order>,
+    /// Starts another in its place, where that can be.
+    pub spare: Option<Spare>,
+}
+
+/// What the watchdog is told. Boxed where it is large: there is room for thousands from the start.
 #[derive(Debug)]
 pub enum Notice {
     /// A thread was started.
-    Born {
-        /// Its id.
-        id: ThreadId,
-        /// Its name, as the kernel shows it.
-        name: String,
-        /// What is expected of it.
-        class: Class,
-        /// Where its beats are read.
-        beats: LatestRx<Beat>,
-        /// Where it takes orders.
-        orders: LatestTx<Order>,
-        /// Starts another in its place, where that can be.
-        spare: Option<Spare>,
-    },
+    Born(Box<Born>),
     /// The kernel's number of a thread that has begun to run; 0 where the system has none.
     Tid {
         /// Whose.
@@ -134,7 +138,7 @@ pub enum Notice {
         id: ThreadId,
     },
     /// A queue was made.
-    Channel(Gauge),
+    Channel(Box<Gauge>),
 }
 
 /// What `main` is told when a thread starts: it owns the handle.
@@ -163,7 +167,7 @@ pub struct Death {
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     notices: Sender<Notice>,
-    births: Sender<Birth>,
+    births: Sender<Box<Birth>>,
     deaths: Sender<Death>,
     lost: Counter,
     ids: Counter,
@@ -176,7 +180,7 @@ pub struct SupervisorEnds {
     /// For the watchdog.
     pub notices: Receiver<Notice>,
     /// For `main`.
-    pub births: Receiver<Birth>,
+    pub births: Receiver<Box<Birth>>,
     /// For `main`.
     pub deaths: Receiver<Death>,
     /// Notices that found their queue full.
@@ -263,14 +267,14 @@ impl Supervisor {
         let (orders, taken) = latest();
         let pulse = Pulse::new(cell, Some(taken));
         pulse.begin("starting");
-        self.notify(Notice::Born {
+        self.notify(Notice::Born(Box::new(Born {
             id,
             name: name.clone(),
             class,
             beats,
             orders,
             spare,
-        });
+        })));
         let me = self.clone();
         let spawned = thread::Builder::new()
             .name(name.clone())
@@ -282,12 +286,12 @@ impl Supervisor {
                 return Err(e);
             }
         };
-        let birth = Birth {
+        let birth = Box::new(Birth {
             id,
             name,
             class,
             join,
-        };
+        });
         if self.births.try_send(birth).is_err() {
             self.lost.add(1);
         }
@@ -443,6 +447,6 @@ mod tests {
         let death = ends.deaths.recv_timeout(Duration::from_secs(10)).unwrap();
         assert!(!death.panicked);
         let first = ends.notices.try_recv().unwrap();
-        assert!(matches!(first, Notice::Born { name, .. } if name == "worker"));
+        assert!(matches!(first, Notice::Born(born) if born.name == "worker"));
     }
 }

@@ -385,20 +385,14 @@ impl State {
 
     fn notice(&mut self, notice: Notice, now: Instant) {
         match notice {
-            Notice::Born {
-                id,
-                name,
-                class,
-                beats,
-                orders,
-                spare,
-            } => {
-                if let Some(spare) = spare {
+            Notice::Born(born) => {
+                let id = born.id;
+                if let Some(spare) = born.spare {
                     self.spares.insert(id, spare);
                 }
-                self.orders.insert(id, (name.clone(), orders));
-                self.ledger.born(id, name, class, now);
-                self.beats.insert(id, beats);
+                self.orders.insert(id, (born.name.clone(), born.orders));
+                self.ledger.born(id, born.name, born.class, now);
+                self.beats.insert(id, born.beats);
             }
             Notice::Tid { id, tid } => self.ledger.numbered(id, tid),
             Notice::Panicked {
@@ -407,7 +401,7 @@ impl State {
                 restarts,
             } => self.ledger.panicked(id, message, restarts),
             Notice::Ended { id } => self.ended(id, now),
-            Notice::Channel(gauge) => self.gauges.push(gauge),
+            Notice::Channel(gauge) => self.gauges.push(*gauge),
         }
     }
 
