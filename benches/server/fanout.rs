@@ -15,6 +15,7 @@ use rustix::time::Timespec;
 use super::kit::stream::SocketIo;
 use super::load::quantile;
 use super::options::Options;
+use super::peers;
 use super::process::{Process, my_cpu};
 use super::upstream::World;
 
@@ -168,6 +169,9 @@ fn send(stream: &SocketIo, epoch: Instant, rate: u64, time: Duration) -> u64 {
     }
 }
 
+/// Starts a server that streams a world's quotes.
+type Start<'a> = Box<dyn Fn(&World) -> Process + 'a>;
+
 /// Streams to this many clients.
 pub fn measure(
     world: &World,
@@ -280,7 +284,8 @@ pub fn row(points: &[Point], options: &Options) -> String {
 
 pub const COLUMNS: &str = "sent/s | delivered | conflated | p50 µs | p99 µs | max µs | server CPU µs each | client CPU µs each";
 
-/// The section.
+/// The section. The async peer hands every quote on as it came; the product merges it into the symbol's
+/// whole state, builds candles from it, and conflates for who does not keep up.
 pub fn run(options: &Options) {
     println!(
         "Fan-out: {SYMBOLS} symbols, every client follows all; from the source's stamp to the client's receipt.\n"
@@ -294,20 +299,28 @@ pub fn run(options: &Options) {
         &[1_000, 2_000, 5_000]
     };
     let time = options.point * 2;
+    let peer = peers::build();
+    let mut servers: Vec<(&str, Start)> = Vec::new();
+    for (name, program) in &options.products {
+        let start = Box::new(|world: &World| world.product(program, &[]));
+        servers.push((name.as_str(), start));
+    }
+    let start = Box::new(|world: &World| peers::broadcast(&peer, &world.trader()));
+    servers.push(("axum, broadcast", start));
     for clients in clients {
         for rate in rates {
             if !options.has_case(&format!("{clients} x {rate}")) {
                 continue;
             }
-            let mut points: Vec<Vec<Point>> = options.products.iter().map(|_| Vec::new()).collect();
+            let mut points: Vec<Vec<Point>> = servers.iter().map(|_| Vec::new()).collect();
             for _round in 0..options.rounds {
-                for ((_, program), points) in options.products.iter().zip(&mut points) {
+                for ((_, start), points) in servers.iter().zip(&mut points) {
                     let world = World::start();
-                    let server = world.product(program, &[]);
+                    let server = start(&world);
                     points.push(measure(&world, &server, *clients, *rate, time));
                 }
             }
-            for ((name, _), points) in options.products.iter().zip(&points) {
+            for ((name, _), points) in servers.iter().zip(&points) {
                 println!("| {name} | {clients} | {rate} | {} |", row(points, options));
             }
         }

@@ -32,6 +32,11 @@ pub fn axum(program: &Path, mode: &str, folder: &Path) -> Process {
     Process::start(Command::new(program).arg(mode).arg(folder))
 }
 
+/// The async peer that streams a trader app's quotes.
+pub fn broadcast(program: &Path, trader: &str) -> Process {
+    Process::start(Command::new(program).arg("broadcast").arg(trader))
+}
+
 /// This program as the fixed responder.
 pub fn fixed(folder: &Path) -> Process {
     let me = std::env::current_exe().expect("this program's path");

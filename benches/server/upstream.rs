@@ -126,6 +126,11 @@ impl World {
         std::fs::rename(new, path).expect("its place");
     }
 
+    /// `host:port` of the trader app.
+    pub fn trader(&self) -> String {
+        self.trader.url().trim_start_matches("http://").to_owned()
+    }
+
     /// A product that is connected to it.
     pub fn product(&self, program: &Path, settings: &[&str]) -> Process {
         let mut command = self.command(program);

@@ -2,7 +2,10 @@
 //!
 //! `peers prebuilt FOLDER` reads every `*.json` of the folder at its start, compresses and tags it, and
 //! answers `/NAME.json` from memory: plain, gzip, or 304. `peers serializing FOLDER` keeps the parsed
-//! values and makes the body anew for each request. Either prints its address as its first line.
+//! values and makes the body anew for each request. `peers broadcast HOST:PORT` streams the quotes of the
+//! trader app there. Each prints its address as its first line.
+
+mod stream;
 
 use std::collections::HashMap;
 use std::fs;
@@ -161,14 +164,19 @@ fn router(mode: &str, folder: &FilePath) -> io::Result<Router> {
 
 fn main() -> io::Result<()> {
     let args: Vec<String> = std::env::args().collect();
-    let [_, mode, folder] = args.as_slice() else {
-        return Err(io::Error::other("usage: peers prebuilt|serializing FOLDER"));
+    let [_, mode, from] = args.as_slice() else {
+        return Err(io::Error::other(
+            "usage: peers prebuilt|serializing FOLDER, or peers broadcast HOST:PORT",
+        ));
     };
-    let router = router(mode, FilePath::new(folder))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_io()
         .build()?;
     runtime.block_on(async {
+        let router = match mode.as_str() {
+            "broadcast" => stream::router(from).await?,
+            _ => router(mode, FilePath::new(from))?,
+        };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         println!("http://{}", listener.local_addr()?);
         // Without it a body of several segments waits for acknowledgements.
