@@ -3,10 +3,12 @@
 
 mod kit;
 
+use std::net::{IpAddr, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kit::{Quotes, SHORT_LIMITS, Server, eventually};
+use serde_json::json;
 
 fn order(server: &Server, thread: &str, how: &str, seconds: u32) {
     let path = format!("/api/drill?stall={thread}&how={how}&for={seconds}s");
@@ -119,6 +121,20 @@ fn a_stalled_desk_makes_the_process_unhealthy_and_costs_only_its_own_routes() {
     server.eventually("/api/candles/TOYO", |got| got.status == 200);
 }
 
+/// Lines of `thread;outermost;…;innermost count`, one of them the candle desk's.
+fn assert_folded(folded: &str) {
+    for line in folded.lines() {
+        let (stack, count) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
+        assert!(count.parse::<u32>().is_ok_and(|n| n > 0), "{line}");
+        let frames: Vec<&str> = stack.split(';').collect();
+        assert!(
+            frames.len() > 2 && frames.iter().all(|f| !f.is_empty()),
+            "{line}"
+        );
+    }
+    assert!(folded.contains("\ncandle-desk;"), "{folded}");
+}
+
 #[test]
 fn a_report_is_to_be_had_by_signal_by_http_and_by_process_and_the_server_goes_on() {
     let server = Server::start(&[]);
@@ -153,19 +169,22 @@ fn a_report_is_to_be_had_by_signal_by_http_and_by_process_and_the_server_goes_on
             named(name)
         );
     }
-    let truncated = threads.iter().filter(|t| t["truncated"] == true).count();
-    assert!(
-        truncated * 20 <= threads.len(),
-        "{truncated} of {}",
-        threads.len()
-    );
+    for t in threads {
+        assert_eq!(t["truncated"], false, "{t}");
+        assert_eq!(t["missing"], "", "{t}");
+        assert_ne!(t["pace"], "unknown", "{t}");
+    }
+    // Nobody validates anything.
+    for name in ["model-desk", "model-fetch-1"] {
+        let t = named(name);
+        assert_eq!(
+            (&t["said"]["state"], &t["pace"]),
+            (&json!("idle"), &json!("idle")),
+            "{t}"
+        );
+    }
     let folded = server.get("/api/threads/dump?format=folded").text();
-    assert!(
-        folded.lines().all(|l| l
-            .rsplit_once(' ')
-            .is_some_and(|(_, n)| n.parse::<u32>().is_ok())),
-        "{folded}"
-    );
+    assert_folded(&folded);
     assert_eq!(server.get("/api/threads/dump?format=xml").status, 400);
 
     let run = |args: &[&str]| {
@@ -188,8 +207,7 @@ fn a_report_is_to_be_had_by_signal_by_http_and_by_process_and_the_server_goes_on
     for words in [", build ", "Open requests: ", " at rest, nothing refused: "] {
         assert!(text.contains(words), "{words} in {text}");
     }
-    let folded = run(&["dump", "--url", &url, "--format", "folded"]);
-    assert!(folded.contains("candle-desk;"), "{folded}");
+    assert_folded(&run(&["dump", "--url", &url, "--format", "folded"]));
     let drill = [
         "drill",
         "--url",
@@ -213,16 +231,44 @@ fn a_report_is_to_be_had_by_signal_by_http_and_by_process_and_the_server_goes_on
     assert!(run(&["dump", "--pid", &pid]).contains("asked for by SIGQUIT"));
     let first = run(&["dump", "--pid", &pid, "--format", "json"]);
     std::fs::write(server.path("first.json"), first).unwrap();
+    order(&server, "trader-desk", "mutex", 20);
+    verdict(&server, "trader-desk", || poke(&server, "/api/vwap"));
     let diff = run(&["dump", "--pid", &pid, "--diff", "first.json"]);
+    let told: Vec<&str> = diff.lines().collect();
+    let at = told.iter().position(|l| l.starts_with("~ trader-desk ("));
+    let [was, is] = told[at.expect(&diff) + 1..][..2] else {
+        unreachable!()
+    };
     assert!(
-        diff.lines()
-            .all(|l| l.starts_with(['~', '+', '-', ' ', 'n'])),
+        was.starts_with("    was ") && !was.contains("stall"),
         "{diff}"
     );
+    assert!(
+        is.starts_with("    is  stalled blocked in ") && is.contains("stall_on_a_mutex"),
+        "{diff}"
+    );
+    assert!(diff.contains("+ drill-helper ("), "{diff}");
+    for stands in ["model-desk (", "model-fetch-1 (", "model-status-1 ("] {
+        assert!(!diff.contains(stands), "{stands} in {diff}");
+    }
     let listed = run(&["stalls", "--log-dir", "logs"]);
     assert!(listed.lines().count() >= 5, "{listed}");
     assert!(run(&["stalls", "show", "1", "--log-dir", "logs"]).contains("=== END STACK DUMP ==="));
-    assert_eq!(server.get("/api/health").status, 200);
+    server.eventually("/api/health", |got| got.status == 200);
+}
+
+#[test]
+fn a_log_that_nobody_writes_makes_the_process_unwell_and_nothing_else() {
+    let server = Server::start(SHORT_LIMITS);
+    server.eventually("/api/health", |got| got.status == 200);
+    order(&server, "log-writer", "disk", 6);
+    let health = server.eventually("/api/health", |got| got.status == 503);
+    let words = health["detail"].as_str().unwrap();
+    assert!(words.contains("log-writer has been stalled for"), "{words}");
+    for path in ["/api/watchlist", "/api/candles/TOYO", "/api/threads"] {
+        assert_eq!(server.get(path).status, 200, "{path}");
+    }
+    server.eventually("/api/health", |got| got.status == 200);
 }
 
 #[test]
@@ -324,6 +370,21 @@ fn a_desk_that_stays_stalled_ends_the_process_with_its_own_code_and_a_last_repor
     assert!(log.contains("the process ends: unhealthy for"), "{log}");
     assert!(log.contains("VERDICT: quote-hub"), "{log}");
     assert!(server.log("backend.log").contains("exit code 70"));
+    let kept = std::fs::read_dir(server.path("logs/reports")).unwrap();
+    let mut texts: Vec<_> = kept
+        .map(|e| e.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|x| x == "txt"))
+        .collect();
+    texts.sort();
+    let last = std::fs::read_to_string(texts.last().unwrap()).unwrap();
+    for words in [
+        "VERDICT: quote-hub (",
+        "=== THREAD STACK DUMP === the last report before the end | ",
+        "stall_on_a_mutex",
+        "=== END STACK DUMP ===",
+    ] {
+        assert!(last.contains(words), "{words} in {last}");
+    }
 }
 
 #[test]
@@ -508,8 +569,52 @@ fn drills_are_for_this_machine_and_only_where_they_are_allowed() {
     }
 }
 
+/// This machine's address on its network, if it has one. Nothing is sent.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
+}
+
 #[test]
-fn hundreds_of_reports_during_traffic_fail_no_request_and_drop_no_stream() {
+fn drills_are_not_ordered_by_another_address_with_any_token() {
+    const TOKEN: &str = "a-token-of-these-tests-0123456789";
+    let Some(own) = own_address() else {
+        eprintln!("skipped: this machine has no address but loopback");
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("clients-token");
+    std::fs::write(&file, TOKEN).unwrap();
+    let server = Server::start_by(home, |command| {
+        command.args(["--listen", "0.0.0.0:0", "--set"]);
+        command.arg(format!("http.token_file={}", file.display()));
+        command.stderr(Stdio::null());
+    });
+    let (_, port) = server.address.rsplit_once(':').unwrap();
+    let bearer = format!("Bearer {TOKEN}");
+    let shown = [("Authorization", bearer.as_str())];
+    let order = "/api/drill?stall=model-desk&how=sleep&for=1s";
+    let ask =
+        |ip: &str, method, path| kit::client::ask(&format!("{ip}:{port}"), method, path, &shown);
+    let own = own.to_string();
+    eventually("answers", || {
+        (ask(&own, "GET", "/api/threads").status == 200).then_some(())
+    });
+    let refused = ask(&own, "POST", order);
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    assert!(
+        refused.detail().contains("own machine"),
+        "{}",
+        refused.detail()
+    );
+    assert!(!server.log("watchdog.log").contains("a drill was ordered"));
+    assert_eq!(ask("127.0.0.1", "POST", order).status, 200);
+}
+
+#[test]
+fn reports_without_a_pause_during_traffic_fail_no_request_and_drop_no_stream() {
     let server = Server::start(&[]);
     server.eventually("/api/streaming/status", |got| {
         got.json()["connected"] == true
@@ -554,11 +659,20 @@ fn hundreds_of_reports_during_traffic_fail_no_request_and_drop_no_stream() {
         assert!(poller.join().unwrap() > 10);
     }
     quotes.until("the stream lives", |m| m["type"] == "quote");
-    assert!(
-        server
-            .log("watchdog.log")
-            .matches("=== END STACK DUMP ===")
-            .count()
-            >= 3
-    );
+    // A signal that comes while a report is made is answered by that one.
+    let count = |words: &str| server.log("watchdog.log").matches(words).count();
+    let made = || count("=== THREAD STACK DUMP === asked for by SIGQUIT | ");
+    let whole = || count("=== END STACK DUMP ===");
+    let before = eventually("a second without a report", || {
+        let before = made();
+        std::thread::sleep(Duration::from_secs(1));
+        (made() == before).then_some(before)
+    });
+    assert_eq!(whole(), before);
+    assert_eq!(count("no stacks were captured"), 0);
+    server.signal("QUIT");
+    eventually("one more report", || (whole() > before).then_some(()));
+    assert_eq!((made(), whole()), (before + 1, before + 1));
+    // Each took the signals of its time only.
+    assert!(before > 1, "{before}");
 }

@@ -63,6 +63,8 @@ pub struct Facts {
     pub syscall: Option<(u64, [u64; 6])>,
     /// CPU time used, in ns.
     pub cpu_ns: u64,
+    /// Time it waited for a processor while it could have run, in ns; a wait counts once it is over.
+    pub queued_ns: u64,
 }
 
 impl Facts {
@@ -74,6 +76,7 @@ impl Facts {
             .map(|t| String::from_utf8_lossy(t).trim().to_owned());
         let mut next = || texts.next().unwrap_or_default();
         let (name, stat, wchan, syscall, schedstat) = (next(), next(), next(), next(), next());
+        let mut times = schedstat.split(' ').map(|n| n.parse().unwrap_or(0));
         Self {
             name,
             // After the name in brackets, which may hold anything.
@@ -83,11 +86,8 @@ impl Facts {
                 .unwrap_or('?'),
             wchan: if wchan == "0" { String::new() } else { wchan },
             syscall: parse_syscall(&syscall),
-            cpu_ns: schedstat
-                .split(' ')
-                .next()
-                .and_then(|n| n.parse().ok())
-                .unwrap_or(0),
+            cpu_ns: times.next().unwrap_or(0),
+            queued_ns: times.next().unwrap_or(0),
         }
     }
 }
@@ -120,6 +120,7 @@ mod tests {
                 wchan: "futex_wait".into(),
                 syscall: Some((35, [1, 2, 3, 4, 5, 6])),
                 cpu_ns: 123,
+                queued_ns: 4,
             }
         );
         assert_eq!(Facts::parse(b"x\0\x00").syscall, None);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, never, select_biased};
 
-use crate::supervise::{Class, Full, Supervisor, Tx};
+use crate::supervise::{Class, Full, Supervisor, Tx, numbered};
 
 use super::action::Action;
 use super::cache::Cache;
@@ -209,7 +209,7 @@ where
         let stop = self.supervisor.stop().clone();
         let prefix = self.prefix;
         self.supervisor
-            .spawn(format!("{}-{n}", self.prefix), self.class, move |pulse| {
+            .spawn(numbered(self.prefix, n), self.class, move |pulse| {
                 let fetch = make();
                 loop {
                     pulse.idle();

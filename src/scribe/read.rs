@@ -95,6 +95,8 @@ pub enum Pace {
     Uninterruptible,
     /// Moves.
     Progressing,
+    /// As `Blocked`, and by its own word it waits for work.
+    Idle,
     /// It was seen once only.
     #[default]
     Unknown,
@@ -109,6 +111,7 @@ impl Pace {
             Self::Blocked => "blocked",
             Self::Uninterruptible => "blocked uninterruptibly (a disk, mostly)",
             Self::Progressing => "progressing",
+            Self::Idle => "idle",
             Self::Unknown => "seen only once",
         }
     }
@@ -340,13 +343,16 @@ fn thread(
     descriptors: &Descriptors,
 ) -> Thread {
     let [first, second] = look.stacks;
+    let [early, late] = look.facts;
+    let name = late.as_ref().or(early.as_ref()).map(|f| f.name.clone());
+    let name = name.unwrap_or_default();
+    let said = context.threads.iter().find(|s| s.is(tid, &name));
     let (pace, cpu_ns) = judge::pace(
-        look.facts[0].as_ref(),
-        look.facts[1].as_ref(),
-        (&first.addresses, &second.addresses),
+        [early.as_ref(), late.as_ref()],
+        [&first.addresses, &second.addresses],
+        said.is_some_and(|s| s.state == "idle"),
         elapsed_ns,
     );
-    let [early, late] = look.facts;
     let facts = late.or(early).unwrap_or_default();
     // The second look is nearer to the facts that are shown; the first is better than none.
     let walked = if second.addresses.is_empty() {
@@ -363,12 +369,8 @@ fn thread(
     Thread {
         tid,
         is_main: tid == context.pid,
-        name: facts.name.clone(),
-        said: context
-            .threads
-            .iter()
-            .find(|s| s.is(tid, &facts.name))
-            .cloned(),
+        name,
+        said: said.cloned(),
         pace,
         kernel_state: facts.state,
         waits: waits(&facts, descriptors),

@@ -9,6 +9,30 @@ pub fn name(number: u64) -> Option<(&'static str, bool)> {
         .map(|(_, name, fd)| (*name, *fd))
 }
 
+/// Calls in which a thread waits for what others do, or for a time: those in which one without work stands.
+const WAITS: [&str; 14] = [
+    "read",
+    "poll",
+    "select",
+    "nanosleep",
+    "accept",
+    "recvfrom",
+    "recvmsg",
+    "futex",
+    "clock_nanosleep",
+    "epoll_wait",
+    "pselect6",
+    "ppoll",
+    "epoll_pwait",
+    "accept4",
+];
+
+/// Whether it is one of [`WAITS`].
+#[must_use]
+pub fn waits_for_others(number: u64) -> bool {
+    name(number).is_some_and(|(name, _)| WAITS.contains(&name))
+}
+
 /// Linux, x86-64: arch/x86/entry/syscalls/syscall_64.tbl.
 #[cfg(target_arch = "x86_64")]
 const TABLE: &[(u64, &str, bool)] = &[

@@ -20,6 +20,14 @@ use super::stop::Stop;
 /// The kernel keeps 15 bytes of a thread's name; more would not show in `ps` or a dump.
 pub const THREAD_NAME_CHARS_MAX: usize = 15;
 
+/// The name of one of many. Where both do not fit the prefix is cut: the number tells them apart.
+#[must_use]
+pub fn numbered(prefix: &str, number: u32) -> String {
+    let number = format!("-{number}");
+    let room = THREAD_NAME_CHARS_MAX - number.len();
+    format!("{prefix:.room$}{number}")
+}
+
 /// How many births, deaths and gauges can wait for the watchdog and for `main`. Both only drain.
 const NOTICES_MAX: usize = 8_192;
 
@@ -400,6 +408,7 @@ mod tests {
     use super::super::stop::stop;
     use super::*;
     use crate::supervise::one_shot;
+    use proptest::prelude::*;
 
     const CLASS: Class = Class {
         name: "test",
@@ -448,5 +457,20 @@ mod tests {
         assert!(!death.panicked);
         let first = ends.notices.try_recv().unwrap();
         assert!(matches!(first, Notice::Born(born) if born.name == "worker"));
+    }
+    proptest! {
+        #[test]
+        fn names_of_many_fit_and_differ(prefix in "[a-z-]{1,20}", a: u32, b: u32) {
+            let [a_name, b_name] = [a, b].map(|n| numbered(&prefix, n));
+            prop_assert!(a_name.len() <= THREAD_NAME_CHARS_MAX);
+            prop_assert_eq!(a_name.rsplit('-').next(), Some(&*a.to_string()));
+            prop_assert_eq!(a == b, a_name == b_name);
+        }
+    }
+
+    #[test]
+    fn a_name_is_cut_only_where_it_must_be() {
+        assert_eq!(numbered("watchlist-get", 9), "watchlist-get-9");
+        assert_eq!(numbered("watchlist-get", 10), "watchlist-ge-10");
     }
 }

@@ -161,11 +161,16 @@ export function matches(stack: Stack, words: string): boolean {
   );
 }
 
+/** How it does by its own word and by the two looks at it; an idle thread is so by both. */
+export function condition(stack: Stack): string {
+  return stack.state === stack.pace ? stack.state : `${stack.state} ${stack.pace}`.trim();
+}
+
 /** The innermost function of ours, or where the kernel holds the thread. */
 export function standsIn(stack: Stack): string {
   const own = stack.frames.find((f) => f.own);
   const at = own === undefined ? stack.waits : plainName(own.name);
-  return `${stack.state} ${stack.pace}`.trim() + (at === "" ? "" : ` in ${at}`);
+  return condition(stack) + (at === "" ? "" : ` in ${at}`);
 }
 
 export type Difference =

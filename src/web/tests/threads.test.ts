@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { brief, layout, type Node, tree } from "../core/flame";
-import { differences, groups, matches, plainName, readKept, readReport } from "../core/report";
+import { differences, groups, matches, plainName, readKept, readReport, standsIn } from "../core/report";
 import { polyline, Rings } from "../core/rings";
 import { CpuShares, folded, pool, readLook } from "../core/threads";
 import { dice } from "./help";
@@ -76,6 +76,8 @@ test("what changed between two reports is told by thread", () => {
   const after = readReport({ dump: [stack("a-1", "stalled", ["tapewarden::y"]), stack("c-3", "idle", []), stack("d-4", "busy", [])] });
   assert.deepEqual(differences(before, after).map((d) => [d.kind, d.stack.name]), [["moved", "a-1"], ["came", "d-4"], ["went", "b-2"]]);
   assert.deepEqual(differences(after, after), []);
+  assert.equal(standsIn(before.stacks[0]!), "idle blocked in tapewarden::x");
+  assert.equal(standsIn({ ...before.stacks[0]!, pace: "idle" }), "idle in tapewarden::x");
 });
 
 test("a flame graph's boxes fill their parents and never overlap", () => {

@@ -2,7 +2,7 @@
 
 import { tree } from "../core/flame";
 import { duration } from "../core/format";
-import { differences, type Group, groups, type Kept, matches, plainName, readReport, type Report, type Stack } from "../core/report";
+import { condition, differences, type Group, groups, type Kept, matches, plainName, readReport, type Report, type Stack } from "../core/report";
 import { ask, segment } from "../net/api";
 import { byId, make, setAttribute, setText, show } from "./dom";
 import { FlameGraph } from "./flamegraph";
@@ -166,7 +166,7 @@ export class Viewer {
     const shown = alike ? `${first.name} × ${names.length}` : names.length > 4 ? `${names.slice(0, 3).join(", ")} and ${names.length - 3} more` : names.join(", ");
     const head = make("summary", "", [
       make("b", "", shown),
-      make("span", "pace", `${first.state} ${first.pace}`.trim()),
+      make("span", "pace", condition(first)),
       make("span", "doing", first.activity),
     ]);
     if (names.length > 4) head.title = names.join(", ");
