@@ -1,4 +1,4 @@
-//! Bundles the page of `src/web` with npm and esbuild into `OUT_DIR`; where that cannot be done, a plain
+//! Says whether stacks can be captured where the program will run. Bundles the page of `src/web` with npm and esbuild into `OUT_DIR`; where that cannot be done, a plain
 //! page says what is missing and the build goes on. Nothing is written outside of `OUT_DIR`.
 
 use std::collections::hash_map::DefaultHasher;
@@ -12,6 +12,11 @@ use std::time::{Duration, Instant};
 use std::{env, thread};
 
 type Fallible<T> = Result<T, Box<dyn Error>>;
+
+/// Where the stacks of all threads can be copied: `cfg(captures_stacks)`.
+const CAPTURED_ON: [(&str, &str); 2] = [("linux", "x86_64"), ("linux", "aarch64")];
+const OS: &str = "CARGO_CFG_TARGET_OS";
+const ARCH: &str = "CARGO_CFG_TARGET_ARCH";
 
 /// Which program to call; empty for the plain page.
 const NPM: &str = "TAPEWARDEN_NPM";
@@ -44,6 +49,10 @@ fn main() -> Fallible<()> {
     }
     for watched in [NPM, NPM_SECONDS] {
         println!("cargo::rerun-if-env-changed={watched}");
+    }
+    println!("cargo::rustc-check-cfg=cfg(captures_stacks)");
+    if CAPTURED_ON.contains(&(&*env::var(OS)?, &*env::var(ARCH)?)) {
+        println!("cargo::rustc-cfg=captures_stacks");
     }
     let sources = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("src/web");
     let out = PathBuf::from(env::var("OUT_DIR")?);

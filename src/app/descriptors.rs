@@ -1,7 +1,5 @@
 //! How many connections the system's limit of open files has room for.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
 /// Descriptors besides its clients' and its workers': logs, the embedded market's sockets, the watcher
 /// of files, the fetchers' pooled connections (measured: 66), and connections that are told to come
 /// again (at most 64).
@@ -39,7 +37,9 @@ fn fit(limit: usize, wanted: usize, workers: usize) -> usize {
 }
 
 /// None where there is no limit.
+#[cfg(unix)]
 fn raised_limit() -> Option<usize> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: maximum,
@@ -51,6 +51,11 @@ fn raised_limit() -> Option<usize> {
         Err(_) => current,
     };
     limit.map(|l| usize::try_from(l).unwrap_or(usize::MAX))
+}
+
+#[cfg(not(unix))]
+fn raised_limit() -> Option<usize> {
+    None
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use signal_hook::iterator::Handle as SignalsHandle;
 use thiserror::Error;
 use tiny_http::Server;
 
@@ -32,7 +31,7 @@ use super::descriptors::connections_that_fit;
 use super::desks;
 use super::given;
 use super::lifecycle::Ears;
-use super::signals;
+use super::signals::{self, Listening};
 use super::sources::sources;
 
 /// Requests to a desk, and fetchers' answers, that can wait for it.
@@ -103,7 +102,7 @@ pub struct Running {
     pub log: LogHandle,
     server: Arc<Server>,
     workers: usize,
-    signals: SignalsHandle,
+    signals: Listening,
     private: Option<Scratch>,
 }
 
@@ -111,7 +110,7 @@ impl Running {
     /// Wakes the threads that wait where the stop cannot be heard.
     pub fn wake_everybody(&self) {
         unblock_workers(&self.server, self.workers);
-        self.signals.close();
+        self.signals.end();
     }
 
     /// Removes what was made for this run only.
@@ -141,9 +140,8 @@ pub fn start(
     warn_of_exposure(address, token.is_some());
     let (watchdog_tx, asked) =
         supervisor.channel("http, signals -> watchdog", WATCHDOG_INBOX, Full::Shed);
-    let (signals, signals_handle) =
-        signals::start(supervisor, classes.signals, watchdog_tx.clone())
-            .doing("listening for signals")?;
+    let (signals, listening) = signals::start(supervisor, classes.signals, watchdog_tx.clone())
+        .doing("listening for signals")?;
     let (commands_tx, commands) =
         supervisor.channel("http -> main: commands", COMMANDS, Full::DropAndCount);
 
@@ -374,7 +372,7 @@ pub fn start(
         log,
         server,
         workers,
-        signals: signals_handle,
+        signals: listening,
         private,
     })
 }

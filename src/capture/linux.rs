@@ -14,9 +14,9 @@ use rustix::thread::{NanosleepRelativeResult, Timespec, nanosleep};
 use super::build::Build;
 use super::raw::{self, HEADER_BYTES};
 use super::slots::{self, Answer, Ask, SLOTS, Turn};
-use super::{ROUND_DEADLINE, Taken};
+use super::{CopiesStacks, ROUND_DEADLINE, Taken};
 
-/// Threads beyond this are counted and not asked.
+/// Threads beyond this are not looked at.
 const THREADS_MAX: usize = 8_192;
 
 /// Between looks at what was asked.
@@ -57,7 +57,7 @@ const STAT: &CStr = c"stat";
 
 /// The file and what is needed to fill it, all made beforehand.
 #[derive(Debug)]
-pub struct Capture {
+pub struct Linux {
     file: OwnedFd,
     pid: u32,
     build: Vec<u8>,
@@ -77,54 +77,24 @@ struct Listed {
     held: bool,
 }
 
-impl Capture {
-    /// Captures into memory, from where another process takes it: no disk can hold the capture up.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn in_memory() -> io::Result<Self> {
+impl CopiesStacks for Linux {
+    fn in_memory() -> io::Result<Self> {
         // Inherited by the scribe, which is started next.
         let file = rustix::fs::memfd_create("tapewarden-stacks", MemfdFlags::empty())?;
         Self::into_file(file)
     }
 
-    /// Captures into this file, which is opened now: what is captured is on disk when the capture ends.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn on_disk(path: &Path) -> io::Result<Self> {
+    fn on_disk(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC;
         // As above.
         Self::into_file(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?)
     }
 
-    fn into_file(file: OwnedFd) -> io::Result<Self> {
-        let maps = std::fs::read_to_string("/proc/self/maps")?;
-        let main_stack_end = maps
-            .lines()
-            .find(|line| line.ends_with("[stack]"))
-            .and_then(|line| u64::from_str_radix(line.split(['-', ' ']).nth(1)?, 16).ok())
-            .unwrap_or(0);
-        slots::install(main_stack_end)?;
-        Ok(Self {
-            file,
-            pid: std::process::id(),
-            build: Build::own().to_string().into_bytes(),
-            threads: Vec::with_capacity(THREADS_MAX),
-            silent: Vec::with_capacity(SILENT_MAX),
-            text: vec![0; 64 * 1024],
-            entries: vec![MaybeUninit::uninit(); 32 * 1024],
-        })
-    }
-
-    /// The file's number, for the scribe.
-    #[must_use]
-    pub fn fd(&self) -> u32 {
+    fn fd(&self) -> u32 {
         self.file.as_raw_fd().cast_unsigned()
     }
 
-    /// Empties the file and writes which program this is and where the code lies.
-    pub fn begin(&mut self) {
+    fn begin(&mut self) {
         self.silent.clear();
         let _cannot_fail = rustix::fs::ftruncate(&self.file, 0);
         let _cannot_fail = rustix::fs::seek(&self.file, SeekFrom::Start(0));
@@ -132,8 +102,7 @@ impl Capture {
         self.copy_file(c"/proc/self/maps", raw::MAPS, 0, 0);
     }
 
-    /// One round over all threads; `number` is 1 or 2.
-    pub fn round(&mut self, number: u32) -> Taken {
+    fn round(&mut self, number: u32) -> Taken {
         let began = Instant::now();
         let deadline = began + ROUND_DEADLINE;
         let mut taken = Taken::default();
@@ -157,6 +126,39 @@ impl Capture {
         taken.micros = u64::try_from(asked_at.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.add(raw::TOOK, &taken.micros.to_le_bytes());
         taken
+    }
+
+    fn add(&mut self, tag: [u8; 4], bytes: &[u8]) {
+        put(&self.file, tag, 0, 0, &[bytes]);
+    }
+
+    fn content(&self) -> io::Result<Vec<u8>> {
+        use std::os::unix::fs::FileExt;
+        let file = File::from(self.file.try_clone()?);
+        let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes)
+    }
+}
+
+impl Linux {
+    fn into_file(file: OwnedFd) -> io::Result<Self> {
+        let maps = std::fs::read_to_string("/proc/self/maps")?;
+        let main_stack_end = maps
+            .lines()
+            .find(|line| line.ends_with("[stack]"))
+            .and_then(|line| u64::from_str_radix(line.split(['-', ' ']).nth(1)?, 16).ok())
+            .unwrap_or(0);
+        slots::install(main_stack_end)?;
+        Ok(Self {
+            file,
+            pid: std::process::id(),
+            build: Build::own().to_string().into_bytes(),
+            threads: Vec::with_capacity(THREADS_MAX),
+            silent: Vec::with_capacity(SILENT_MAX),
+            text: vec![0; 64 * 1024],
+            entries: vec![MaybeUninit::uninit(); 32 * 1024],
+        })
     }
 
     /// Asks every listed thread for its stack and takes what comes until `deadline`.
@@ -233,23 +235,6 @@ impl Capture {
         for thread in self.threads.iter().skip(from) {
             put(&self.file, raw::MISSING, thread.tid, number, &[why]);
         }
-    }
-
-    /// Adds a section that belongs to no thread.
-    pub fn add(&mut self, tag: [u8; 4], bytes: &[u8]) {
-        put(&self.file, tag, 0, 0, &[bytes]);
-    }
-
-    /// The file's whole content, for tests and for a report without a scribe.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn content(&self) -> io::Result<Vec<u8>> {
-        use std::os::unix::fs::FileExt;
-        let file = File::from(self.file.try_clone()?);
-        let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(0)];
-        file.read_exact_at(&mut bytes, 0)?;
-        Ok(bytes)
     }
 
     fn list_threads(&mut self) {

@@ -7,39 +7,65 @@
 //! bytes; [`raw`] reads it.
 
 mod build;
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+#[cfg(captures_stacks)]
 mod linux;
-#[cfg(not(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-)))]
-#[path = "other.rs"]
-mod linux;
+#[cfg(any(test, not(captures_stacks)))]
+mod other;
 pub mod raw;
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+#[cfg(captures_stacks)]
 mod slots;
 
-pub use build::Build;
-pub use linux::Capture;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
 
-#[cfg(not(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-)))]
-pub use linux::end_at_once;
-#[cfg(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-))]
+pub use build::Build;
+
+/// This system's.
+#[cfg(captures_stacks)]
+pub use linux::Linux as Capture;
+#[cfg(not(captures_stacks))]
+pub use other::Nothing as Capture;
+
+#[cfg(not(captures_stacks))]
+pub use other::end_at_once;
+#[cfg(captures_stacks)]
 pub use slots::end_at_once;
 
-use std::time::Duration;
+/// What a system has to be able to do. The file is made ready beforehand; nothing here may need what a
+/// stuck thread can hold. Linux does it by signals. Where nobody can do it yet the report says so; on
+/// Windows it would be `SuspendThread`, `GetThreadContext` and a copy of the stack.
+pub trait CopiesStacks: Sized {
+    /// Captures into memory, from where another process takes it: no disk can hold the capture up.
+    ///
+    /// # Errors
+    /// The system's, or that nothing can be captured on it.
+    fn in_memory() -> io::Result<Self>;
+
+    /// Captures into this file, which is opened now: what is captured is on disk when the capture ends.
+    ///
+    /// # Errors
+    /// As above.
+    fn on_disk(path: &Path) -> io::Result<Self>;
+
+    /// The file's number, for the scribe.
+    fn fd(&self) -> u32;
+
+    /// Empties the file and writes which program this is and where the code lies.
+    fn begin(&mut self);
+
+    /// One round over all threads; `number` is 1 or 2.
+    fn round(&mut self, number: u32) -> Taken;
+
+    /// Adds a section that belongs to no thread.
+    fn add(&mut self, tag: [u8; 4], bytes: &[u8]);
+
+    /// The file's whole content, for tests and for a report without a scribe.
+    ///
+    /// # Errors
+    /// The system's.
+    fn content(&self) -> io::Result<Vec<u8>>;
+}
 
 /// How long one round may take, all threads together.
 pub const ROUND_DEADLINE: Duration = Duration::from_millis(500);
@@ -58,9 +84,9 @@ pub struct Taken {
     pub micros: u64,
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, captures_stacks))]
 mod storm_tests;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, captures_stacks))]
 mod stuck_tests;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(all(test, captures_stacks))]
 mod tests;

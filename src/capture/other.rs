@@ -4,58 +4,58 @@
 use std::io;
 use std::path::Path;
 
-use super::Taken;
+use super::{CopiesStacks, Taken};
 
-/// Captures nothing.
+/// Captures nothing: it cannot be made, and the report says why it has no stacks.
 #[derive(Debug)]
-pub struct Capture;
+pub enum Nothing {}
 
-impl Capture {
-    /// Always an error: the report says why it has no stacks.
-    ///
-    /// # Errors
-    /// Always.
-    pub fn in_memory() -> io::Result<Self> {
+impl CopiesStacks for Nothing {
+    fn in_memory() -> io::Result<Self> {
         Err(io::Error::other(
             "call stacks are not captured on this system; activities only",
         ))
     }
 
-    /// As above.
-    ///
-    /// # Errors
-    /// Always.
-    pub fn on_disk(_: &Path) -> io::Result<Self> {
+    fn on_disk(_: &Path) -> io::Result<Self> {
         Self::in_memory()
     }
 
-    /// Never called.
-    #[must_use]
-    pub fn fd(&self) -> u32 {
-        0
+    fn fd(&self) -> u32 {
+        match *self {}
     }
 
-    /// Never called.
-    pub fn begin(&mut self) {}
-
-    /// Never called.
-    pub fn round(&mut self, _number: u32) -> Taken {
-        Taken::default()
+    fn begin(&mut self) {
+        match *self {}
     }
 
-    /// Never called.
-    pub fn add(&mut self, _tag: [u8; 4], _bytes: &[u8]) {}
+    fn round(&mut self, _: u32) -> Taken {
+        match *self {}
+    }
 
-    /// Never called.
-    ///
-    /// # Errors
-    /// None.
-    pub fn content(&self) -> io::Result<Vec<u8>> {
-        Ok(Vec::new())
+    fn add(&mut self, _: [u8; 4], _: &[u8]) {
+        match *self {}
+    }
+
+    fn content(&self) -> io::Result<Vec<u8>> {
+        match *self {}
     }
 }
 
 /// Ends the process.
+#[cfg(not(captures_stacks))]
 pub fn end_at_once(code: u8) -> ! {
     std::process::exit(i32::from(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_that_there_are_no_stacks() {
+        let why = Nothing::in_memory().unwrap_err().to_string();
+        assert!(why.contains("activities only"), "{why}");
+        assert!(Nothing::on_disk(Path::new("/nowhere")).is_err());
+    }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crossbeam::channel::{Receiver, Sender, bounded, select};
 
 use super::tests::capture;
+use crate::capture::CopiesStacks;
 use crate::scribe;
 
 /// Kinds of work in [`mix`].

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Capture, ROUND_DEADLINE, raw};
+use super::{Capture, CopiesStacks, ROUND_DEADLINE, raw};
 use crate::scribe;
 
 /// Set in the process in which the allocator is held: the raw dump's path.

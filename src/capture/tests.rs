@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
 
-use super::{Capture, raw};
+use super::{Capture, CopiesStacks, raw};
 use crate::scribe;
 
 /// One in a process.

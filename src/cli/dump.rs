@@ -1,19 +1,19 @@
 //! `tapewarden dump`: every thread's stack of a running server, by its process (works while every http
 //! worker is stuck) or by its URL; or of a raw dump that was kept, with names.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-use std::{fs, thread};
+use std::fs;
+use std::time::Duration;
 
 use crate::capture::Build;
-use crate::scribe::{REPORTS, Reader, Shelf, forms};
+use crate::scribe::{Reader, forms};
 
+#[cfg(unix)]
+use super::by_pid::by_pid;
 use super::{DEFAULT_URL, Fault, ask, diff, value, words};
 
 /// How long a report may take from the signal to its file.
-const REPORT_PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const REPORT_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Runs the command.
 pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
@@ -87,61 +87,9 @@ fn by_url(url: &str, format: &str) -> Result<String, Fault> {
     }
 }
 
-/// Asks by SIGQUIT and waits for the next report in the folder of the log that the process has open.
-#[cfg(unix)]
-fn by_pid(pid: i32, format: &str) -> Result<String, Fault> {
-    let logs = log_folder(pid)?;
-    let shelf = Shelf::new(logs.join(REPORTS), usize::MAX);
-    // Names tell the wall clock's time, which can have been set back since.
-    let reports = || shelf.list().unwrap_or_default();
-    let before: BTreeSet<String> = reports().into_iter().map(|r| r.name).collect();
-    let to = rustix::process::Pid::from_raw(pid)
-        .ok_or_else(|| Fault::usage(format!("{pid} is no process number")))?;
-    rustix::process::kill_process(to, rustix::process::Signal::QUIT)
-        .map_err(|e| Fault::failed(format!("signalling process {pid} failed: {e}")))?;
-    let until = Instant::now() + REPORT_PATIENCE;
-    loop {
-        if let Some(new) = reports().iter().find(|r| !before.contains(&r.name)) {
-            let ending = if format == "text" { "txt" } else { format };
-            let file = new.path.with_extension(ending);
-            // The text is written last of the three.
-            return fs::read_to_string(&file)
-                .map_err(|e| Fault::failed(format!("reading {} failed: {e}", file.display())));
-        }
-        if Instant::now() >= until {
-            return Err(Fault::failed(format!(
-                "process {pid} wrote no report to {} within {} s; try gdb -p {pid} -batch -ex 'thread apply all bt'",
-                logs.join(REPORTS).display(),
-                REPORT_PATIENCE.as_secs()
-            )));
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[cfg(not(unix))]
 fn by_pid(_: i32, _: &str) -> Result<String, Fault> {
     Err(Fault::failed(
         "there are no signals on this system; use --url",
     ))
-}
-
-/// Where the process writes its watchdog.log, which can have been renamed or deleted under it.
-#[cfg(unix)]
-fn log_folder(pid: i32) -> Result<PathBuf, Fault> {
-    let folder = format!("/proc/{pid}/fd");
-    let entries = fs::read_dir(&folder)
-        .map_err(|e| Fault::failed(format!("looking at process {pid} failed: {e}")))?;
-    entries
-        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
-        .find(|link| {
-            let name = link.file_name().unwrap_or_default();
-            name.to_string_lossy().starts_with("watchdog.log")
-        })
-        .and_then(|link| link.parent().map(PathBuf::from))
-        .ok_or_else(|| {
-            Fault::failed(format!(
-                "process {pid} has no watchdog.log open; is it a tapewarden server?"
-            ))
-        })
 }

@@ -1,6 +1,8 @@
 //! The commands beside serving: `dump`, `stalls`, `drill`, and `scribe`, which the server itself starts.
 //! They talk to a running server from outside, by signal and files or by HTTP.
 
+#[cfg(unix)]
+mod by_pid;
 mod diff;
 mod drill;
 mod dump;

@@ -40,6 +40,7 @@ impl Scratch {
     fn new_in(place: &Path, purpose: &str) -> io::Result<Self> {
         remove_leftovers(place);
         let (pid, now_ms) = (std::process::id(), system_ms());
+        #[cfg_attr(not(unix), expect(unused_mut, reason = "there are no modes"))]
         let mut builder = DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

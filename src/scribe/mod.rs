@@ -85,11 +85,7 @@ pub fn forms(dump: &Dump) -> Forms {
 /// # Errors
 /// When the inherited file cannot be opened or the output is gone.
 pub fn run(args: &ScribeArgs) -> io::Result<()> {
-    // A signal to the whole foreground group is the server's to act on; the scribe ends with it.
-    let mut signals = signal_hook::iterator::Signals::new([
-        signal_hook::consts::SIGINT,
-        signal_hook::consts::SIGQUIT,
-    ])?;
+    let mut unheard = unheard_signals()?;
     let shelf = Shelf::new(args.log_dir.join(REPORTS), args.keep);
     let mut reader = Reader::default();
     if nothing_is_asked_for(WARM_AFTER) {
@@ -98,7 +94,7 @@ pub fn run(args: &ScribeArgs) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for line in io::stdin().lock().lines() {
         let line = line?;
-        for _ in signals.pending() {}
+        unheard();
         if line.trim() == SILENT_WATCHDOG {
             if let Some(fd) = args.last_fd {
                 for_silent_watchdog(&mut reader, fd, &shelf, &args.log_dir)?;
@@ -159,6 +155,20 @@ fn for_silent_watchdog(
     let log = log_dir.join("watchdog.log");
     let mut log = File::options().create(true).append(true).open(log)?;
     log.write_all(forms.text.as_bytes())
+}
+
+/// A signal to the whole foreground group is the server's to act on; the scribe ends with it. Forgets
+/// those that came at each call.
+#[cfg(unix)]
+fn unheard_signals() -> io::Result<impl FnMut()> {
+    use signal_hook::consts::{SIGINT, SIGQUIT};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGQUIT])?;
+    Ok(move || for _ in signals.pending() {})
+}
+
+#[cfg(not(unix))]
+fn unheard_signals() -> io::Result<impl FnMut()> {
+    Ok(|| {})
 }
 
 /// True after so long without a question.

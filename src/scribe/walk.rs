@@ -6,7 +6,8 @@ use framehop::{FrameAddress, Unwinder};
 
 use super::modules::{Files, Mapped};
 
-#[cfg(target_arch = "x86_64")]
+// Also where nothing is captured: dumps are mostly of this kind of machine.
+#[cfg(not(target_arch = "aarch64"))]
 use framehop::x86_64::{CacheX86_64 as Cache, UnwindRegsX86_64 as Regs, UnwinderX86_64 as Native};
 
 #[cfg(target_arch = "aarch64")]
@@ -75,7 +76,7 @@ impl Walker {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(not(target_arch = "aarch64"))]
 fn regs(ip: u64, sp: u64, fp: u64, _: u64) -> Regs {
     Regs::new(ip, sp, fp)
 }

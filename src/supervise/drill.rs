@@ -4,9 +4,8 @@
 //! The lock and the helper threads are the stall itself: they exist while a drill lasts.
 
 use std::fmt;
-use std::fs::OpenOptions;
 use std::hint::black_box;
-use std::io::{self, Read, Write};
+use std::io;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -156,6 +155,7 @@ fn stall_on_a_channel(time: Duration) -> io::Result<()> {
 #[cfg(unix)]
 #[inline(never)]
 fn stall_in_a_read(time: Duration) -> io::Result<()> {
+    use std::io::Read;
     let (mut mine, theirs) = std::os::unix::net::UnixStream::pair()?;
     after(time, move || drop(theirs))?;
     let _ended = mine.read(&mut [0]);
@@ -165,6 +165,7 @@ fn stall_in_a_read(time: Duration) -> io::Result<()> {
 #[cfg(unix)]
 #[inline(never)]
 fn stall_in_a_write(time: Duration) -> io::Result<()> {
+    use std::io::Write;
     let (mut mine, theirs) = std::os::unix::net::UnixStream::pair()?;
     after(time, move || drop(theirs))?;
     let much = vec![0; 64 * 1024];
@@ -175,6 +176,8 @@ fn stall_in_a_write(time: Duration) -> io::Result<()> {
 #[cfg(unix)]
 #[inline(never)]
 fn stall_in_an_open(time: Duration) -> io::Result<()> {
+    use std::fs::OpenOptions;
+
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     let path = std::env::temp_dir().join(format!(
         "tapewarden-drill-{}-{:?}",
@@ -193,16 +196,11 @@ fn stall_in_an_open(time: Duration) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn stall_in_a_read(time: Duration) -> io::Result<()> {
-    stall_by_sleeping(time)
-}
+use {not_here as stall_in_a_read, not_here as stall_in_a_write, not_here as stall_in_an_open};
 
 #[cfg(not(unix))]
-fn stall_in_a_write(time: Duration) -> io::Result<()> {
-    stall_by_sleeping(time)
-}
-
-#[cfg(not(unix))]
-fn stall_in_an_open(time: Duration) -> io::Result<()> {
-    stall_by_sleeping(time)
+fn not_here(_: Duration) -> io::Result<()> {
+    Err(io::Error::other(
+        "this stall cannot be made on this system; try sleep",
+    ))
 }

@@ -1,9 +1,8 @@
 //! The service manager's own watchdog (systemd's `sd_notify`), told by ours: if ours stops, it ends the
-//! process. Does nothing where no manager asks for it (`NOTIFY_SOCKET`, `WATCHDOG_USEC`).
+//! process. Does nothing where no manager asks for it (`NOTIFY_SOCKET`, `WATCHDOG_USEC`), or on a system
+//! that has none.
 
 use std::time::{Duration, Instant};
-
-use sd_notify::NotifyState;
 
 /// When the manager is to be told again.
 #[derive(Debug)]
@@ -17,7 +16,7 @@ impl Manager {
     #[must_use]
     pub fn from_environment() -> Self {
         Self {
-            every: sd_notify::watchdog_enabled().map(|interval| interval / 2),
+            every: asked_for().map(|interval| interval / 2),
             next: Instant::now(),
         }
     }
@@ -28,22 +27,48 @@ impl Manager {
             && now >= self.next
         {
             self.next = now + every;
-            tell(&[NotifyState::Watchdog]);
+            tell(Word::Watchdog);
         }
     }
 }
 
 /// The server answers.
 pub fn ready() {
-    tell(&[NotifyState::Ready]);
+    tell(Word::Ready);
 }
 
 /// The server ends.
 pub fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    tell(Word::Stopping);
+}
+
+enum Word {
+    Ready,
+    Watchdog,
+    Stopping,
+}
+
+#[cfg(unix)]
+fn asked_for() -> Option<Duration> {
+    sd_notify::watchdog_enabled()
 }
 
 /// A manager that cannot be told acts as if we were gone, which is its job.
-fn tell(state: &[NotifyState<'_>]) {
-    let _nobody_asks = sd_notify::notify(state);
+#[cfg(unix)]
+fn tell(word: Word) {
+    use sd_notify::NotifyState;
+    let state = match word {
+        Word::Ready => NotifyState::Ready,
+        Word::Watchdog => NotifyState::Watchdog,
+        Word::Stopping => NotifyState::Stopping,
+    };
+    let _nobody_asks = sd_notify::notify(&[state]);
 }
+
+#[cfg(not(unix))]
+fn asked_for() -> Option<Duration> {
+    None
+}
+
+#[cfg(not(unix))]
+fn tell(_: Word) {}

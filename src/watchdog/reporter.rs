@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender};
 
-use crate::capture::{BETWEEN_ROUNDS, Capture, raw};
+use crate::capture::{BETWEEN_ROUNDS, Capture, CopiesStacks, raw};
 use crate::scribe::{ASKED, Context, Dump, Forms, Queue, Said, ScribeArgs, report_text};
 use crate::supervise::{Class, KeptRx, LatestRx, Supervisor, latest};
 

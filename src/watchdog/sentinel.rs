@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::capture::{BETWEEN_ROUNDS, Capture, end_at_once, raw};
+use crate::capture::{BETWEEN_ROUNDS, Capture, CopiesStacks, end_at_once, raw};
 use crate::scribe::{Context, SILENT_WATCHDOG, Said};
 use crate::supervise::{Class, KeptRx, LatestRx, Supervisor};
 
@@ -240,6 +240,7 @@ mod tests {
         assert_eq!(look_for(&mut eyes, &mut now, WATCHDOG_SILENT), Sight::Beats);
     }
 
+    #[cfg(captures_stacks)]
     #[test]
     fn an_empty_file_is_not_left_behind_and_a_full_one_is() {
         let dir = tempfile::tempdir().unwrap();
