@@ -59,6 +59,8 @@ pub struct Taken {
 }
 
 #[cfg(all(test, target_os = "linux"))]
+mod socket_tests;
+#[cfg(all(test, target_os = "linux"))]
 mod storm_tests;
 #[cfg(all(test, target_os = "linux"))]
 mod stuck_tests;
