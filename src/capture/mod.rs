@@ -85,6 +85,8 @@ pub struct Taken {
 }
 
 #[cfg(all(test, captures_stacks))]
+mod socket_tests;
+#[cfg(all(test, captures_stacks))]
 mod storm_tests;
 #[cfg(all(test, captures_stacks))]
 mod stuck_tests;

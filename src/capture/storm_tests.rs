@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam::channel::{Receiver, Sender, bounded, select};
 
+use super::CopiesStacks;
 use super::tests::capture;
-use crate::capture::CopiesStacks;
 use crate::scribe;
 
 /// Kinds of work in [`mix`].
