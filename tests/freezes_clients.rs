@@ -318,6 +318,7 @@ fn load_beyond_the_limit_is_shed_with_the_newest_first_served() {
 #[test]
 fn validations_that_take_all_their_threads_take_nobody_elses() {
     let mut town = Town::start(&["model.deadline=20s"]);
+    let mut asking = Vec::new();
     town.trial(
         Trial::harmless("200 validations of a model that hangs", 12).breaking(&[Part::Model]),
         |town| {
@@ -325,13 +326,13 @@ fn validations_that_take_all_their_threads_take_nobody_elses() {
             for n in 0..200 {
                 let address = town.server.address.clone();
                 let symbol = if n % 2 == 0 { "TOYO" } else { "ELPW" };
-                thread::spawn(move || {
+                asking.push(thread::spawn(move || {
                     let request = format!("POST /api/validate/{symbol} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
                     let began = Instant::now();
                     let got = try_say(&address, request.as_bytes()).unwrap();
                     assert!(matches!(got.status, 200 | 503), "{}", got.text());
                     assert!(began.elapsed() < CLIENTS_GIVE_UP + Duration::from_secs(2));
-                });
+                }));
             }
         },
         |town| {
@@ -339,6 +340,9 @@ fn validations_that_take_all_their_threads_take_nobody_elses() {
             town.up.model.0.fake.close_connections();
         },
     );
+    for asker in asking {
+        asker.join().unwrap();
+    }
     town.empties();
 }
 
