@@ -2,7 +2,7 @@
 
 mod kit;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
@@ -109,6 +109,20 @@ fn streaming_clients_that_misbehave_cost_themselves_alone() {
     eventually("all of them are closed", || {
         (town.server.get("/api/streaming/status").json()["clients"] == 10).then_some(())
     });
+    // Who reads nothing has no room for it; all others are told why, in a close frame (RFC 6455, 5.5.1).
+    let silent = "nothing was heard from you for too long";
+    let whys = [
+        silent,
+        "message too long",
+        silent,
+        "not the WebSocket protocol",
+    ];
+    for (quotes, why) in bad.iter_mut().skip(1).zip(whys) {
+        let mut said = Vec::new();
+        let _reset = quotes.raw().read_to_end(&mut said);
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.ends_with(why), "not {why:?} but {said:?}");
+    }
     drop(bad);
     assert!(town.up.trader.stream.subscribed().len() <= 2_010);
     eventually("what they wanted is unsubscribed", || {

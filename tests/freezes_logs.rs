@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use kit::faults::{SMALL_PIPE, SmallDisk, Terminal, fifo, fill, flood, is_root, run, small_pipe};
 use kit::town::{LIVELY, Town, Trial};
-use kit::{Quotes, SHORT_LIMITS, Server, Upstreams, eventually};
+use kit::{PATIENCE, Quotes, SHORT_LIMITS, Server, Upstreams, eventually};
 
 /// A town whose server logs all that it can to this console, which is its stdout as well.
 fn talkative(console: OwnedFd) -> Town {
@@ -52,18 +52,23 @@ fn a_console_that_takes_nothing_costs_its_lines_and_is_named() {
     println!("    {}", verdict.unwrap());
     assert!(verdict.unwrap().contains("write"), "{verdict:?}");
     // Somebody reads again: the console goes on, and tells what it lost.
+    let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut all = vec![0; 65_536];
         let mut said = String::new();
         while let Ok(n) = reader.read(&mut all) {
-            if n == 0 || said.contains("did not fit on this console") {
+            said.push_str(&String::from_utf8_lossy(&all[..n]));
+            if said.contains("did not fit on this console") {
+                let _told = tell.send(());
+            }
+            if n == 0 {
                 return;
             }
-            said.push_str(&String::from_utf8_lossy(&all[..n]));
         }
     });
     town.server
         .log_has("watchdog.log", "log-console is back after");
+    told.recv_timeout(PATIENCE).expect("what it lost is told");
     town.empties();
 }
 
