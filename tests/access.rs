@@ -6,10 +6,11 @@ mod kit;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use kit::bystanders::ROUTES;
 use kit::client::say;
+use kit::faults::wrap;
 use kit::{Server, eventually};
 use tungstenite::client::IntoClientRequest;
 
@@ -231,8 +232,14 @@ fn no_path_of_a_client_reaches_a_file() {
 
 #[test]
 fn files_of_ours_are_written_by_nobody_else_and_secrets_read_by_nobody_else() {
-    let server = Server::start(&[]);
+    // By somebody whose shell lets everybody write.
+    let server = Server::start_by(tempfile::tempdir().unwrap(), |command| {
+        wrap(command, "sh", &["-c", "umask 0; exec \"$0\" \"$@\""]);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+    });
     server.eventually("/api/threads/dump", |got| got.status == 200);
+    server.signal("QUIT");
+    server.log_has("watchdog.log", "=== END STACK DUMP ===");
     server.log_has("backend.log", "listening on");
     let mut looked = 0;
     let mut folders = vec![server.path("logs")];
@@ -263,5 +270,5 @@ fn files_of_ours_are_written_by_nobody_else_and_secrets_read_by_nobody_else() {
             looked += 1;
         }
     }
-    assert!(looked >= 5, "{looked}");
+    assert!(looked >= 8, "{looked}");
 }

@@ -400,6 +400,20 @@ fn a_token_that_is_replaced_is_used_at_once_and_a_dead_one_is_named() {
 }
 
 #[test]
+fn the_second_call_after_a_refused_token_counts_for_the_budget() {
+    let up = Upstreams::start();
+    let server = up.server(&["schwab.requests_per_minute=6"]);
+    up.schwab.0.fault("/", Fault::Status(401, None, "{}"));
+    let details: Vec<String> = ["AAAA", "BBBB", "CCCC", "DDDD"]
+        .iter()
+        .map(|symbol| server.get(&format!("/api/quote/{symbol}")).detail())
+        .collect();
+    assert!(details[2].contains("token.json"), "{details:?}");
+    assert!(details[3].contains("budget of 6"), "{details:?}");
+    assert_eq!(up.schwab.0.count("/"), 6);
+}
+
+#[test]
 fn a_stale_answer_stands_in_for_an_error_and_says_so() {
     let up = Upstreams::start();
     let server = up.server(&fast(&[

@@ -2,7 +2,7 @@
 
 mod kit;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
@@ -109,6 +109,20 @@ fn streaming_clients_that_misbehave_cost_themselves_alone() {
     eventually("all of them are closed", || {
         (town.server.get("/api/streaming/status").json()["clients"] == 10).then_some(())
     });
+    // Who reads nothing has no room for it; all others are told why, in a close frame (RFC 6455, 5.5.1).
+    let silent = "nothing was heard from you for too long";
+    let whys = [
+        silent,
+        "message too long",
+        silent,
+        "not the WebSocket protocol",
+    ];
+    for (quotes, why) in bad.iter_mut().skip(1).zip(whys) {
+        let mut said = Vec::new();
+        let _reset = quotes.raw().read_to_end(&mut said);
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.ends_with(why), "not {why:?} but {said:?}");
+    }
     drop(bad);
     assert!(town.up.trader.stream.subscribed().len() <= 2_010);
     eventually("what they wanted is unsubscribed", || {
@@ -318,6 +332,7 @@ fn load_beyond_the_limit_is_shed_with_the_newest_first_served() {
 #[test]
 fn validations_that_take_all_their_threads_take_nobody_elses() {
     let mut town = Town::start(&["model.deadline=20s"]);
+    let mut asking = Vec::new();
     town.trial(
         Trial::harmless("200 validations of a model that hangs", 12).breaking(&[Part::Model]),
         |town| {
@@ -325,13 +340,13 @@ fn validations_that_take_all_their_threads_take_nobody_elses() {
             for n in 0..200 {
                 let address = town.server.address.clone();
                 let symbol = if n % 2 == 0 { "TOYO" } else { "ELPW" };
-                thread::spawn(move || {
+                asking.push(thread::spawn(move || {
                     let request = format!("POST /api/validate/{symbol} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
                     let began = Instant::now();
                     let got = try_say(&address, request.as_bytes()).unwrap();
                     assert!(matches!(got.status, 200 | 503), "{}", got.text());
                     assert!(began.elapsed() < CLIENTS_GIVE_UP + Duration::from_secs(2));
-                });
+                }));
             }
         },
         |town| {
@@ -339,6 +354,9 @@ fn validations_that_take_all_their_threads_take_nobody_elses() {
             town.up.model.0.fake.close_connections();
         },
     );
+    for asker in asking {
+        asker.join().unwrap();
+    }
     town.empties();
 }
 

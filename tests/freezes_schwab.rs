@@ -72,5 +72,12 @@ fn whatever_the_provider_does_costs_only_what_needs_it() {
             },
         );
     }
+    town.trial(
+        Trial::harmless("the provider refuses", 5)
+            .breaking(&[Part::Schwab])
+            .saying("nothing listens"),
+        |town| town.up.schwab.0.fake.go_away(),
+        |town| town.up.schwab.0.fake.come_back(),
+    );
     town.empties();
 }

@@ -17,6 +17,7 @@ const EXTERNAL: Load = Load {
     streams: 10,
     quotes_per_second: 0,
     new_symbols: false,
+    broken: &[],
 };
 
 /// A server whose upstreams are processes: one for the market, one for the trader app.

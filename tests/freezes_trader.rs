@@ -6,7 +6,7 @@ mod kit;
 use std::time::{Duration, Instant};
 
 use kit::bystanders::Part;
-use kit::fake::Fake;
+use kit::faults::fifo;
 use kit::town::{Stream, Town, Trial};
 use kit::{Fault, Quotes, Server, Upstreams, eventually};
 
@@ -115,28 +115,50 @@ fn its_loss_is_told_within_a_second_and_every_subscription_is_back() {
     assert!(told[15] < Duration::from_secs(1), "{told:?}");
 }
 
-/// `localhost` stands for both addresses; the app may listen on either alone.
+/// `localhost` stands for both addresses; what has it in its URL may listen on either alone.
 #[test]
-fn an_app_that_listens_on_one_address_of_its_name_is_found() {
-    for at in ["127.0.0.1:0", "[::1]:0"] {
-        let Some(app) = Fake::start_at(at, |_, stream| {
-            use std::io::Write;
-            let _gone = stream.write_all(&kit::fake::answer(
-                "200 OK",
-                &[],
-                r#"{"symbol":"TOYO","vwap":7.5,"source":"x"}"#,
-            ));
-            kit::fake::Then::KeepAlive
-        }) else {
+fn upstreams_that_listen_on_one_address_of_their_name_are_found() {
+    for at in ["127.0.0.1", "[::1]"] {
+        let Some(up) = Upstreams::start_at(&format!("{at}:0")) else {
             println!("skipped: this machine has no {at}");
             continue;
         };
-        let url = format!("http://localhost:{}", app.address().port());
-        let server = Server::start(&["--trader-url", &url]);
-        let began = Instant::now();
-        let got = server.get("/api/vwap/TOYO");
-        assert_eq!(got.json()["vwap"], 7.5, "{at}: {}", got.text());
-        println!("{at}: {:?}", began.elapsed());
-        assert!(began.elapsed() < Duration::from_secs(5));
+        let args: Vec<String> = up.args();
+        let args: Vec<String> = args.iter().map(|a| a.replace(at, "localhost")).collect();
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let server = Server::start(&args);
+        let mut town = Town::around(up, server);
+        let back = town.all_is_well(Instant::now(), at);
+        println!("{at}: all is well after {back:?}");
+        town.empties();
     }
+}
+
+#[test]
+fn files_that_would_block_their_reader_are_told_and_read_again_when_they_are_files() {
+    let mut town = Town::start(&[]);
+    let names = [
+        "runners.json",
+        "paper_trading/trade_outcomes.jsonl",
+        "token.json",
+    ];
+    let aside = |name: &str| format!("{name}.aside");
+    town.trial(
+        // The token that was read is used until it is refused.
+        Trial::harmless("the files are FIFOs that nobody writes", 4)
+            .breaking(&[Part::Files])
+            .saying("not a regular file"),
+        |town| {
+            for name in names {
+                std::fs::rename(town.up.file(name), town.up.file(&aside(name))).unwrap();
+                fifo(&town.up.file(name));
+            }
+        },
+        |town| {
+            for name in names {
+                std::fs::rename(town.up.file(&aside(name)), town.up.file(name)).unwrap();
+            }
+        },
+    );
+    town.empties();
 }

@@ -4,10 +4,13 @@
 
 mod kit;
 
+use std::cell::RefCell;
+use std::io::Write;
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kit::bystanders::Part;
-use kit::faults::{fifo, flood};
+use kit::faults::{FullBacklog, fifo, flood};
 use kit::town::{Stream, Town, Trial, Vitals};
 use kit::{Fault, Quotes};
 
@@ -46,6 +49,9 @@ const ILLS: [Fault; 8] = [
     Fault::Status(500, None, "{}"),
 ];
 
+/// Of the trader's.
+const FILES: [&str; 2] = ["runners.json", "token.json"];
+
 fn misfortunes() -> Vec<Misfortune> {
     let mut all = Vec::new();
     for ill in ILLS {
@@ -70,6 +76,28 @@ fn misfortunes() -> Vec<Misfortune> {
             town.up.trader.stream.drop_clients();
         },
         |town| town.up.trader.http.fake.come_back(),
+    ));
+    all.push(misfortune(
+        Trial::harmless("the provider refuses", 3).breaking(&[Part::Schwab]),
+        |town| town.up.schwab.0.fake.go_away(),
+        |town| town.up.schwab.0.fake.come_back(),
+    ));
+    let full = Rc::new(RefCell::new(None));
+    let begun = Rc::clone(&full);
+    all.push(misfortune(
+        Trial::harmless("nobody takes the trader app's connections", 3)
+            .breaking(&[Part::Trader])
+            .with_stream(Stream::Lost),
+        move |town| {
+            let fake = &mut town.up.trader.http.fake;
+            fake.go_away();
+            *begun.borrow_mut() = Some(FullBacklog::start_at(fake.address()));
+            town.up.trader.stream.drop_clients();
+        },
+        move |town| {
+            full.take();
+            town.up.trader.http.fake.come_back();
+        },
     ));
     all.push(misfortune(
         Trial::harmless("everything hangs", 4)
@@ -104,6 +132,28 @@ fn misfortunes() -> Vec<Misfortune> {
         |town| std::fs::remove_file(town.server.path("logs/backend.log")).unwrap(),
     ));
     all.push(misfortune(
+        Trial::harmless("the trader's files are FIFOs", 3).breaking(&[Part::Files]),
+        |town| {
+            for name in FILES {
+                std::fs::rename(
+                    town.up.file(name),
+                    town.up.file("aside").with_extension(name),
+                )
+                .unwrap();
+                fifo(&town.up.file(name));
+            }
+        },
+        |town| {
+            for name in FILES {
+                std::fs::rename(
+                    town.up.file("aside").with_extension(name),
+                    town.up.file(name),
+                )
+                .unwrap();
+            }
+        },
+    ));
+    all.push(misfortune(
         Trial::harmless("the log folder is deleted", 2),
         |town| std::fs::remove_dir_all(town.server.path("logs")).unwrap(),
         |_| {},
@@ -132,12 +182,15 @@ fn misfortunes() -> Vec<Misfortune> {
     ));
     let mut silent = Vec::new();
     all.push(misfortune(
-        Trial::harmless("streams that read nothing", 3),
+        Trial::harmless("streams that read nothing or talk garbage", 3),
         move |town| {
             silent.clear();
-            for _ in 0..10 {
+            for n in 0..20 {
                 let mut quotes = Quotes::connect(&town.server.address);
                 quotes.subscribe(&kit::bystanders::STREAMED);
+                if n % 2 == 0 {
+                    let _closed = quotes.raw().write_all(&[0xff; 64]);
+                }
                 silent.push(quotes);
             }
             std::thread::sleep(Duration::from_secs(2));
@@ -182,7 +235,9 @@ fn soak() {
         let Misfortune { trial, begin, end } = &mut all[n];
         town.trial(*trial, begin, end);
         faults += 1;
-        vitals.push(Vitals::of(&town.server));
+        let now = Vitals::of(&town.server);
+        println!("    fault {faults}: {now:?}");
+        vitals.push(now);
     }
     println!("{faults} faults in {:?}, SOAK_SEED={seed}", began.elapsed());
     // The first third fills what is kept; then nothing grows.

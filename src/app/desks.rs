@@ -79,9 +79,17 @@ pub fn start_market(
         token_file: sources.token_file.clone(),
         clock,
     });
+    let desk = inbox_tx.clone();
     let make = move || {
-        let fetch = client();
-        move |job: &Job<MarketKey>| fetch.run(job)
+        let (fetch, desk) = (client(), desk.clone());
+        move |job: &Job<MarketKey>| {
+            let result = fetch.run(job);
+            if fetch.called_again() {
+                // A desk whose inbox is full has worse to care for.
+                drop(desk.offer(ToDesk::CalledAgain));
+            }
+            result
+        }
     };
     start_desk(supervisor, threads, config, inbox_tx, inbox, make)
 }

@@ -25,6 +25,17 @@ pub use start::StartError;
 /// How long the log writers may take for the last lines.
 const LOG_DRAIN: Duration = Duration::from_millis(500);
 
+/// Whatever the shell allows, files of ours (and of the process that names stacks) are written by nobody
+/// else. What it forbids besides stays forbidden.
+#[cfg(unix)]
+fn keep_others_from_writing() {
+    use rustix::fs::Mode;
+    use rustix::process::umask;
+    let others = Mode::WGRP | Mode::WOTH;
+    let given = umask(others);
+    umask(given | others);
+}
+
 /// Runs the server until it is asked to end. Returns the exit code: 0 after an orderly end, also when
 /// a thread hung and was left behind; [`EXIT_STALLED`] when the watchdog was lost.
 ///
@@ -32,6 +43,8 @@ const LOG_DRAIN: Duration = Duration::from_millis(500);
 /// When it cannot start; the sentence says what to do.
 pub fn run(settings: &Settings) -> Result<u8, StartError> {
     let started = Instant::now();
+    #[cfg(unix)]
+    keep_others_from_writing();
     let (stopper, stop) = stop();
     let (supervisor, ends) = Supervisor::new(stop);
     let running = start::start(settings, started, &supervisor, &ends)?;

@@ -110,6 +110,12 @@ pub struct Fetch {
 }
 
 impl Fetch {
+    /// Whether a call more than the job's was made since this was asked last.
+    #[must_use]
+    pub fn called_again(&self) -> bool {
+        self.schwab.borrow_mut().called_again()
+    }
+
     /// Makes one call, by the job's deadline.
     ///
     /// # Errors

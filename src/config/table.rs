@@ -125,7 +125,7 @@ settings! {
         /// Failures in a row that open the breaker
         breaker_failures: usize = "3",
         /// How long an open breaker waits before it tries again
-        breaker_open: Duration = "4s",
+        breaker_open: Duration = "2500ms",
         /// Series and quotes that may wait for a fetcher; the oldest is shed
         pending_max: usize = "128",
         /// Series and quotes kept
@@ -173,7 +173,7 @@ settings! {
         /// First wait before a reconnect; doubles, half more or less by chance
         backoff_min: Duration = "1s",
         /// Longest wait before a reconnect
-        backoff_max: Duration = "5s",
+        backoff_max: Duration = "3s",
         /// How long a volume spike is active
         spike_window: Duration = "30s",
         /// Symbols that all streaming clients together may have

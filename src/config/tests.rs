@@ -1,5 +1,7 @@
 //! Settings from every source, and what is said when one is wrong.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::values::{Listen, Market};
@@ -19,6 +21,25 @@ fn run(args: &[&str], env: &[(&str, &str)], file: Option<&str>) -> Result<Settin
         Ok(Command::Run(settings)) => Ok(*settings),
         Ok(Command::Print(text)) => Err(text),
         Err(e) => Err(e.to_string()),
+    }
+}
+
+/// An upstream may begin to answer just after a call that it leaves hanging; what follows that call's
+/// deadline waits once more before it asks again.
+#[test]
+fn by_default_all_is_back_within_ten_seconds_of_a_fault() {
+    let s = run(&[], &[], None).unwrap();
+    let longest = [
+        ("schwab", s.schwab.deadline + s.schwab.breaker_open),
+        ("trader", s.trader.deadline + s.trader.breaker_open),
+        // Its jitter makes a wait half as long again.
+        (
+            "stream",
+            s.stream.connect_deadline + s.stream.backoff_max * 3 / 2,
+        ),
+    ];
+    for (who, time) in longest {
+        assert!(time < Duration::from_secs(10), "{who}: {time:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! A limit of requests a minute: never more than that many in any 60 seconds. Pure.
+//! A limit of requests a minute: none is allowed while that many were made in the last 60 seconds. Pure.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -61,6 +61,11 @@ impl Budget {
         room
     }
 
+    /// A request was made that nobody asked room for: a later one waits for it.
+    pub fn charge(&mut self, now: Instant) {
+        self.made.push_back(now);
+    }
+
     /// The upstream asked to be left alone until then.
     pub fn pause_until(&mut self, until: Instant) {
         self.paused_until = Some(self.paused_until.map_or(until, |p| p.max(until)));
@@ -85,13 +90,18 @@ mod tests {
     proptest! {
         #[test]
         fn no_minute_holds_more_than_the_limit_and_room_is_where_it_is_said_to_be(
-            limit in 1_u32..8, waits in prop::collection::vec(0_u64..30_000, 1..120)
+            limit in 1_u32..8, steps in prop::collection::vec((0_u64..30_000, 0..4), 1..120)
         ) {
             let mut budget = Budget::new(limit);
             let mut now = Instant::now();
             let mut made: Vec<Instant> = Vec::new();
-            for wait in waits {
+            for (wait, kind) in steps {
                 now += Duration::from_millis(wait);
+                if kind == 0 {
+                    budget.charge(now);
+                    made.push(now);
+                    continue;
+                }
                 let room_at = budget.room_at(now);
                 let took = budget.take(now);
                 prop_assert_eq!(took, room_at <= now);

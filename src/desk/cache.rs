@@ -203,6 +203,13 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         self.dispatch(now, out);
     }
 
+    /// A fetcher made one call more than was allowed.
+    pub fn called_again(&mut self, now: Instant) {
+        if let Some(budget) = &mut self.budget {
+            budget.charge(now);
+        }
+    }
+
     /// A fetcher is done.
     pub fn fetched(
         &mut self,

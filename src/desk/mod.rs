@@ -128,6 +128,8 @@ pub enum ToDesk<K, V: Value> {
     News(Vec<(K, V::News)>),
     /// The client of this request left; its place is free.
     Cancel(AskId),
+    /// A fetcher made one call more than its job allows: it counts as well.
+    CalledAgain,
     /// A fetcher is done with a job.
     Fetched(Fetched<K, V>),
 }

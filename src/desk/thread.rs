@@ -148,6 +148,7 @@ fn apply<K: Key, V: Value>(
             }
         }
         ToDesk::Cancel(id) => cache.cancel(now, id, actions),
+        ToDesk::CalledAgain => cache.called_again(now),
         ToDesk::Fetched(Fetched {
             key,
             flight,

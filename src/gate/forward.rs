@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::lanes::{Lane, Link};
+use super::lanes::{Lane, Leased, Link};
 use crate::deadline_io::{is_gone, read_some, write_all};
 use crate::http::{ANSWER_WITHIN, WORKER_PATIENCE, Written};
 
@@ -74,7 +74,7 @@ pub fn forward(
     let last = asked.deadline + asked.grace;
     for tried in 0.. {
         let soon = last.min(Instant::now() + LEASE_PATIENCE);
-        let mut link = match lease(asked.client, lane, soon) {
+        let mut leased = match lease(asked.client, lane, soon) {
             Err(NotForwarded::LaneFull) if tried > 0 => {
                 return Err(NotForwarded::WorkerSilent(ErrorKind::TimedOut.into()));
             }
@@ -86,37 +86,32 @@ pub fn forward(
         } else {
             last.saturating_duration_since(Instant::now())
         };
-        match exchange(asked, &mut link, buffer, patience) {
-            Ok(Some(answer)) => {
-                lane.give_back(link);
-                return Ok(answer);
-            }
-            Ok(None) => {
-                lane.lose(link);
-                log::warn!(
-                    target: "GATE",
-                    "an http worker has {} in hand and said nothing for {} s; another is asked",
-                    asked.what,
-                    patience.as_secs()
-                );
-            }
-            Err(e) => {
-                lane.lose(link);
-                return Err(e);
-            }
+        if let Some(answer) = exchange(asked, &mut leased.link, buffer, patience)? {
+            leased.give_back();
+            return Ok(answer);
         }
+        log::warn!(
+            target: "GATE",
+            "an http worker has {} in hand and said nothing for {} s; another is asked",
+            asked.what,
+            patience.as_secs()
+        );
     }
     Err(NotForwarded::WorkerSilent(ErrorKind::TimedOut.into()))
 }
 
-fn lease(client: &TcpStream, lane: &Lane, deadline: Instant) -> Result<Link, NotForwarded> {
+fn lease<'a>(
+    client: &TcpStream,
+    lane: &'a Lane,
+    deadline: Instant,
+) -> Result<Leased<'a>, NotForwarded> {
     loop {
         let now = Instant::now();
         if now >= deadline {
             return Err(NotForwarded::LaneFull);
         }
-        if let Some(link) = lane.lease(deadline.min(now + CLIENT_LOOK_EVERY)) {
-            return Ok(link);
+        if let Some(leased) = lane.lease(deadline.min(now + CLIENT_LOOK_EVERY)) {
+            return Ok(leased);
         }
         if is_gone(client) {
             return Err(NotForwarded::ClientGone);

@@ -2,8 +2,9 @@
 //! that waits cannot take another's way.
 //!
 //! A lane is a channel that holds its idle connections. A `conn-N` thread leases one by receiving it,
-//! and gives it back by sending it. The `lane-keeper` thread opens them one at a time, each confirmed
-//! by an answer: opened all at once, some would never be served.
+//! and gives it back by sending it; one that is lost, also by a panic, is told to the `lane-keeper`
+//! thread. It opens them one at a time, each confirmed by an answer: opened all at once, some would
+//! never be served.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -60,21 +61,60 @@ pub struct Lane {
 impl Lane {
     /// Leases a connection, waiting until `by`.
     #[must_use]
-    pub fn lease(&self, by: Instant) -> Option<Link> {
-        self.idle.recv_deadline(by).ok()
+    pub fn lease(&self, by: Instant) -> Option<Leased<'_>> {
+        let link = self.idle.recv_deadline(by).ok()?;
+        let place = Place {
+            lane: self,
+            is_vacant: true,
+        };
+        Some(Leased { link, place })
     }
+}
 
-    /// Gives a connection back that is ready for the next request.
-    pub fn give_back(&self, link: Link) {
+/// A connection that one thread has for one request. Dropped, also by a panic, it is lost.
+#[derive(Debug)]
+pub struct Leased<'a> {
+    /// The connection.
+    pub link: Link,
+    place: Place<'a>,
+}
+
+impl Leased<'_> {
+    /// Gives it back, ready for the next request.
+    pub fn give_back(self) {
+        let Self { link, mut place } = self;
+        place.is_vacant = false;
         // There is room for every connection of the lane.
-        drop(self.back.offer(link));
+        drop(place.lane.back.offer(link));
     }
+}
 
-    /// Says that a leased connection is broken or was given up: the keeper opens another.
-    pub fn lose(&self, link: Link) {
-        drop(link);
-        if self.lost.offer(self.index).is_err() {
-            log::error!(target: "GATE", "a lost connection of lane {} could not be reported", self.name);
+/// A connection's place in its lane. If it is vacant in the end the keeper opens another.
+#[derive(Debug)]
+struct Place<'a> {
+    lane: &'a Lane,
+    is_vacant: bool,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.is_vacant && self.lane.lost.offer(self.lane.index).is_err() {
+            log::error!(target: "GATE", "a lost connection of lane {} could not be reported", self.lane.name);
+        }
+    }
+}
+
+/// A connection that the keeper owes a lane. A panic over it does not forgive it.
+struct Owed<'a> {
+    lane: usize,
+    lost: &'a Tx<usize>,
+}
+
+impl Drop for Owed<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // There is room for every connection.
+            let _ = self.lost.offer(self.lane);
         }
     }
 }
@@ -124,6 +164,7 @@ pub fn start_lanes(
                 recv(stop.receiver()) -> _ => return,
                 recv(lost) -> lane => match lane { Ok(lane) => lane, Err(_) => return },
             };
+            let _owed = Owed { lane, lost: &lost_tx };
             loop {
                 let by = Instant::now() + PING_DEADLINE;
                 pulse.wait("opening a connection to the http workers", by);
@@ -166,5 +207,39 @@ fn open(address: &LinkAddress, by: Instant, stop: &Stop) -> io::Result<Link> {
         Ok(link)
     } else {
         Err(io::Error::other("the ping was not answered with 204"))
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use crate::supervise::stop;
+
+    #[test]
+    fn a_panic_over_a_leased_connection_leaves_the_lane_its_place() {
+        let (_stopper, stop) = stop();
+        let (supervisor, _ends) = Supervisor::new(stop);
+        let (back, idle) = supervisor.channel("idle", 1, Full::Never("one is all"));
+        let (lost, told) = supervisor.channel("lost", 1, Full::Never("one is all"));
+        let lane = Lane {
+            name: "market",
+            index: 3,
+            idle,
+            back,
+            lost,
+        };
+        let (link, _workers) = Link::pair().unwrap();
+        drop(lane.back.offer(link));
+        let soon = || Instant::now() + Duration::from_secs(5);
+        lane.lease(soon()).unwrap().give_back();
+        assert!(told.try_recv().is_err(), "it is as it was");
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _leased = lane.lease(soon()).unwrap();
+            panic!("on purpose");
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(told.try_recv(), Ok(3), "the keeper opens another");
     }
 }

@@ -231,7 +231,11 @@ fn left(deadline: Instant) -> Duration {
 fn taken(called: Result<ureq::http::Response<Body>, Error>) -> Result<Response, Fault> {
     let fault = |in_body| move |error| Fault { error, in_body };
     let (head, mut body) = called.map_err(fault(false))?.into_parts();
-    let read = body.with_config().limit(BODY_BYTES_MAX).read_to_vec();
+    let read = match body.content_length() {
+        // Of no use even in part: it costs neither time nor memory.
+        Some(length) if length > BODY_BYTES_MAX => Err(Error::BodyExceedsLimit(BODY_BYTES_MAX)),
+        _ => body.with_config().limit(BODY_BYTES_MAX).read_to_vec(),
+    };
     let body = match read {
         Err(_) if head.status.as_u16() >= 400 => Vec::new(),
         read => read.map_err(fault(true))?,

@@ -35,6 +35,12 @@ pub struct Polled {
     pub needs: &'static [Part],
 }
 
+impl Polled {
+    pub fn needs_any(&self, parts: &[Part]) -> bool {
+        self.needs.iter().any(|part| parts.contains(part))
+    }
+}
+
 const fn get(path: &'static str, needs: &'static [Part]) -> Polled {
     Polled {
         method: "GET",
@@ -137,6 +143,8 @@ pub struct Load {
     pub quotes_per_second: usize,
     /// Whether routes with symbols that are new each time are polled: the embedded market has none.
     pub new_symbols: bool,
+    /// What is never well: routes that need it are polled all the same.
+    pub broken: &'static [Part],
 }
 
 impl Default for Load {
@@ -146,6 +154,7 @@ impl Default for Load {
             streams: 10,
             quotes_per_second: 1_000,
             new_symbols: true,
+            broken: &[],
         }
     }
 }
@@ -312,12 +321,8 @@ impl Client {
             polled.method
         );
         let began = Instant::now();
-        let kept = self.stream.is_some();
-        let mut got = self.answer(&request);
-        if kept && matches!(&got, Err(e) if e.contains("closed before")) {
-            // It was closed while idle; browsers ask once more.
-            got = self.answer(&request);
-        }
+        // Never asked again: none of them is idle for as long as a connection may be.
+        let got = self.answer(&request);
         let took = began.elapsed();
         let (outcome, detail, stale) = match got {
             Ok((status, head, body)) => {

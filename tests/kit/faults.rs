@@ -4,13 +4,13 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::server::{Server, eventually};
@@ -86,6 +86,7 @@ impl Provider {
 pub struct Listener {
     pub address: SocketAddr,
     over: Arc<AtomicBool>,
+    accepting: Option<JoinHandle<Vec<TcpStream>>>,
 }
 
 impl Listener {
@@ -94,28 +95,34 @@ impl Listener {
         let address = listener.local_addr().unwrap();
         let over = Arc::new(AtomicBool::new(false));
         let ended = over.clone();
-        thread::spawn(move || {
+        let accepting = thread::spawn(move || {
+            let mut open = Vec::new();
             for stream in listener.incoming().flatten() {
                 if ended.load(Ordering::SeqCst) {
-                    return;
+                    break;
                 }
+                open.push(stream.try_clone().unwrap());
                 let each = each.clone();
                 thread::spawn(move || each(stream));
             }
+            open
         });
-        Self { address, over }
+        Self {
+            address,
+            over,
+            accepting: Some(accepting),
+        }
     }
 
-    /// Takes connections and never says a word.
-    pub fn silent() -> Self {
-        Self::start("127.0.0.1:0", |mut stream| {
-            while matches!(stream.read(&mut [0; 1024]), Ok(n) if n > 0) {}
-        })
-    }
-
-    /// Begins a TLS handshake and goes on with it by a byte a second, for ever.
+    /// Begins a TLS handshake and goes on with it by a byte a second, for ever; with every other client
+    /// it does not even begin.
     pub fn endless_tls() -> Self {
-        Self::start("127.0.0.1:0", |mut stream| {
+        let begins = Arc::new(AtomicBool::new(false));
+        Self::start("127.0.0.1:0", move |mut stream| {
+            if !begins.fetch_xor(true, Ordering::SeqCst) {
+                while matches!(stream.read(&mut [0; 1024]), Ok(n) if n > 0) {}
+                return;
+            }
             // A handshake record of 16 kB, which is the longest there is.
             let _gone = stream.write_all(&[0x16, 0x03, 0x03, 0x40, 0x00]);
             while stream.write_all(&[0x02]).is_ok() {
@@ -129,20 +136,22 @@ impl Drop for Listener {
     fn drop(&mut self) {
         self.over.store(true, Ordering::SeqCst);
         let _woken = TcpStream::connect(self.address);
+        let open = self.accepting.take().unwrap().join().unwrap();
+        for stream in open {
+            let _gone = stream.shutdown(Shutdown::Both);
+        }
     }
 }
 
-/// A listener whose queue is full: connecting to it never ends.
+/// A listener whose queue is full: connecting to it never ends while this lives.
 pub struct FullBacklog {
-    listener: OwnedFd,
-    pub address: SocketAddr,
+    _listener: OwnedFd,
     _waiting: Vec<TcpStream>,
 }
 
 impl FullBacklog {
-    pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+    pub fn start_at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let listener = OwnedFd::from(listener);
         // Again, with room for nobody.
         rustix::net::listen(&listener, 0).unwrap();
@@ -150,14 +159,9 @@ impl FullBacklog {
             .map_while(|_| TcpStream::connect_timeout(&address, Duration::from_millis(200)).ok())
             .collect();
         Self {
-            listener,
-            address,
+            _listener: listener,
             _waiting: waiting,
         }
-    }
-
-    pub fn descriptor(&self) -> i32 {
-        self.listener.as_raw_fd()
     }
 }
 
@@ -312,13 +316,23 @@ pub fn fifo(path: &Path) {
     run("mkfifo", &[text(path)]);
 }
 
-/// Both ends, the reader's first, of a pipe that is full after 4 kB.
+/// Writes to a pipe or FIFO until it takes no more.
+pub fn fill(mut pipe: &fs::File) {
+    rustix::io::ioctl_fionbio(pipe, true).unwrap();
+    while pipe.write(&[b'x'; 4096]).is_ok() {}
+}
+
+/// What the pipe below takes, in bytes.
+pub const SMALL_PIPE: usize = 4096;
+
+/// Both ends, the reader's first, of a small pipe.
 pub fn small_pipe() -> (OwnedFd, OwnedFd) {
     let mut ends = [0; 2];
     // SAFETY: two integers, as the call wants; each descriptor then has one owner.
     unsafe {
         assert_eq!(libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC), 0);
-        assert!(libc::fcntl(ends[1], libc::F_SETPIPE_SZ, 4096) >= 4096);
+        let size = libc::c_int::try_from(SMALL_PIPE).unwrap();
+        assert_eq!(libc::fcntl(ends[1], libc::F_SETPIPE_SZ, size), size);
         (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1]))
     }
 }

@@ -76,14 +76,27 @@ impl Server {
         command.stdout(Stdio::piped());
         prepare(&mut command);
         let mut child = command.spawn().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
+        let mut stdout = child.stdout.take().map(BufReader::new);
+        let line = match &mut stdout {
+            Some(stdout) => {
+                let mut line = String::new();
+                stdout.read_line(&mut line).unwrap();
+                line
+            }
+            // Its stdout is the test's own: its log says the same.
+            None => eventually("its address in its log", || {
+                let log = std::fs::read_to_string(home.path().join("logs/backend.log")).ok()?;
+                let line = log.lines().find(|l| l.contains(" listening on http://"));
+                line.map(str::to_owned)
+            }),
+        };
         let address = line
-            .trim()
-            .rsplit_once("http://")
+            .split_once("listening on http://")
             .unwrap_or_else(|| panic!("no address in {line:?}"))
             .1
+            .split([';', ' ', '\n'])
+            .next()
+            .unwrap()
             .to_owned();
         Self {
             #[cfg(target_os = "linux")]
@@ -91,7 +104,7 @@ impl Server {
             child,
             address,
             home,
-            _stdout: Some(stdout),
+            _stdout: stdout,
         }
     }
 

@@ -6,7 +6,6 @@ use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tungstenite::handshake::derive_accept_key;
@@ -52,9 +51,8 @@ impl SocketIo {
         }
         let id = self.ids.fetch_add(1, Ordering::SeqCst);
         let reading = stream.try_clone().unwrap();
-        reading
-            .set_read_timeout(Some(Duration::from_secs(120)))
-            .unwrap();
+        // A client has nothing to say for as long as its subscriptions stay.
+        reading.set_read_timeout(None).unwrap();
         let mut socket = WebSocket::from_raw_socket(reading, Role::Server, None);
         let ping_ms = match self.ping_ms.load(Ordering::SeqCst) {
             0 => 25_000,

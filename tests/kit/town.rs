@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::bystanders::{Bystanders, CLIENTS_GIVE_UP, Heard, Load, POLLED, Part, Records, Sample};
+use super::client::try_say;
 use super::server::Server;
 use super::upstream::Upstreams;
 
@@ -19,12 +20,19 @@ const NOISE_FACTOR: u32 = 5;
 /// By when everything is back after a fault.
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 
+/// By when every stream is told that the source is lost.
+const TOLD_WITHIN: Duration = Duration::from_secs(1);
+
 /// For hangs only; what is not back by then is not coming back.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What may be kept of a load: 64 series of some 300 kB, and what the allocator holds back after a
 /// thousand connections. That it does not grow is for the soak to see.
 const KEPT_KB: u64 = 120_000;
+
+/// What may be held for a moment, the pages of a debug binary included: nine fetchers read answers of up
+/// to some megabytes at once, and clients are many.
+const PEAK_KB: u64 = 500_000;
 
 /// How often a trial that was too slow is made.
 const TRIES: usize = 3;
@@ -65,6 +73,8 @@ pub struct Trial {
     pub lasts: Duration,
     /// Words that some error must have while it lasts.
     pub says: Option<&'static str>,
+    /// The thread that stalls, and that a report must name; of no other may there be one.
+    pub stalls: Option<&'static str>,
 }
 
 impl Trial {
@@ -77,6 +87,7 @@ impl Trial {
             stream: Stream::Goes,
             lasts: Duration::from_secs(seconds),
             says: None,
+            stalls: None,
         }
     }
 
@@ -101,6 +112,13 @@ impl Trial {
             ..self
         }
     }
+
+    pub const fn stalling(self, thread: &'static str) -> Self {
+        Self {
+            stalls: Some(thread),
+            ..self
+        }
+    }
 }
 
 /// What a process holds.
@@ -108,6 +126,7 @@ impl Trial {
 pub struct Vitals {
     pub threads: u64,
     pub descriptors: usize,
+    /// Its own memory: pages of its binary come and go as the kernel likes.
     pub kilobytes: u64,
 }
 
@@ -116,7 +135,7 @@ impl Vitals {
         Self {
             threads: server.proc_status("Threads"),
             descriptors: server.descriptors(),
-            kilobytes: server.proc_status("VmRSS"),
+            kilobytes: server.proc_status("RssAnon"),
         }
     }
 
@@ -214,6 +233,7 @@ impl Town {
         let name = trial.name;
         self.all_is_well(Instant::now(), &format!("before {name:?}"));
         self.bystanders.forget();
+        let told_before = self.server.log("watchdog.log").len();
         let healthy = self.next_phase();
         std::thread::sleep(BASELINE);
         let faulty = self.next_phase();
@@ -226,28 +246,42 @@ impl Town {
         let back = self.all_is_well(ended, &format!("after {name:?}"));
         // Who asked while it lasted is answered by now, or never.
         std::thread::sleep(Duration::from_millis(500));
-        let streams = self.load.streams;
+        if let Some(thread) = trial.stalls {
+            let words = format!("VERDICT: {thread} (");
+            self.server.log_has("watchdog.log", &words);
+        }
+        let watchdog = self.server.log("watchdog.log");
+        // It begins anew where the fault took it away.
+        let told = watchdog.get(told_before..).unwrap_or(&watchdog);
+        let (streams, stalled) = (self.load.streams, stalled(told));
         let judge = Judge {
             trial,
             records: self.bystanders.records(),
             phases: [healthy, faulty, after],
             streams,
+            stalled,
             began,
             back,
         };
         judge.decide()
     }
 
-    /// Waits until each route has answered well, and each stream has given a quote, since then.
-    fn all_is_well(&mut self, since: Instant, when: &str) -> Duration {
+    /// Waits until each route has answered well, and each stream has given a quote, since then, and who
+    /// comes anew is served: bystanders keep their connections, also to a gate that takes no more.
+    pub fn all_is_well(&mut self, since: Instant, when: &str) -> Duration {
         let until = Instant::now() + PATIENCE;
         loop {
             let load = self.load;
+            let newcomer = try_say(
+                &self.server.address,
+                b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+            );
             let records = self.bystanders.records();
             let mut missing: Vec<String> = Vec::new();
             let mut last = since;
             for (n, polled) in POLLED.iter().enumerate() {
-                if !load.new_symbols && polled.path.contains("{n}") {
+                if !load.new_symbols && polled.path.contains("{n}") || polled.needs_any(load.broken)
+                {
                     continue;
                 }
                 let well = |s: &&Sample| s.route == n && s.began >= since && is_well(s);
@@ -268,6 +302,10 @@ impl Town {
                     Some((at, ..)) => last = last.max(*at),
                     None => missing.push(format!("stream {client}")),
                 }
+            }
+            match newcomer {
+                Ok(got) if got.status == 200 => {}
+                other => missing.push(format!("a newcomer: {other:?}")),
             }
             if missing.is_empty() {
                 return last - since;
@@ -295,7 +333,9 @@ impl Town {
         loop {
             let now = Vitals::of(&server);
             if now.is_back_to(&empty) {
-                println!("vitals: {empty:?} before, {now:?} at the end");
+                let peak = server.proc_status("VmHWM");
+                println!("vitals: {empty:?} before, {now:?} at the end, at most {peak} kB");
+                assert!(peak < PEAK_KB, "it held {peak} kB");
                 return (up, server);
             }
             assert!(
@@ -313,11 +353,22 @@ fn is_well(sample: &Sample) -> bool {
 
 /// Whether an answer is one that a client of a faulty part may get.
 fn is_honest(sample: &Sample) -> bool {
+    let explained = sample.detail.as_ref().is_some_and(|d| d.len() > 20);
     match sample.outcome {
         Ok(200) => true,
-        Ok(502..=504) => sample.detail.as_ref().is_some_and(|d| d.len() > 20),
+        // A file is no gateway.
+        Ok(500) => explained && POLLED[sample.route].needs.contains(&Part::Files),
+        Ok(502..=504) => explained,
         _ => false,
     }
+}
+
+/// The threads that the watchdog's log says are stalled.
+fn stalled(log: &str) -> Vec<String> {
+    log.split("STALLED: ")
+        .skip(1)
+        .filter_map(|rest| Some(rest.split_once(" (")?.0.to_owned()))
+        .collect()
 }
 
 struct Judge<'a> {
@@ -326,14 +377,15 @@ struct Judge<'a> {
     /// Healthy, faulty, after.
     phases: [usize; 3],
     streams: usize,
+    /// Threads that were said to be stalled.
+    stalled: Vec<String>,
     began: Instant,
     back: Duration,
 }
 
 impl Judge<'_> {
     fn concerned(&self, route: usize) -> bool {
-        let needs = POLLED[route].needs;
-        self.trial.stops_all || needs.iter().any(|part| self.trial.breaks.contains(part))
+        self.trial.stops_all || POLLED[route].needs_any(self.trial.breaks)
     }
 
     fn samples(&self, phase: usize) -> impl Iterator<Item = &Sample> {
@@ -419,10 +471,16 @@ impl Judge<'_> {
                 wrong.push(format!("nobody was told {words:?}, but {said:?}"));
             }
         }
+        let innocent = |name: &&String| self.trial.stalls != Some(name.as_str());
+        let accused: Vec<&String> = self.stalled.iter().filter(innocent).collect();
+        if !accused.is_empty() {
+            // A busy machine can hold up any thread.
+            slow.push(format!("{accused:?} said to be stalled"));
+        }
         if self.back > BACK_WITHIN.max(before * NOISE_FACTOR) {
             slow.push(format!("back only after {:?}", self.back));
         }
-        self.streams(&mut wrong, &mut slow);
+        self.streams(before, &mut wrong, &mut slow);
         wrong.truncate(20);
         assert!(
             wrong.is_empty(),
@@ -433,7 +491,7 @@ impl Judge<'_> {
         slow
     }
 
-    fn streams(&self, wrong: &mut Vec<String>, slow: &mut Vec<String>) {
+    fn streams(&self, before: Duration, wrong: &mut Vec<String>, slow: &mut Vec<String>) {
         if self.streams == 0 {
             return;
         }
@@ -489,7 +547,11 @@ impl Judge<'_> {
             for (client, after) in told {
                 first.entry(client).or_insert(after);
             }
-            println!("    told of the loss after {:?}", first.values().max());
+            let last = first.values().max().copied().unwrap_or_default();
+            println!("    told of the loss after {last:?}");
+            if last > TOLD_WITHIN.max(before * NOISE_FACTOR) {
+                slow.push(format!("told of the loss only after {last:?}"));
+            }
             if first.len() < self.streams {
                 wrong.push(format!(
                     "only {} streams were told of the loss",

@@ -162,14 +162,18 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    fn start(good: impl Fn(&Asked, &mut TcpStream) -> Then + Send + Sync + 'static) -> Self {
+    /// None where the machine does not have this address.
+    fn start_at(
+        address: &str,
+        good: impl Fn(&Asked, &mut TcpStream) -> Then + Send + Sync + 'static,
+    ) -> Option<Self> {
         let faults = Faults::default();
         let mine = faults.clone();
-        let fake = Fake::start(move |asked, stream| {
+        let fake = Fake::start_at(address, move |asked, stream| {
             mine.apply(asked, stream)
                 .unwrap_or_else(|| good(asked, stream))
-        });
-        Self { fake, faults }
+        })?;
+        Some(Self { fake, faults })
     }
 
     /// Everything below this path has this fault from now on.
@@ -194,10 +198,10 @@ impl Upstream {
 pub struct Schwab(pub Upstream, Arc<Mutex<f64>>);
 
 impl Schwab {
-    pub fn start() -> Self {
+    fn start_at(address: &str) -> Option<Self> {
         let price = Arc::new(Mutex::new(2.5));
         let said = Arc::clone(&price);
-        let upstream = Upstream::start(move |asked, stream| {
+        let upstream = Upstream::start_at(address, move |asked, stream| {
             let (path, query) = asked.target.split_once('?').unwrap_or((&asked.target, ""));
             let body = if path == "/pricehistory" {
                 let field = |name: &str| query.split('&').find_map(|p| p.strip_prefix(name));
@@ -208,8 +212,8 @@ impl Schwab {
                 quote(&symbol.replace("%2F", "/"), *said.lock().unwrap())
             };
             json_answer(stream, &body)
-        });
-        Self(upstream, price)
+        })?;
+        Some(Self(upstream, price))
     }
 
     /// The last price of every quote from now on.
@@ -255,10 +259,10 @@ pub struct Trader {
 }
 
 impl Trader {
-    pub fn start() -> Self {
+    fn start_at(address: &str) -> Option<Self> {
         let stream = SocketIo::default();
         let mine = stream.clone();
-        let http = Upstream::start(move |asked, tcp| {
+        let http = Upstream::start_at(address, move |asked, tcp| {
             let body = match asked.target.as_str() {
                 "/api/watchlist" => {
                     json!([{"symbol": "TOYO", "gap_percent": 40.5, "odd": {"kept": 1}}, {"symbol": "ELPW"}])
@@ -282,8 +286,8 @@ impl Trader {
                 }
             };
             json_answer(tcp, &body)
-        });
-        Self { http, stream }
+        })?;
+        Some(Self { http, stream })
     }
 }
 
@@ -291,8 +295,8 @@ impl Trader {
 pub struct Model(pub Upstream);
 
 impl Model {
-    pub fn start() -> Self {
-        Self(Upstream::start(|asked, stream| {
+    fn start_at(address: &str) -> Option<Self> {
+        let upstream = Upstream::start_at(address, |asked, stream| {
             let body = if asked.target == "/api/tags" {
                 json!({"models": []})
             } else {
@@ -301,7 +305,8 @@ impl Model {
                 json!({"response": verdict.to_string(), "done": true})
             };
             json_answer(stream, &body)
-        }))
+        });
+        upstream.map(Self)
     }
 }
 
@@ -316,10 +321,15 @@ pub struct Upstreams {
 
 impl Upstreams {
     pub fn start() -> Self {
+        Self::start_at("127.0.0.1:0").unwrap()
+    }
+
+    /// As above, all at this address with port 0; none where the machine does not have it.
+    pub fn start_at(address: &str) -> Option<Self> {
         let upstreams = Self {
-            schwab: Schwab::start(),
-            trader: Trader::start(),
-            model: Model::start(),
+            schwab: Schwab::start_at(address)?,
+            trader: Trader::start_at(address)?,
+            model: Model::start_at(address)?,
             files: tempfile::tempdir().unwrap(),
         };
         upstreams.write_token("first-token");
@@ -330,7 +340,7 @@ impl Upstreams {
             r#"{"version":1,"active_runners":[{"symbol":"TOYO"}]}"#,
         )
         .unwrap();
-        upstreams
+        Some(upstreams)
     }
 
     pub fn file(&self, name: &str) -> PathBuf {

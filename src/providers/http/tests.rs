@@ -193,6 +193,16 @@ fn an_answer_beyond_the_limit_is_refused_without_being_kept() {
     assert!(matches!(failure, Failure::Malformed { .. }), "{failure:?}");
     assert!(why(failure).contains("longer than 8388608 bytes"));
 
+    let promised = Fake::start(move |_, stream| {
+        let _gone = write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+            limit + 1
+        );
+        hang(stream)
+    });
+    assert!(why(get(&promised, LONG).unwrap_err()).contains("longer than"));
+
     let bomb = Fake::saying(answer(
         "200 OK",
         &[("Content-Encoding", "gzip")],

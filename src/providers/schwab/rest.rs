@@ -45,6 +45,8 @@ pub struct Schwab {
     tokens: TokenFile,
     clock: Clock,
     session: Session,
+    /// A second call was made, after a 401.
+    called_again: bool,
     /// The error status last told to the log, and when.
     said: Option<(u16, Instant)>,
 }
@@ -58,8 +60,14 @@ impl Schwab {
             tokens: TokenFile::new(config.token_file.clone()),
             clock: config.clock,
             session: Session::new(),
+            called_again: false,
             said: None,
         }
+    }
+
+    /// Whether a second call was made since this was asked last.
+    pub fn called_again(&mut self) -> bool {
+        std::mem::take(&mut self.called_again)
     }
 
     /// Today's minute candles from 04:00 New York on, or a year of daily ones.
@@ -120,6 +128,7 @@ impl Schwab {
         let mut response = self.call_once(path, deadline)?;
         if response.status == 401 {
             self.tokens.doubt();
+            self.called_again = true;
             response = self.call_once(path, deadline)?;
         }
         let upstream = SCHWAB;
