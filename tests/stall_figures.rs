@@ -1,5 +1,6 @@
-//! Figures of stalls and reports, and the stacks checked against a debugger's. The figures:
-//! `cargo test --release --test stall_figures -- --ignored --nocapture`.
+//! Figures of stalls and reports, and what was promised of them, held against a release build on a machine
+//! that does little else: `cargo test --release --test stall_figures -- --ignored --nocapture`. And the
+//! stacks checked against a debugger's.
 
 mod kit;
 
@@ -13,6 +14,18 @@ use std::time::{Duration, Instant};
 
 use kit::{SHORT_LIMITS, Server, eventually};
 use serde_json::Value;
+
+/// A stall is seen this long after its class's limit at the latest.
+const SEEN_MAX: Duration = Duration::from_secs(2);
+
+/// Its report is on disk this long after that.
+const ON_DISK_MAX: Duration = Duration::from_secs(1);
+
+/// Of 100 requests for something else 99 take less.
+const ELSEWHERE_MAX: Duration = Duration::from_millis(100);
+
+/// Ten reports cost the server no more memory than this.
+const TEN_REPORTS_KB_MAX: u64 = 10 * 1024;
 
 /// A thread to be stalled, and how to give it something to do, so that it meets its order.
 struct Row {
@@ -50,11 +63,12 @@ const EDGE: [Row; 5] = [
 ];
 
 /// Threads that face the rest of the world, with a class that allows 10 s.
-const WORLD: [Row; 4] = [
+const WORLD: [Row; 5] = [
     row("quote-fetch-1", 13, &["/api/quote/TOYO", "/api/quote/ELPW"]),
     row("vwap-get-1", 13, &["/api/vwap/TOYO", "/api/vwap/ELPW"]),
     row("quote-reader", 13, &[]),
     row("file-reader", 13, &[]),
+    row("sim-files", 13, &[]),
 ];
 
 /// A connection that is kept and asks.
@@ -154,11 +168,11 @@ fn beyond_limit(line: &str) -> Duration {
     Duration::from_secs_f64((number("no beat for ") - number("(limit ")).max(0.0))
 }
 
-/// Each kind of stall in each of these threads. What was promised is asserted with room for a machine
-/// that does other things; the figures are printed.
+/// Each kind of stall in each of these threads. All figures are printed before a broken promise fails.
 fn every_kind_in(rows: &[Row]) {
     println!("thread | kind | seen beyond the limit | report on disk after | p99 elsewhere");
     let mut worst = [Duration::ZERO; 3];
+    let mut broken = Vec::new();
     for row in rows {
         let mut args = SHORT_LIMITS.to_vec();
         args.extend([
@@ -254,8 +268,11 @@ fn every_kind_in(rows: &[Row]) {
             drop(stream);
             let slow = p99(elsewhere.join().unwrap());
             let beyond = beyond_limit(&seen);
-            println!("{thread} | {how} | {beyond:.2?} | {on_disk:.2?} | {slow:.2?}");
-            assert!(beyond <= Duration::from_secs(4), "{seen}");
+            let figures = format!("{thread} | {how} | {beyond:.2?} | {on_disk:.2?} | {slow:.2?}");
+            println!("{figures}");
+            if beyond > SEEN_MAX || on_disk > ON_DISK_MAX || slow > ELSEWHERE_MAX {
+                broken.push(figures);
+            }
             for (worst, now) in worst.iter_mut().zip([beyond, on_disk, slow]) {
                 *worst = (*worst).max(now);
             }
@@ -265,6 +282,7 @@ fn every_kind_in(rows: &[Row]) {
         "worst: seen {:.2?} beyond the limit, report on disk after {:.2?}, p99 elsewhere {:.2?}",
         worst[0], worst[1], worst[2]
     );
+    assert!(broken.is_empty(), "{broken:#?}");
 }
 
 #[test]
@@ -280,20 +298,15 @@ fn every_kind_in_threads_that_face_clients() {
 }
 
 #[test]
-#[ignore = "takes seven minutes; prints figures"]
+#[ignore = "takes nine minutes; prints figures"]
 fn every_kind_in_threads_that_face_the_world() {
     every_kind_in(&WORLD);
 }
 
-/// The scribe's, in kB: the server's only child.
+/// The scribe's, in kB.
 #[cfg(target_os = "linux")]
 fn scribes_rss(server: &Server) -> u64 {
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
-    let children = tasks.flatten().find_map(|task| {
-        let text = std::fs::read_to_string(task.path().join("children")).ok()?;
-        text.split_whitespace().next().map(str::to_owned)
-    });
-    let status = format!("/proc/{}/status", children.expect("a scribe"));
+    let status = format!("/proc/{}/status", server.scribe().expect("a scribe"));
     let text = std::fs::read_to_string(status).unwrap();
     let line = text.lines().find_map(|l| l.strip_prefix("VmRSS:"));
     let number = line.and_then(|l| l.split_whitespace().next()?.parse().ok());
@@ -312,19 +325,21 @@ fn memory_and_time_of_reports() {
     let server = Server::start(&[]);
     server.eventually("/api/candles/TOYO", |got| got.status == 200);
     std::thread::sleep(Duration::from_secs(3));
-    let rss = || server.proc_status("VmRSS") / 1024;
+    let rss = || server.proc_status("VmRSS");
     let before = rss();
     let mut times = Vec::new();
+    let mut after = Vec::new();
     for n in 1..=100 {
         let began = Instant::now();
         assert_eq!(server.get("/api/threads/dump").status, 200);
         times.push(began.elapsed());
         if n == 10 || n == 100 {
             std::thread::sleep(Duration::from_secs(2));
+            after.push(rss());
             println!(
-                "RSS {before} MB before, {} MB after {n} reports; the scribe's {} MB",
+                "RSS {before} kB before, {} kB after {n} reports; the scribe's {} kB",
                 rss(),
-                scribes_rss(&server) / 1024
+                scribes_rss(&server)
             );
         }
     }
@@ -333,6 +348,7 @@ fn memory_and_time_of_reports() {
         "a report by HTTP: median {:.0?}, slowest {:.0?} (250 ms of it between the two rounds)",
         times[50], times[99]
     );
+    assert!(after[0] <= before + TEN_REPORTS_KB_MAX, "{after:?}");
 }
 
 /// The first frame of our own code: file and line.

@@ -9,6 +9,7 @@ mod descriptors;
 mod desks;
 mod given;
 mod lifecycle;
+mod scheduling;
 mod signals;
 mod sources;
 mod start;
@@ -45,6 +46,7 @@ pub fn run(settings: &Settings) -> Result<u8, StartError> {
     let started = Instant::now();
     #[cfg(unix)]
     keep_others_from_writing();
+    scheduling::do_not_interrupt_others();
     let (stopper, stop) = stop();
     let (supervisor, ends) = Supervisor::new(stop);
     let running = start::start(settings, started, &supervisor, &ends)?;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -54,13 +54,20 @@ impl Shelf {
         }
     }
 
-    /// Writes the captured bytes, before it is known what they mean.
+    /// Writes the captured bytes, before it is known what they mean. Stacks can hold secrets: nobody else
+    /// may read them.
     ///
     /// # Errors
     /// The system's.
     pub fn put_raw(&self, name: &str, raw: &[u8]) -> io::Result<()> {
         fs::create_dir_all(&self.dir)?;
-        fs::write(self.dir.join(format!("{name}.raw")), raw)
+        let mut options = fs::File::options();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options
+            .open(self.dir.join(format!("{name}.raw")))?
+            .write_all(raw)
     }
 
     /// Writes a report's forms; gives the text's path. The captured bytes are kept only where nothing of
@@ -172,6 +179,13 @@ mod tests {
             let name = format!("2026-0{n}");
             shelf.put_raw(&name, b"raw").unwrap();
             shelf.put(&name, &forms, false).unwrap();
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let raw = dir.path().join("reports/2026-04.raw");
+            let mode = fs::metadata(raw).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
         }
         let kept = shelf.list().unwrap();
         let names: Vec<&str> = kept.iter().map(|s| s.name.as_str()).collect();
