@@ -135,33 +135,3 @@ fn settings_errors_name_key_line_and_what_is_accepted() {
     assert_eq!(missing.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("none.toml"));
 }
-
-#[test]
-fn a_service_manager_is_told_of_start_life_and_end() {
-    let home = tempfile::tempdir().unwrap();
-    let socket = home.path().join("notify");
-    let manager = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
-    manager.set_read_timeout(Some(kit::PATIENCE)).unwrap();
-    let mut server = Server::start_by(home, |command| {
-        command.stderr(Stdio::null());
-        command
-            .env("NOTIFY_SOCKET", &socket)
-            .env("WATCHDOG_USEC", "500000");
-    });
-    let until = |words: &str| {
-        let mut buffer = [0; 256];
-        for _ in 0..1_000 {
-            let n = manager.recv(&mut buffer).unwrap();
-            if buffer[..n].starts_with(words.as_bytes()) {
-                return;
-            }
-        }
-        panic!("never heard {words}");
-    };
-    until("READY=1");
-    until("WATCHDOG=1");
-    until("WATCHDOG=1");
-    server.signal("TERM");
-    until("STOPPING=1");
-    assert_eq!(server.exit_code(), 0);
-}
