@@ -236,8 +236,18 @@ fn bodies(c: &mut Criterion) {
         b.iter(|| parse::candles(black_box(body.as_bytes()), 0).map(|c| c.len()));
     });
     group.finish();
-    let line = r#"{"trade_id":"T000001","symbol":"S01","side":"long","entry_price":2.01,"exit_price":2.08,"shares":101,"pnl":-29.5,"reason":"target","closed_at":1770000001}"#;
-    let text = format!("{line}\n").repeat(10_000);
+    let line = |n: usize| {
+        let entry = 2.0 + (n % 300) as f64 / 100.0;
+        format!(
+            r#"{{"trade_id":"T{n:06}","symbol":"S{:02}","side":"long","entry_price":{entry},"exit_price":{:.2},"shares":{},"pnl":{:.1},"reason":"target","closed_at":{}}}"#,
+            n % SYMBOLS,
+            entry + 0.07,
+            100 + n % 900,
+            (n % 71) as f64 - 30.5,
+            1_770_000_000 + n
+        ) + "\n"
+    };
+    let text: String = (0..10_000).map(line).collect();
     let mut group = c.benchmark_group("history");
     group.throughput(Throughput::Bytes(text.len() as u64));
     group.bench_function("10,000 lines read and finished", |b| {
@@ -251,7 +261,7 @@ fn bodies(c: &mut Criterion) {
     let mut grown = Lines::default();
     grown.feed(text.as_bytes());
     drop(grown.array());
-    let one = format!("{line}\n");
+    let one = line(10_000);
     c.bench_function("history: a line more to 10,000 and on", |b| {
         b.iter(|| {
             grown.feed(black_box(one.as_bytes()));

@@ -8,6 +8,10 @@ use flate2::{Compress, Compression, Crc, FlushCompress};
 /// Magic number, deflate, no flags, no time, no extra flags, unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
+/// A piece of this size is compressed thoroughly: it is made seldom and sent often. (100,000 trades of
+/// 16 MB: 1.7 MB in 0.2 s instead of 2.4 MB in 0.1 s.)
+const THOROUGH_FROM_BYTES: usize = 256 * 1024;
+
 /// Room made for each call of the compressor.
 const ROOM_BYTES_MIN: usize = 64;
 /// As above.
@@ -40,7 +44,12 @@ impl GrowingGzip {
             return Some(());
         }
         self.crc.update(bytes);
-        let mut deflate = Compress::new(Compression::fast(), false);
+        let level = if bytes.len() < THOROUGH_FROM_BYTES {
+            Compression::fast()
+        } else {
+            Compression::default()
+        };
+        let mut deflate = Compress::new(level, false);
         loop {
             self.out
                 .reserve(bytes.len().clamp(ROOM_BYTES_MIN, ROOM_BYTES_MAX));
