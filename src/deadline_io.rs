@@ -149,17 +149,16 @@ pub fn read_some<S: Socket>(
 pub fn read_some_unless<S: Socket>(
     socket: &mut S,
     buffer: &mut [u8],
-    deadline: Option<Instant>,
+    deadline: Instant,
     give_up: impl Fn() -> bool,
 ) -> io::Result<usize> {
     loop {
         if give_up() {
             return Err(ErrorKind::Interrupted.into());
         }
-        let slice = Instant::now() + SLICE;
-        let by = deadline.map_or(slice, |d| d.min(slice));
+        let by = deadline.min(Instant::now() + SLICE);
         match read_some(socket, buffer, by) {
-            Err(e) if e.kind() == ErrorKind::TimedOut && deadline.is_none_or(|d| by < d) => {}
+            Err(e) if e.kind() == ErrorKind::TimedOut && by < deadline => {}
             other => return other,
         }
     }

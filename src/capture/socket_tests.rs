@@ -73,7 +73,7 @@ fn exchange(address: SocketAddr, sent: &[u8]) {
             let n = if heard.len() % 2 == 0 {
                 read_some(&mut reader, &mut piece, by).unwrap()
             } else {
-                read_some_unless(&mut reader, &mut piece, Some(by), || false).unwrap()
+                read_some_unless(&mut reader, &mut piece, by, || false).unwrap()
             };
             assert!(n > 0, "it ended after {}", heard.len());
             heard.extend_from_slice(&piece[..n]);
@@ -98,7 +98,7 @@ fn time_out(address: SocketAddr) {
         read_some(&mut silent, &mut [0], by()).unwrap_err()
     ));
     assert!(timed_out(
-        read_some_unless(&mut silent, &mut [0], Some(by()), || false).unwrap_err()
+        read_some_unless(&mut silent, &mut [0], by(), || false).unwrap_err()
     ));
     let much = vec![0; 32 * 1024 * 1024];
     assert!(timed_out(write_all(&mut silent, &much, by()).unwrap_err()));

@@ -197,7 +197,7 @@ fn open(address: &LinkAddress, by: Instant, stop: &Stop) -> io::Result<Link> {
     let mut got = Vec::new();
     let mut buffer = [0_u8; 512];
     while !got.ends_with(b"\r\n\r\n") {
-        let n = read_some_unless(&mut link, &mut buffer, Some(by), || stop.is_set())?;
+        let n = read_some_unless(&mut link, &mut buffer, by, || stop.is_set())?;
         if n == 0 || got.len() > 4_096 {
             return Err(io::Error::other("the ping was not answered in full"));
         }

@@ -14,7 +14,6 @@ use tungstenite::{Error, Message, WebSocket};
 
 use crate::candles::{MarketData, MarketKey};
 use crate::clock::Clock;
-use crate::deadline_io::SLICE;
 use crate::desk::{Backoff, Jitter, ToDesk};
 use crate::market::{Quote, Symbol};
 use crate::providers::trader::socketio::{self, Event};
@@ -34,6 +33,9 @@ const GOOD_AFTER: Duration = Duration::from_secs(10);
 
 /// How long the reader waits for room in the hub's inbox before it conflates instead.
 const HUB_PATIENCE: Duration = Duration::from_millis(20);
+
+/// Between tries, how often the hub is offered what it had no room for.
+const REST_SLICE: Duration = Duration::from_millis(500);
 
 /// The source's state is told this often even if it did not change: a hub that began anew must know.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -181,7 +183,7 @@ impl Reader<'_> {
             if left.is_zero() {
                 return false;
             }
-            if self.stop.sleep(left.min(SLICE)) {
+            if self.stop.sleep(left.min(REST_SLICE)) {
                 return true;
             }
         }

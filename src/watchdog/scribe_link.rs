@@ -9,9 +9,12 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::deadline_io::{read_some_unless, write_both};
+use crate::deadline_io::{read_some, write_both};
 use crate::scribe::{Forms, ScribeArgs};
 use crate::supervise::{Class, LatestTx, Stop, Supervisor};
+
+/// How long it is listened to before the end of everything is looked for.
+const LISTEN_SLICE: Duration = Duration::from_millis(500);
 
 /// A scribe that ended is replaced after this.
 const BACKOFF: Duration = Duration::from_secs(1);
@@ -145,13 +148,13 @@ struct Answers<'a> {
 
 impl Read for Answers<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match read_some_unless(self.socket, buffer, None, || self.stop.is_set()) {
-            // The caller would try again after an interruption.
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {
-                Err(io::ErrorKind::ConnectionAborted.into())
+        while !self.stop.is_set() {
+            match read_some(self.socket, buffer, Instant::now() + LISTEN_SLICE) {
+                Err(e) if e.kind() == io::ErrorKind::TimedOut => {}
+                other => return other,
             }
-            other => other,
         }
+        Err(io::ErrorKind::ConnectionAborted.into())
     }
 }
 
