@@ -100,7 +100,6 @@ impl Worker {
         let target = request.url().to_owned();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         let what = format!("{method} {path}");
-        pulse.begin(what.clone());
         let [origin, ask, peer, asked, encoding, has] = [
             "Origin",
             "X-Ask",
@@ -111,7 +110,9 @@ impl Worker {
         ]
         .map(|name| header(&request, name).map(str::to_owned));
         let origin = origin.as_deref();
+        // Before anything that can panic: tiny_http answers a request that is dropped by a 500 without a word.
         let gate = RefCell::new(GateEnd::new(request.into_writer(), method == "HEAD"));
+        pulse.begin(what.clone());
         let answer = match self.config.cors.verdict(origin) {
             Verdict::Refused(origin) => self.refuse(origin),
             Verdict::None | Verdict::Allowed(_) => match route(&method, path, query) {
