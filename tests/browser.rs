@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use kit::{SHORT_LIMITS, Server, Upstreams, eventually};
+use kit::{Fault, SHORT_LIMITS, Server, Upstreams, eventually};
 use serde_json::json;
 
 /// Where everything is installed; none where it is not.
@@ -146,6 +146,30 @@ fn wait_for_the_stream(upstreams: &Upstreams) {
             .contains("TOYO")
             .then_some(())
     });
+}
+
+#[test]
+fn long_lists_stay_where_they_were_scrolled_and_doubles_are_shown_once_each() {
+    if installed().is_none() {
+        return;
+    }
+    let upstreams = Upstreams::start();
+    let symbols: Vec<_> = (0..60)
+        .map(|n| json!({"symbol": format!("W{n:02}")}))
+        .collect();
+    let watchlist = serde_json::to_string(&symbols).unwrap();
+    upstreams
+        .trader
+        .http
+        .fault("/api/watchlist", Fault::Status(200, None, watchlist.leak()));
+    std::fs::write(
+        upstreams.file("runners.json"),
+        r#"{"version":1,"active_runners":[{"symbol":"TOYO","day":1},{"symbol":"TOYO","day":2},{"symbol":"ELPW"}]}"#,
+    )
+    .unwrap();
+    let server = upstreams.server(&[]);
+    server.eventually("/api/watchlist", |got| got.status == 200);
+    run("lists", &server, no_orders);
 }
 
 #[test]

@@ -22,7 +22,6 @@ import { Watchlist } from "./ui/watchlist";
 
 let state: PageState = readState(location.search);
 let provider: string | null = null;
-let pricedAt: number | null = null;
 let relay: boolean | null = null;
 let trades: readonly Trade[] = [];
 let crosshair: number | null = null;
@@ -81,6 +80,8 @@ function go(to: Partial<PageState>, how: "push" | "replace" = "push"): void {
 }
 
 function apply(): void {
+  // An address that names no symbol stands for the watchlist's first.
+  if (state.symbol === null) state = { ...state, symbol: watchlist.first() };
   if (primary.select(state.symbol, state.timeframe)) {
     verdicts.select(state.symbol);
     crosshair = null;
@@ -168,14 +169,13 @@ function describe(): void {
 }
 
 const drawHead = framed(() => {
-  drawFeed({ feed: stream.feed, pricedAt, provider, relay }, server);
+  drawFeed({ feed: stream.feed, provider, relay }, server);
   drawClock(server.now());
 });
 
 // --- prices --------------------------------------------------------------------------------------
 
 function onQuote(quote: Quote): void {
-  pricedAt = stream.feed.newsAt ?? pricedAt;
   if (quote.last > 0) {
     lastPrices.set(quote.symbol, quote.last);
     watchlist.price(quote.symbol, quote.last);
@@ -223,10 +223,7 @@ const quotePoller = new Poller(
       primary.refresh();
     }
     const quote = providerQuote(symbol, reply.body);
-    if (!streaming() && reply.stale === null) {
-      if (stream.isPolledNews(quote)) pricedAt = performance.now();
-      onQuote(quote);
-    }
+    if (!streaming() && reply.stale === null) stream.polled(quote);
     return true;
   },
 );
@@ -274,10 +271,6 @@ new Poller(
     if (well) {
       watchlist.set(watchRows(reply.body));
       if (!streaming()) watchlist.takeOwnPrices();
-      if (state.symbol === null) {
-        const first = watchlist.next(0);
-        if (first !== null) state = { ...state, symbol: first };
-      }
       apply();
       for (const slot of slots) slot.refresh();
     }

@@ -171,6 +171,45 @@ const scenarios = {
     }, { mayFail: true });
   },
 
+  /** Lists longer than the screen, and entries that stand twice in a file. */
+  async lists() {
+    await withPage(base, shots, async (page) => {
+      await page.goto(`${base}/?s=TOYO`);
+      await loaded(page);
+      const rows = () => page.locator("#runners li").count();
+      await eventually(page, "runners", () => document.querySelectorAll("#runners li").length === 3);
+      await eventually(page, "the watchlist", () => document.querySelectorAll("#watch-rows tr").length > 40);
+      // The list goes to what is selected once, and stays where the user scrolls it.
+      const seen = (symbol) =>
+        page.evaluate((s) => {
+          const row = document.querySelector(`#watch-rows tr[data-key="${s}"]`).getBoundingClientRect();
+          const list = document.querySelector(".watch .scroll").getBoundingClientRect();
+          return row.top >= list.top && row.bottom <= list.bottom + 1;
+        }, symbol);
+      await page.locator("#watch-head button", { hasText: "Symbol" }).click();
+      const order = await page.locator("#watch-rows tr").evaluateAll((all) => all.map((r) => r.dataset.key));
+      const last = order.at(-1);
+      await page.goto(`${base}/?s=${last}&sort=symbol:up`);
+      await eventually(page, "the watchlist", (s) => document.querySelector(`#watch-rows tr[data-key="${s}"][aria-current]`) !== null, last);
+      await page.waitForTimeout(300);
+      assert.ok(await seen(last), `${last} is selected and out of sight`);
+      await page.evaluate(() => document.querySelector(".watch .scroll").scrollTo(0, 0));
+      const asked = page.waitForResponse((r) => r.url().endsWith("/api/watchlist"));
+      await asked;
+      await page.waitForTimeout(1_500);
+      assert.equal(await page.evaluate(() => document.querySelector(".watch .scroll").scrollTop), 0);
+      // Runners are drawn each second.
+      assert.equal(await rows(), 3);
+      // "/" is the watchlist's first, also by the way back.
+      await page.goto(`${base}/?sort=symbol:up`);
+      await eventually(page, "the first", (s) => globalThis.tapewarden?.slots()[0].symbol === s, order[0]);
+      await page.locator(`#watch-rows tr[data-key="${order[1]}"]`).click();
+      await eventually(page, "the second", (s) => globalThis.tapewarden.slots()[0].symbol === s, order[1]);
+      await page.goBack();
+      await eventually(page, "the first again", (s) => globalThis.tapewarden.slots()[0].symbol === s, order[0]);
+    }, { mayFail: true });
+  },
+
   /** Without WebSocket everything goes by polling. */
   async polling() {
     await withPage(

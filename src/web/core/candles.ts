@@ -1,6 +1,6 @@
 // One series of candles: what the API said, moved on by quotes.
 
-import { DAY_MS, dayOf, phase } from "./newyork";
+import { DAY_MS, dayOf, offsetMs, phase } from "./newyork";
 import type { Candle, Quote, Timeframe } from "./types";
 
 const STEP_MS: Record<Exclude<Timeframe, "D">, number> = {
@@ -96,7 +96,9 @@ export class CandleSeries {
       return Math.floor(tradeMs / step) * step;
     }
     if (last === undefined || phase(tradeMs) !== "regular") return null;
-    return last.ms + (dayOf(tradeMs) - dayOf(last.ms)) * DAY_MS;
+    const begin = last.ms + (dayOf(tradeMs) - dayOf(last.ms)) * DAY_MS;
+    // At the same time in New York, also where its clocks were changed between the two.
+    return begin + offsetMs(last.ms) - offsetMs(begin);
   }
 
   /** Shares traded since the last quote; the first one tells nothing, nor does a total that fell. */

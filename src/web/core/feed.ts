@@ -18,6 +18,8 @@ export type FeedEvent =
   | { readonly kind: "status"; readonly connected: boolean }
   /** A quote that is newer than the last of its symbol. */
   | { readonly kind: "news" }
+  /** A polled quote that is newer than the last polled one of its symbol. */
+  | { readonly kind: "polled" }
   | { readonly kind: "tick" };
 
 export type FeedEffect =
@@ -34,12 +36,14 @@ export class Feed {
   why = "connecting";
   /** Whether the server says that its own source is up; null before it said anything. */
   relay: boolean | null = null;
-  /** When the last news came. */
-  newsAt: number | null = null;
+  /** When the newest price came, streamed or polled. */
+  pricedAt: number | null = null;
 
   private socket: "none" | "opening" | "open" = "none";
   private socketSince: number;
   private retryAt: number;
+  /** When the stream last brought news. */
+  private newsAt: number | null = null;
   private silent = false;
   private relaySince = 0;
   private readonly startedAt: number;
@@ -74,8 +78,12 @@ export class Feed {
         break;
       case "news":
         this.newsAt = now;
+        this.pricedAt = now;
         this.silent = false;
         if (this.socket === "open" && this.relay !== false) this.stream(effects);
+        break;
+      case "polled":
+        this.pricedAt = now;
         break;
       case "tick":
         this.tick(now, effects);

@@ -36,7 +36,13 @@ export class Poller {
     clearTimeout(this.timer);
     this.running = true;
     this.again = false;
-    const well = await this.once();
+    let well = false;
+    try {
+      well = await this.once();
+    } catch (fault) {
+      // What could not be drawn may be well the next time; a poll that ended would be missed for good.
+      reportError(fault);
+    }
     this.running = false;
     if (well) this.backoff.reset();
     const wait = this.again ? 0 : Math.max(this.everyMs(), well ? 0 : this.backoff.next());

@@ -36,9 +36,10 @@ export class Stream {
     this.wanted = next;
   }
 
-  /** Whether a polled quote is newer than the one polled before. */
-  isPolledNews(quote: Quote): boolean {
-    return this.polledNovelty.isNews(quote.symbol, Math.max(quote.tradeMs, quote.quoteMs));
+  /** A quote that was polled in place of a streamed one. */
+  polled(quote: Quote): void {
+    if (this.polledNovelty.isNews(quote.symbol, Math.max(quote.tradeMs, quote.quoteMs))) this.event({ kind: "polled" });
+    this.onQuote(quote);
   }
 
   private event(event: FeedEvent): void {

@@ -49,6 +49,20 @@ test("a day's candle moves by regular trades only and takes the day's total", ()
   assert.equal(series.last?.ms, today + 24 * 60 * MINUTE);
 });
 
+test("a day's candle begins on its day also after New York's clocks were changed", () => {
+  // Fridays before the changes of 2026, whose candles begin at midnight, and the Mondays after.
+  for (const [friday, monday] of [
+    [Date.UTC(2026, 9, 30, 4), Date.UTC(2026, 10, 2, 5)],
+    [Date.UTC(2026, 2, 6, 5), Date.UTC(2026, 2, 9, 4)],
+  ] as const) {
+    const series = new CandleSeries("D");
+    series.replace([candle(friday, 2, 5_000)]);
+    assert.equal(series.apply(quote(monday + 12 * 60 * MINUTE, 3, 90)), "appended");
+    assert.equal(series.last?.ms, monday);
+    assert.equal(series.apply(quote(monday + 13 * 60 * MINUTE, 4, 100)), "moved");
+  }
+});
+
 test("placeholders of zeros, doubles and disorder in an answer are put right", () => {
   const entry = (timestamp: unknown, close: number): object => ({ timestamp, open: close, high: close, low: close, close, volume: 1 });
   const read = readCandles([entry(120_000, 2), entry(60_000, 1), entry(60_000, 1.5), entry(180_000, 0), entry("x", 3), null, 7]);

@@ -35,6 +35,19 @@ test("a lost source means polling until it is back, then what was missed is fetc
   assert.equal(feed.mode, "streaming");
 });
 
+test("the age of prices is that of the newest, streamed or polled", () => {
+  const feed = streaming();
+  feed.on({ kind: "news" }, 1_000);
+  assert.equal(feed.pricedAt, 1_000);
+  feed.on({ kind: "closed" }, 2_000);
+  feed.on({ kind: "polled" }, 40_000);
+  assert.equal(feed.pricedAt, 40_000);
+  // A polled price is no sign of life of the stream.
+  feed.on({ kind: "tick" }, 40_000);
+  feed.on({ kind: "opened" }, 40_100);
+  assert.equal(feed.mode, "polling");
+});
+
 test("a closed socket is opened again, later each time", () => {
   const feed = streaming();
   feed.on({ kind: "closed" }, 5_000);

@@ -44,7 +44,10 @@ export function tone(value: number | null): string {
   return value === null || value === 0 ? "" : value > 0 ? "up" : "down";
 }
 
-/** Brings a parent's children in line with rows: kept by key, made, moved and removed as needed. */
+/**
+ * Brings a parent's children in line with rows: kept by key, made, moved and removed as needed. Rows of one key
+ * are told apart by their order.
+ */
 export function reconcile<R, N extends HTMLElement>(
   parent: HTMLElement,
   rows: readonly R[],
@@ -55,8 +58,12 @@ export function reconcile<R, N extends HTMLElement>(
   const kept = new Map<string, N>();
   for (const child of Array.from(parent.children) as N[]) kept.set(child.dataset["key"] ?? "", child);
   let place: Element | null = parent.firstElementChild;
+  const uses = new Map<string, number>();
   for (const row of rows) {
-    const k = key(row);
+    const plain = key(row);
+    const use = uses.get(plain) ?? 0;
+    uses.set(plain, use + 1);
+    const k = use === 0 ? plain : `${plain} #${use + 1}`;
     let node = kept.get(k);
     if (node === undefined) {
       node = create(row);

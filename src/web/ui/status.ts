@@ -65,8 +65,6 @@ export class Server {
 /** What the badge needs to know. */
 export interface FeedView {
   readonly feed: Feed;
-  /** When the newest price came, on `performance.now()`'s clock. */
-  readonly pricedAt: number | null;
   /** What was last heard of the provider: null nothing, empty that it is well. */
   readonly provider: string | null;
   /** What the server says of its relay while the page does not stream. */
@@ -76,8 +74,8 @@ export interface FeedView {
 let badgeBefore = "";
 
 export function drawFeed(view: FeedView, server: Server): void {
-  const { feed, pricedAt, provider } = view;
-  const age = pricedAt === null ? null : performance.now() - pricedAt;
+  const { feed, provider } = view;
+  const age = feed.pricedAt === null ? null : performance.now() - feed.pricedAt;
   const fresh = freshness(age, feed.mode);
   const badge = byId("feed-badge");
   setText(badge, fresh);

@@ -32,6 +32,7 @@ export class Watchlist {
   private readonly flashed = new Map<string, number>();
   private known = new Set<string>();
   private selected: string | null = null;
+  private revealed: string | null = null;
   private readonly body = byId("watch-rows");
   private readonly heads: HTMLTableCellElement[];
   private readonly draw = framed(() => this.drawNow());
@@ -97,9 +98,10 @@ export class Watchlist {
   select(symbol: string | null): void {
     this.selected = symbol;
     this.draw();
-    requestAnimationFrame(() => {
-      this.body.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
-    });
+  }
+
+  first(): string | null {
+    return this.inOrder()[0]?.symbol ?? null;
   }
 
   /** The symbol so many rows further on; the first one if none is selected. */
@@ -144,6 +146,22 @@ export class Watchlist {
       (node, row) => this.update(node, row),
     );
     byId("watch-empty").hidden = this.rows.length > 0;
+    this.reveal();
+  }
+
+  /** Scrolls the list, not the page, to a newly selected row; where the user scrolled since is left alone. */
+  private reveal(): void {
+    if (this.selected === this.revealed) return;
+    const row = this.body.querySelector("[aria-current]");
+    const list = this.body.closest(".scroll");
+    if (row === null || list === null) return;
+    this.revealed = this.selected;
+    const at = row.getBoundingClientRect();
+    // The head of the table stays over the rows.
+    const top = this.heads[0]?.getBoundingClientRect().bottom ?? 0;
+    const { bottom } = list.getBoundingClientRect();
+    if (at.top < top) list.scrollTop -= top - at.top;
+    else if (at.bottom > bottom) list.scrollTop += at.bottom - bottom;
   }
 
   private update(node: HTMLTableRowElement, row: WatchRow): void {
