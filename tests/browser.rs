@@ -245,7 +245,7 @@ fn a_server_that_stands_still_is_shown_as_such_and_recovers() {
             "stop" => server.signal("STOP"),
             "continue" => server.signal("CONT"),
             "drill candle-desk" => {
-                let got = server.ask("POST", "/api/drill?stall=candle-desk&how=sleep&for=8s");
+                let got = server.ask("POST", "/api/drill?stall=candle-desk&how=sleep&for=16s");
                 assert_eq!(got.status, 200, "{}", got.text());
                 begin_a_drill(&server);
             }

@@ -69,7 +69,7 @@ export async function withPage(base, shots, run, { init, httpCredentials, mayFai
     say(faults.join("\n"));
     const page = browser.contexts()[0]?.pages()[0];
     await page?.screenshot({ path: `${shots}/failed.png`, timeout: 5_000 }).catch(() => undefined);
-    const state = () => JSON.stringify([location.href, globalThis.tapewarden?.feed(), globalThis.tapewarden?.slots().map((s) => ({ ...s, data: s.data.slice(-2) }))]);
+    const state = () => JSON.stringify([location.href, document.querySelector("#banner-words")?.textContent, document.querySelector("header")?.innerText, globalThis.tapewarden?.feed(), globalThis.tapewarden?.slots().map((s) => ({ ...s, data: s.data.slice(-2) }))]);
     say(await page?.evaluate(state).catch(() => "the page does not answer"));
     throw error;
   } finally {
