@@ -20,6 +20,6 @@ impl Figures {
         for thread in &mut snapshot.threads {
             thread.cpu_ms = self.cpu.ms(thread.tid);
         }
-        snapshot.stalls = self.past.look(&snapshot.threads, now_ms);
+        snapshot.stalls = self.past.look(&snapshot.threads, now, now_ms);
     }
 }

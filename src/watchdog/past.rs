@@ -2,8 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
+
+use crate::clock::millis;
 
 use super::snapshot::{ThreadState, ThreadView};
 
@@ -30,23 +33,28 @@ pub struct PastStall {
 /// All that are remembered.
 #[derive(Debug, Default)]
 pub struct PastStalls {
-    stalls: VecDeque<PastStall>,
+    /// Each with when it was last heard of by a clock that never jumps.
+    stalls: VecDeque<(PastStall, Instant)>,
     told: Arc<[PastStall]>,
 }
 
 impl PastStalls {
     /// Takes how the threads stand now; gives the stalls, the oldest first.
-    pub fn look(&mut self, threads: &[ThreadView], now_ms: i64) -> Arc<[PastStall]> {
+    pub fn look(&mut self, threads: &[ThreadView], now: Instant, now_ms: i64) -> Arc<[PastStall]> {
         let mut changed = false;
-        for open in self.stalls.iter_mut().filter(|s| s.lasted_ms.is_none()) {
+        for (open, since) in &mut self.stalls {
+            if open.lasted_ms.is_some() {
+                continue;
+            }
             let is_it = |t: &&ThreadView| t.state == ThreadState::Stalled && t.tid == open.tid;
             if !threads.iter().any(|t| is_it(&t)) {
-                open.lasted_ms = Some(u64::try_from(now_ms - open.since_ms).unwrap_or(0));
+                open.lasted_ms = Some(millis(now.saturating_duration_since(*since)));
                 changed = true;
             }
         }
         for thread in threads.iter().filter(|t| t.state == ThreadState::Stalled) {
-            let known = |s: &PastStall| s.lasted_ms.is_none() && s.tid == thread.tid;
+            let known =
+                |(s, _): &(PastStall, Instant)| s.lasted_ms.is_none() && s.tid == thread.tid;
             if self.stalls.iter().any(known) {
                 continue;
             }
@@ -54,18 +62,20 @@ impl PastStalls {
                 self.stalls.pop_front();
             }
             let silent = i64::try_from(thread.beat_age_ms).unwrap_or(i64::MAX);
-            self.stalls.push_back(PastStall {
+            let since = now.checked_sub(Duration::from_millis(thread.beat_age_ms));
+            let stall = PastStall {
                 name: thread.name.clone(),
                 tid: thread.tid,
                 class: thread.class,
                 activity: thread.activity.clone(),
                 since_ms: now_ms.saturating_sub(silent),
                 lasted_ms: None,
-            });
+            };
+            self.stalls.push_back((stall, since.unwrap_or(now)));
             changed = true;
         }
         if changed {
-            self.told = self.stalls.iter().cloned().collect();
+            self.told = self.stalls.iter().map(|(s, _)| s.clone()).collect();
         }
         Arc::clone(&self.told)
     }
@@ -92,26 +102,30 @@ mod tests {
     #[test]
     fn a_stall_is_remembered_from_the_last_beat_to_the_next() {
         let mut past = PastStalls::default();
+        let begun = Instant::now();
+        let at = |ms| begun + Duration::from_millis(ms);
         let (idle, stalled) = (ThreadState::Idle, ThreadState::Stalled);
-        assert!(past.look(&[thread(1, idle)], 9_000).is_empty());
-        let lasting = past.look(&[thread(1, stalled), thread(2, idle)], 10_000);
+        assert!(past.look(&[thread(1, idle)], at(9_000), 9_000).is_empty());
+        let lasting = past.look(&[thread(1, stalled), thread(2, idle)], at(10_000), 10_000);
         assert_eq!((lasting[0].since_ms, lasting[0].lasted_ms), (8_000, None));
-        let same = past.look(&[thread(1, stalled)], 10_250);
+        let same = past.look(&[thread(1, stalled)], at(10_250), 10_250);
         assert!(Arc::ptr_eq(&lasting, &same));
-        let over = past.look(&[thread(1, idle), thread(2, stalled)], 11_000);
+        // The wall clock goes back meanwhile.
+        let over = past.look(&[thread(1, idle), thread(2, stalled)], at(11_000), 500);
         assert_eq!(over[0].lasted_ms, Some(3_000));
         // A thread that is gone stalls no longer.
-        let gone = past.look(&[], 12_000);
+        let gone = past.look(&[], at(12_000), 1_500);
         assert!(gone.len() == 2 && gone.iter().all(|s| s.lasted_ms.is_some()));
     }
 
     #[test]
     fn the_oldest_are_forgotten() {
         let mut past = PastStalls::default();
+        let now = Instant::now();
         for tid in 1..=150 {
-            past.look(&[thread(tid, ThreadState::Stalled)], i64::from(tid));
+            past.look(&[thread(tid, ThreadState::Stalled)], now, i64::from(tid));
         }
-        let told = past.look(&[], 1_000);
+        let told = past.look(&[], now, 1_000);
         assert_eq!((told.len(), told[0].tid), (STALLS_MAX, 51));
     }
 }

@@ -306,6 +306,8 @@ const scenarios = {
       await eventually(page, "each fetcher", () => document.getElementById("thread-rows").textContent.includes("candle-fetch-3"));
       await page.waitForTimeout(2_000);
       await shot("threads");
+      await page.locator("#thread-rows .fold", { hasText: "candle-fetch" }).click();
+      await eventually(page, "one line again", () => !document.getElementById("thread-rows").textContent.includes("candle-fetch-3"));
 
       await page.keyboard.press("Escape");
       await page.locator("body").click({ position: { x: 700, y: 890 } });

@@ -129,19 +129,21 @@ export function pool(name: string): string {
 /** A line of the table: one thread, or the idle ones of a pool together. */
 export type Line =
   | { readonly kind: "thread"; readonly thread: Thread }
-  | { readonly kind: "pool"; readonly name: string; readonly threads: readonly Thread[] };
+  | { readonly kind: "pool"; readonly name: string; readonly threads: readonly Thread[]; readonly isOpen: boolean };
 
 /** Busy for less long is passing work, not worth a line that comes and goes. */
 const PASSING_MS = 1_000;
 
-/** Threads of a pool that need no look are one line, unless the pool is open or there is one only. */
+/** Threads of a pool that need no look are one line, if there are several; below it each, if the pool is open. */
 export function folded(threads: readonly Thread[], open: ReadonlySet<string>): Line[] {
   const calm = (t: Thread): boolean => t.state === "idle" || (t.state === "busy" && t.beatAgeMs < PASSING_MS);
   const pools = new Map<string, Thread[]>();
   for (const thread of threads) {
     const name = pool(thread.name);
-    if (!calm(thread) || name === thread.name || open.has(name)) continue;
-    pools.set(name, [...(pools.get(name) ?? []), thread]);
+    if (!calm(thread) || name === thread.name) continue;
+    const mates = pools.get(name);
+    if (mates === undefined) pools.set(name, [thread]);
+    else mates.push(thread);
   }
   const lines: Line[] = [];
   const done = new Set<string>();
@@ -152,7 +154,9 @@ export function folded(threads: readonly Thread[], open: ReadonlySet<string>): L
       lines.push({ kind: "thread", thread });
     } else if (!done.has(name)) {
       done.add(name);
-      lines.push({ kind: "pool", name, threads: mates });
+      const isOpen = open.has(name);
+      lines.push({ kind: "pool", name, threads: mates, isOpen });
+      if (isOpen) lines.push(...mates.map((mate): Line => ({ kind: "thread", thread: mate })));
     }
   }
   // What needs a look stands first, whatever the order.

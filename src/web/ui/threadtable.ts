@@ -3,7 +3,7 @@
 import { duration } from "../core/format";
 import { Rings } from "../core/rings";
 import { clicked, type Order, sorted } from "../core/sort";
-import { type Channel, CpuShares, folded, type Line, type Look, pool, threadValue } from "../core/threads";
+import { type Channel, CpuShares, folded, type Line, type Look, threadValue } from "../core/threads";
 import { byId, make, reconcile, setAttribute, setClass, setText } from "./dom";
 import { drawSpark, makeSpark, SPARK_LENGTH } from "./spark";
 
@@ -73,7 +73,7 @@ export class ThreadTable {
       (t) => this.words === "" || `${t.name} ${t.class} ${t.state} ${t.activity}`.toLowerCase().includes(this.words),
     );
     const ordered = sorted(wanted, this.order, (t, by) => threadValue(t, by, this.shares.get(t.key)));
-    const lines = folded(ordered, this.words === "" ? this.open : new Set(ordered.map((t) => pool(t.name))));
+    const lines = this.words === "" ? folded(ordered, this.open) : ordered.map((thread): Line => ({ kind: "thread", thread }));
     reconcile(
       this.body,
       lines,
@@ -90,10 +90,8 @@ export class ThreadTable {
     if (line.kind === "pool") {
       const button = make("button", "fold");
       button.type = "button";
-      button.setAttribute("aria-expanded", "false");
-      button.title = "Show each";
       button.addEventListener("click", () => {
-        this.open.add(line.name);
+        if (!this.open.delete(line.name)) this.open.add(line.name);
         this.draw();
       });
       cells[0]?.append(button);
@@ -121,7 +119,11 @@ export class ThreadTable {
     } else {
       const busy = threads.filter((t) => t.state === "busy").length;
       const button = row.cells[0]?.firstElementChild;
-      if (button) setText(button, `${line.name} × ${threads.length}`);
+      if (button) {
+        setText(button, `${line.name} × ${threads.length}`);
+        setAttribute(button, "aria-expanded", String(line.isOpen));
+        setAttribute(button, "title", line.isOpen ? "Show one line for all" : "Show each");
+      }
       put(2, "idle");
       put(3, busy === 0 ? "waiting for work" : `waiting for work, ${busy} busy for a moment`);
       put(4, duration(Math.min(...threads.map((t) => t.beatAgeMs))));
