@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Receiver;
 
 use crate::desk::AskId;
-use crate::http::{Answer, Cors, Lookup, Ready, Wants, Written, lane_of, may_repeat};
+use crate::http::{Answer, Cors, Lookup, Ready, Wants, Written, lane_of, may_repeat, not_a_stream};
 use crate::supervise::{Counter, Pulse, Supervisor};
 use crate::ws::{Sessions, Upgrade};
 
@@ -186,10 +186,9 @@ impl Conn {
             return Ok(false);
         }
         head.forget_own_origin();
-        if let Some(key) = &head.websocket_key
-            && head.path() == QUOTES_PATH
-        {
-            return self.upgrade(stream, &head, key, pulse);
+        let is_read = matches!(head.method.as_str(), "GET" | "HEAD");
+        if is_read && head.path().trim_end_matches('/') == QUOTES_PATH {
+            return self.upgrade(stream, &head, pulse);
         }
         if let Some(more) = self.at_hand(stream, &head, pulse) {
             return Ok(more);
@@ -384,13 +383,14 @@ impl Conn {
     }
 
     /// Hands the connection to a WebSocket session, which lives on this thread; false when it ended.
-    fn upgrade(
-        &mut self,
-        stream: &mut Stream,
-        head: &Head,
-        key: &str,
-        pulse: &Pulse,
-    ) -> Result<bool, Over> {
+    fn upgrade(&mut self, stream: &mut Stream, head: &Head, pulse: &Pulse) -> Result<bool, Over> {
+        if let Some(answer) = not_a_stream(&head.handshake) {
+            let is_head = head.method == "HEAD";
+            let written = self.own_answer(&answer, head.origin.as_deref(), is_head, true);
+            self.write(stream, &written, pulse);
+            self.drain(stream, pulse);
+            return Ok(false);
+        }
         if !self.shared.config.cors.allows(head.origin.as_deref()) {
             return Err(Over::Refused(Refusal {
                 status: 403,
@@ -400,7 +400,7 @@ impl Conn {
         let upgrade = Upgrade {
             stream: stream.try_clone()?,
             received: std::mem::take(&mut self.pending),
-            key: key.to_owned(),
+            key: head.handshake.key().unwrap_or_default().to_owned(),
             peer: self.peer.clone(),
             number: self.number,
         };

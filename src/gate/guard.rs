@@ -186,7 +186,7 @@ fn token_is_shown(token: &Secret, head: &Head) -> bool {
         .is_some_and(|shown| token.is_shown_by(shown));
     // A page's script cannot give a WebSocket a header.
     by_header
-        || (head.websocket_key.is_some()
+        || (head.handshake.key().is_some()
             && head
                 .target
                 .split_once('?')
@@ -213,6 +213,7 @@ fn without_port(host: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::Handshake;
     use proptest::prelude::*;
 
     const TOKEN: &str = "a-token-of-tests-0123456789";
@@ -336,7 +337,7 @@ mod tests {
             ..named("localhost")
         };
         assert_eq!(guard.admit(&head), Err(Denied::Token));
-        head.websocket_key = Some("key".into());
+        head.handshake = Handshake::Whole("key".into());
         assert_eq!(guard.admit(&head), Ok(()));
         head.target = "/api/ws/quotes?token=another".into();
         assert_eq!(guard.admit(&head), Err(Denied::Token));

@@ -9,6 +9,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::guard::Secret;
+use super::handshake::{Gathered, Handshake};
 
 /// More header lines than this are refused.
 const HEADERS_MAX: usize = 64;
@@ -34,8 +35,8 @@ pub struct Head {
     pub origin: Option<String>,
     /// The `Authorization` header; it goes no further.
     pub authorization: Option<Secret>,
-    /// A WebSocket handshake's `Sec-WebSocket-Key`, when this is one, of version 13.
-    pub websocket_key: Option<String>,
+    /// Whether it asks to become a WebSocket.
+    pub handshake: Handshake,
     /// Headers that go on to the workers, by their names here.
     pub passed: Vec<(&'static str, String)>,
 }
@@ -130,10 +131,7 @@ fn understood(request: &httparse::Request<'_, '_>, body_max: usize) -> Result<He
     }
     let mut host = None;
     let mut length: Option<usize> = None;
-    let mut upgrade = false;
-    let mut connection_upgrade = false;
-    let mut version13 = false;
-    let mut key = None;
+    let mut handshake = Gathered::default();
     for header in request.headers.iter() {
         let name = header.name;
         let Ok(value) = std::str::from_utf8(header.value).map(str::trim) else {
@@ -146,6 +144,9 @@ fn understood(request: &httparse::Request<'_, '_>, body_max: usize) -> Result<He
             ));
         }
         let is = |known: &str| name.eq_ignore_ascii_case(known);
+        if handshake.take(name, value) {
+            continue;
+        }
         if is("Host") {
             if host.replace(value).is_some() {
                 return Err(refusal(400, "More than one Host header".into()));
@@ -168,16 +169,8 @@ fn understood(request: &httparse::Request<'_, '_>, body_max: usize) -> Result<He
                     head.close = true;
                 } else if token.eq_ignore_ascii_case("keep-alive") && http10 {
                     head.close = false;
-                } else if token.eq_ignore_ascii_case("upgrade") {
-                    connection_upgrade = true;
                 }
             }
-        } else if is("Upgrade") {
-            upgrade = value.eq_ignore_ascii_case("websocket");
-        } else if is("Sec-WebSocket-Version") {
-            version13 = value == "13";
-        } else if is("Sec-WebSocket-Key") {
-            key = Some(value.to_owned());
         } else if is("Expect") {
             head.expects_continue = value.eq_ignore_ascii_case("100-continue");
         } else if is("Authorization") {
@@ -202,9 +195,7 @@ fn understood(request: &httparse::Request<'_, '_>, body_max: usize) -> Result<He
             format!("The body is longer than {body_max} bytes"),
         ));
     }
-    if upgrade && connection_upgrade && version13 && head.method == "GET" {
-        head.websocket_key = key;
-    }
+    head.handshake = handshake.verdict(head.method == "GET", http10);
     Ok(head)
 }
 
@@ -364,8 +355,10 @@ mod tests {
 
     #[test]
     fn a_websocket_handshake_is_recognized() {
-        let text = "GET /api/ws/quotes HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: abc=\r\n\r\n";
-        assert_eq!(head(text).websocket_key.as_deref(), Some("abc="));
+        let text = "GET /api/ws/quotes HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        assert_eq!(head(text).handshake.key(), Some("dGhlIHNhbXBsZSBub25jZQ=="));
+        let of_1_0 = text.replace("HTTP/1.1", "HTTP/1.0");
+        assert_eq!(head(&of_1_0).handshake, Handshake::NotAsked);
     }
 
     proptest! {

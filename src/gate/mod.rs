@@ -10,6 +10,7 @@ mod bind;
 mod conn;
 mod forward;
 mod guard;
+mod handshake;
 pub(crate) mod head;
 mod lanes;
 
@@ -17,5 +18,6 @@ pub use acceptor::start_gate;
 pub use bind::{BindError, bind};
 pub use conn::GateConfig;
 pub use guard::{Guard, Secret};
+pub use handshake::{Handshake, VERSION as WEBSOCKET_VERSION};
 pub use head::{Head, Parsed, Refusal, parse as parse_head};
 pub use lanes::{LANE_PING_PATH, LaneSpec, LinkAddress};

@@ -26,4 +26,5 @@ pub use gate_end::{ANSWER_WITHIN, WORKER_PATIENCE};
 pub use path::query_value;
 pub use ready::{Lookup, Ready};
 pub use router::{Form, Route, RouteError, Trades, lane_of, may_repeat, route};
+pub use routes::not_a_stream;
 pub use worker::{start_workers, unblock_workers};

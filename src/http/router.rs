@@ -50,6 +50,8 @@ pub enum Route {
     Vwap(Symbol),
     /// `GET /api/vwap`
     VwapAll,
+    /// `GET /api/ws/quotes` without a handshake: the gate serves those with one.
+    QuoteStream,
     /// `GET /api/streaming/status`
     StreamStatus,
     /// `GET /api/streaming/health`
@@ -168,7 +170,8 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError>
         ]
         | ["api", "candles" | "quote" | "vwap" | "stalls", _]
         | ["api", "streaming", "status" | "health" | "rotation"]
-        | ["api", "volume-spikes", "active"] => GET,
+        | ["api", "volume-spikes", "active"]
+        | ["api", "ws", "quotes"] => GET,
         _ => {
             return Err(RouteError::Unknown { path: echo(path) });
         }
@@ -212,6 +215,7 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError>
         }),
         ["api", "vwap", symbol] => Route::Vwap(symbol.parse()?),
         ["api", "vwap"] => Route::VwapAll,
+        ["api", "ws", "quotes"] => Route::QuoteStream,
         ["api", "streaming", "status"] => Route::StreamStatus,
         ["api", "streaming", "health"] => Route::StreamHealth,
         ["api", "streaming", "rotation"] => Route::Rotation,

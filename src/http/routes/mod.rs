@@ -13,6 +13,7 @@ mod trader;
 mod validate;
 
 use crate::candles::MarketKey;
+use crate::gate::Handshake;
 use crate::trader::TraderKey;
 
 use super::answer::Answer;
@@ -23,6 +24,7 @@ use super::router::Route;
 
 pub use market::answer as market_answer;
 pub use page::answer as page_answer;
+pub use stream::not_a_stream;
 pub use trader::answer as trader_answer;
 
 /// Who has a route's data.
@@ -67,6 +69,7 @@ pub fn source(route: &Route) -> Option<Source> {
         | Route::Drill { .. }
         | Route::Shutdown
         | Route::LanePing
+        | Route::QuoteStream
         | Route::Preflight { .. }
         | Route::Validate(_)
         | Route::ValidateStatus => return None,
@@ -111,6 +114,8 @@ pub fn answer(route: &Route, context: &Context<'_>) -> Answer {
         Route::Preflight { allow } => process::preflight(allow),
         Route::Validate(symbol) => validate::validate(context, symbol),
         Route::ValidateStatus => validate::status(context),
+        // Written in another way than the gate knows it, so that it asked nobody for the handshake.
+        Route::QuoteStream => not_a_stream(&Handshake::NotAsked).unwrap_or_else(Answer::empty),
         // The gate's own ping; the routes with a source are answered above.
         _ => Answer::empty(),
     }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::body::Body;
+use crate::gate::{Handshake, WEBSOCKET_VERSION};
 
 use super::super::answer::Answer;
 use super::super::boards::Boards;
@@ -45,6 +46,20 @@ pub fn spikes(boards: &Boards, config: &HttpConfig) -> Answer {
         spikes.insert(spike.symbol.as_str().to_owned(), Value::Object(event));
     }
     built(&json!({ "spikes": spikes }))
+}
+
+/// `GET /api/ws/quotes` of a client that cannot be given the stream, and why; none for a whole handshake.
+#[must_use]
+pub fn not_a_stream(handshake: &Handshake) -> Option<Answer> {
+    let (status, detail) = handshake.refusal()?;
+    let mut answer = Answer::error(status, &detail);
+    answer.set("Sec-WebSocket-Version", WEBSOCKET_VERSION.to_owned());
+    if status == 426 {
+        // A header of the connection itself is named in its `Connection` (RFC 9110, section 7.8).
+        answer.set("Upgrade", "websocket".to_owned());
+        answer.set("Connection", "Upgrade".to_owned());
+    }
+    Some(answer)
 }
 
 fn built(value: &Value) -> Answer {
