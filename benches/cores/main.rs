@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput};
+use flate2::{Compress, Compression, FlushCompress};
 use serde_json::json;
 use tapewarden::candles::{MarketData, MarketKey, Series};
 use tapewarden::desk::{AskId, Backoff, Cache, CacheConfig, LaneConfig};
@@ -16,15 +17,20 @@ use tapewarden::http::route;
 use tapewarden::market::{Candle, Quote, Symbol, Timeframe};
 use tapewarden::providers::schwab::parse;
 use tapewarden::providers::trader::socketio;
-use tapewarden::quotes::{Build, Hub, Merge, Outbox, SessionId, Wanted};
+use tapewarden::quotes::{Build, Encode, Hub, Merge, Outbox, SessionId, Wanted};
 use tapewarden::supervise::{Beat, Class, Doing, OnPanic, OnStall, ThreadId};
 use tapewarden::watchdog::ledger::Ledger;
-use tapewarden::ws::text_frame;
+use tapewarden::ws::{numbered_ping, text_frame};
 
 /// A quote as the trader app sends it.
 const UPDATE: &str = r#"42["quote_update",{"symbol":"S00","last_price":2.51,"bid_price":2.5,"ask_price":2.52,"total_volume":120000,"last_size":100,"high_price":3.1,"low_price":1.9,"open_price":2.1,"net_change":0.41,"quote_time_ms":1770000000000,"trade_time_ms":1770000000000}]"#;
 
 const SYMBOLS: usize = 100;
+
+const FRAMES: Encode = Encode {
+    text: text_frame,
+    ping: numbered_ping,
+};
 
 fn symbol(n: usize) -> Symbol {
     format!("S{:02}", n % SYMBOLS).parse().expect("a symbol")
@@ -112,17 +118,68 @@ fn desk(c: &mut Criterion) {
     });
 }
 
+/// What compression of messages (RFC 7692) would save of quotes that differ as they do in a session, and cost:
+/// each message by itself, so that one frame serves all clients, and each client with its own history.
+fn deflate(c: &mut Criterion) {
+    let quotes: Vec<String> = (0..1_000_i64)
+        .map(|n| {
+            json!({
+                "type": "quote", "symbol": symbol(n as usize * 7).as_str(),
+                "last_price": (25_100 + n * 37 % 900) as f64 / 1e4, "bid_price": (25_000 + n * 37 % 900) as f64 / 1e4,
+                "ask_price": (25_200 + n * 41 % 900) as f64 / 1e4, "total_volume": 120_000 + n * 317,
+                "last_size": 1 + n * 13 % 900, "high_price": 3.1, "low_price": 1.9, "open_price": 2.1,
+                "net_change": (4_100 + n * 37 % 900) as f64 / 1e4, "quote_time_ms": 1_770_000_000_000 + n * 13,
+                "trade_time_ms": 1_770_000_000_000 + n * 13
+            })
+            .to_string()
+        })
+        .collect();
+    let plain: usize = quotes.iter().map(String::len).sum();
+    let mut out = Vec::with_capacity(64 * 1024);
+    for (name, level, alone) in [
+        ("by itself, level 1", 1, true),
+        ("by itself, level 6", 6, true),
+        ("with a history for each client, level 1", 1, false),
+        ("with a history for each client, level 6", 6, false),
+    ] {
+        let mut compress = Compress::new(Compression::new(level), false);
+        let mut one = |text: &str| {
+            if alone {
+                compress.reset();
+            }
+            out.clear();
+            let taken = compress.compress_vec(text.as_bytes(), &mut out, FlushCompress::Sync);
+            taken.expect("there is room");
+            // The four bytes of an empty block are left out on the wire.
+            out.len() - 4
+        };
+        let packed: usize = quotes.iter().map(|q| one(q)).sum();
+        println!(
+            "deflate: a quote {name}: {} of {} bytes",
+            packed / 1_000,
+            plain / 1_000
+        );
+        let mut n = 0;
+        c.bench_function(&format!("deflate: a quote {name}"), |b| {
+            b.iter(|| {
+                n += 1;
+                black_box(one(&quotes[n % quotes.len()]))
+            });
+        });
+    }
+}
+
 fn hub(c: &mut Criterion) {
     let quotes = quotes();
     for (name, ready) in [("that keep up", true), ("that are behind", false)] {
-        let mut hub = Hub::new(text_frame, 30_000, 1_000);
+        let mut hub = Hub::new(FRAMES, 30_000, 1_000);
         for n in 0..100 {
-            hub.join(SessionId(n));
+            hub.join(Instant::now(), SessionId(n));
             hub.ready(SessionId(n));
             hub.want(SessionId(n), wanted());
         }
         // What a session gets at its beginning.
-        drop(hub.batches());
+        drop(hub.batches(Instant::now()));
         if ready {
             for n in 0..100 {
                 hub.ready(SessionId(n));
@@ -136,7 +193,7 @@ fn hub(c: &mut Criterion) {
                     hub.quote(black_box(quote));
                 }
                 if ready {
-                    for (id, frames) in hub.batches() {
+                    for (id, frames) in hub.batches(Instant::now()) {
                         black_box(frames);
                         hub.ready(id);
                     }
@@ -153,9 +210,9 @@ fn outbox(c: &mut Criterion) {
             Outbox::default,
             |mut outbox| {
                 for n in 0..1_000 {
-                    outbox.push(&symbols[n % SYMBOLS], n);
+                    outbox.push(symbols[n % SYMBOLS].clone(), n);
                 }
-                assert_eq!(outbox.drain().len(), SYMBOLS);
+                assert_eq!(std::iter::from_fn(|| outbox.pop()).count(), SYMBOLS);
             },
             BatchSize::SmallInput,
         );
@@ -303,6 +360,7 @@ fn main() {
         .without_plots()
         .configure_from_args();
     desk(&mut criterion);
+    deflate(&mut criterion);
     hub(&mut criterion);
     outbox(&mut criterion);
     heads(&mut criterion);

@@ -272,6 +272,7 @@ pub fn start(
         HubBounds {
             spike_window: settings.stream.spike_window,
             symbols_max: settings.stream.symbols_max,
+            write_deadline: settings.ws.write_deadline,
         },
     )
     .doing("starting the quote hub")?;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -13,7 +14,7 @@ pub const SYMBOL_CHARS_MAX: usize = 16;
 /// digit and never two marks in a row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Symbol(Box<str>);
+pub struct Symbol(Arc<str>);
 
 /// Why a text is no symbol.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -73,7 +74,7 @@ impl TryFrom<String> for Symbol {
 
 impl From<Symbol> for String {
     fn from(symbol: Symbol) -> Self {
-        symbol.0.into()
+        symbol.0.as_ref().into()
     }
 }
 

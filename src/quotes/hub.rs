@@ -1,8 +1,8 @@
 //! Who wants what, and what each is to get. Pure.
 //!
 //! A session that is ready gets a batch at once. While its batch is on its way quotes wait for it: the
-//! first [`BATCH_FRAMES_MAX`] as they came, so that a client that keeps up misses nothing, then
-//! conflated by symbol. Of each symbol quotes leave in the order in which they came. A new subscriber
+//! first [`client::BATCH_FRAMES_MAX`] as they came, so that a client that keeps up misses nothing, then
+//! conflated by symbol; of a client that reads slower than they come, all that its [`super::pace::Pace`] holds up. Of each symbol quotes leave in the order in which they came. A new subscriber
 //! gets the symbol's last value at once, so that its chart does not begin with nothing.
 //!
 //! `cargo bench --bench cores`: 100 quotes to 100 clients that keep up in 0.67 ms, that are behind in
@@ -10,74 +10,25 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::market::{Quote, Symbol};
 
+use self::client::Client;
 use super::messages::{Frame, SessionId, Spike, StreamStatus, Wanted};
-use super::outbox::Outbox;
 
 /// Symbols whose last spike is kept; beyond it the oldest goes.
 const SPIKES_MAX: usize = 1_000;
 
-/// Frames that wait for a session as they came; what is beyond is conflated. At 2,000 quotes a second a
-/// client may so be a quarter of a second behind.
-const BATCH_FRAMES_MAX: usize = 512;
-
-/// How a frame is made of its text.
-pub type Encode = fn(&str) -> Frame;
-
-struct Session {
-    wanted: Wanted,
-    /// What the session gets next, every quote of it.
-    batch: Vec<Frame>,
-    /// What the batch has no room for, conflated.
-    outbox: Outbox<Frame>,
-    /// As above.
-    error: Option<Frame>,
-    ready: bool,
-}
-
-impl Session {
-    /// Whether what comes now goes into the next batch as it is.
-    fn takes(&self) -> bool {
-        self.batch.len() < BATCH_FRAMES_MAX
-    }
-
-    /// What was conflated becomes part of the next batch: what comes now is newer and goes behind it.
-    fn gather(&mut self) {
-        self.batch.extend(self.error.take());
-        self.batch.extend(self.outbox.drain());
-    }
-
-    /// The state of the source, of which only the last matters.
-    fn tell_status(&mut self, frame: Frame) {
-        if self.takes() {
-            self.batch.push(frame);
-        } else {
-            self.outbox.replace_control(frame);
-        }
-    }
-
-    /// What was wrong with a wish; of those that wait the last is kept.
-    fn tell_error(&mut self, frame: Frame) {
-        if self.takes() {
-            self.batch.push(frame);
-        } else {
-            self.error = Some(frame);
-        }
-    }
-
-    /// A symbol's frame: into the batch of a session that keeps up, else conflated. True if it replaced
-    /// one that nobody will see.
-    fn give(&mut self, symbol: &Symbol, frame: Frame) -> bool {
-        if self.takes() {
-            self.batch.push(frame);
-            return false;
-        }
-        self.outbox.push(symbol, frame)
-    }
+/// How frames are made.
+#[derive(Clone, Copy, Debug)]
+pub struct Encode {
+    /// Of a text.
+    pub text: fn(&str) -> Frame,
+    /// A ping whose pong tells this number.
+    pub ping: fn(u64) -> Frame,
 }
 
 /// The hub's state.
@@ -85,7 +36,7 @@ pub struct Hub {
     encode: Encode,
     spike_window_ms: i64,
     symbols_max: usize,
-    sessions: HashMap<SessionId, Session>,
+    sessions: HashMap<SessionId, Client>,
     followers: HashMap<Symbol, HashSet<SessionId>>,
     last: HashMap<Symbol, Frame>,
     spikes: BTreeMap<Symbol, (i64, Arc<Spike>)>,
@@ -95,6 +46,8 @@ pub struct Hub {
     conflated: u64,
     /// Sessions that are ready and have something to get.
     due: HashSet<SessionId>,
+    /// As these, but too much is on its way to them.
+    held: HashSet<SessionId>,
     wanted: Wanted,
     changed: bool,
 }
@@ -116,6 +69,7 @@ impl Hub {
             relayed: 0,
             conflated: 0,
             due: HashSet::new(),
+            held: HashSet::new(),
             wanted: Wanted::default(),
             changed: true,
         }
@@ -146,7 +100,7 @@ impl Hub {
         let Some(followers) = self.followers.get(&quote.symbol) else {
             return;
         };
-        let frame = (self.encode)(&quote.to_frame_json());
+        let frame = (self.encode.text)(&quote.to_frame_json());
         for id in followers {
             let Some(session) = self.sessions.get_mut(id) else {
                 continue;
@@ -175,16 +129,10 @@ impl Hub {
     }
 
     /// A session begins; it says when it is ready.
-    pub fn join(&mut self, id: SessionId) {
+    pub fn join(&mut self, now: Instant, id: SessionId) {
         self.changed = true;
-        let session = Session {
-            wanted: Wanted::default(),
-            batch: vec![self.status_frame()],
-            outbox: Outbox::default(),
-            error: None,
-            ready: false,
-        };
-        self.sessions.insert(id, session);
+        self.sessions
+            .insert(id, Client::new(now, self.status_frame()));
     }
 
     /// A session's whole wish. What would be more than the server follows for all together is refused
@@ -213,7 +161,7 @@ impl Hub {
                 refused.len(),
                 self.symbols_max
             );
-            session.tell_error((self.encode)(
+            session.tell_error((self.encode.text)(
                 &json!({"type": "error", "detail": words}).to_string(),
             ));
             if session.ready {
@@ -231,7 +179,7 @@ impl Hub {
             }
         }
         for symbol in before.difference(&symbols) {
-            session.outbox.forget(symbol);
+            session.forget(symbol);
             unfollow(&mut self.followers, &mut self.last, symbol, id);
         }
         self.unite();
@@ -241,8 +189,7 @@ impl Hub {
     pub fn ready(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.ready = true;
-            session.gather();
-            if !session.batch.is_empty() {
+            if session.has_news() {
                 self.due.insert(id);
             }
         }
@@ -259,6 +206,7 @@ impl Hub {
     pub fn leave(&mut self, id: SessionId) {
         self.changed = true;
         self.due.remove(&id);
+        self.held.remove(&id);
         if let Some(session) = self.sessions.remove(&id) {
             for symbol in session.wanted.iter() {
                 unfollow(&mut self.followers, &mut self.last, symbol, id);
@@ -268,22 +216,64 @@ impl Hub {
     }
 
     /// The batches that are due, each to be sent to its session, which is then not ready until it says so.
-    pub fn batches(&mut self) -> Vec<(SessionId, Vec<Frame>)> {
+    pub fn batches(&mut self, now: Instant) -> Vec<(SessionId, Vec<Frame>)> {
         let due = std::mem::take(&mut self.due);
         let mut batches = Vec::with_capacity(due.len());
         for id in due {
-            if let Some(session) = self.sessions.get_mut(&id)
-                && session.ready
-            {
-                let frames = std::mem::take(&mut session.batch);
-                session.gather();
-                if !frames.is_empty() {
-                    session.ready = false;
-                    batches.push((id, frames));
-                }
+            let Some(session) = self.sessions.get_mut(&id).filter(|s| s.ready) else {
+                continue;
+            };
+            match session.take_batch(now, self.encode.ping) {
+                Some(frames) => batches.push((id, frames)),
+                None if session.has_news() => drop(self.held.insert(id)),
+                None => {}
             }
         }
         batches
+    }
+
+    /// A session's client has got all that was sent before this ping; its pong came `at`.
+    pub fn ponged(&mut self, at: Instant, id: SessionId, number: u64) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.pace.ponged(at, number);
+            if self.held.remove(&id) {
+                self.due.insert(id);
+            }
+        }
+    }
+
+    /// Whether some clients are held up by what is on its way to them: then [`Self::look`] is to be called now
+    /// and then.
+    #[must_use]
+    pub fn holds_some(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Looks at those that are held up: gives the sessions whose client has taken nothing for longer than
+    /// `longest`. They are not ready from here on.
+    pub fn look(&mut self, now: Instant, longest: Duration) -> Vec<SessionId> {
+        let held: Vec<SessionId> = self.held.iter().copied().collect();
+        let mut stuck = Vec::new();
+        for id in held {
+            let Some(session) = self.sessions.get_mut(&id).filter(|s| s.ready) else {
+                self.held.remove(&id);
+                continue;
+            };
+            let was_late = session.pace.is_late();
+            session.pace.look(now);
+            if session.pace.is_late() && !was_late {
+                self.conflated += session.fall_behind();
+            }
+            if session.is_stuck(now, longest) {
+                session.ready = false;
+                self.held.remove(&id);
+                stuck.push(id);
+            } else if session.pace.has_room(0) {
+                self.held.remove(&id);
+                self.due.insert(id);
+            }
+        }
+        stuck
     }
 
     /// Every symbol that somebody wants.
@@ -329,7 +319,7 @@ impl Hub {
     }
 
     fn status_frame(&self) -> Frame {
-        (self.encode)(&json!({"type": "status", "connected": self.connected}).to_string())
+        (self.encode.text)(&json!({"type": "status", "connected": self.connected}).to_string())
     }
 }
 
@@ -349,5 +339,6 @@ fn unfollow(
     }
 }
 
+mod client;
 #[cfg(test)]
 mod tests;

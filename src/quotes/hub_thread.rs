@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, at, never, select_biased};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Now};
 use crate::deadline_io::write_now;
 use crate::supervise::{Class, KeptTx, LatestTx, Supervisor};
-use crate::ws::text_frame;
+use crate::ws::{numbered_ping, text_frame};
 
-use super::hub::Hub;
+use super::hub::{Encode, Hub};
 use super::messages::{Pen, SessionId, StreamStatus, ToHub, Wanted};
 
 /// The boards are told no more often than this, but for what a client must see at once.
@@ -43,6 +43,15 @@ const COLLECT_MIN: Duration = Duration::from_micros(100);
 /// It never collects for longer.
 const COLLECT_MAX: Duration = Duration::from_millis(2);
 
+/// While a client takes less than there is for it, it is looked this often whether it takes anything.
+const HELD_LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Encoded once for all clients.
+const FRAMES: Encode = Encode {
+    text: text_frame,
+    ping: numbered_ping,
+};
+
 /// Where the hub's words go.
 #[derive(Clone, Debug)]
 pub struct HubOutputs {
@@ -59,6 +68,8 @@ pub struct HubBounds {
     pub spike_window: Duration,
     /// Symbols that all clients together may have.
     pub symbols_max: usize,
+    /// A client that has taken nothing for so long is closed.
+    pub write_deadline: Duration,
 }
 
 /// Starts the thread.
@@ -77,7 +88,8 @@ pub fn start_hub(
     let window_ms = i64::try_from(bounds.spike_window.as_millis()).unwrap_or(i64::MAX);
     supervisor.spawn("quote-hub", class, move |pulse| {
         let mut state = State {
-            hub: Hub::new(text_frame, window_ms, bounds.symbols_max),
+            hub: Hub::new(FRAMES, window_ms, bounds.symbols_max),
+            write_deadline: bounds.write_deadline,
             clients: HashMap::new(),
             published: Wanted::default(),
             source_spoke: false,
@@ -91,7 +103,15 @@ pub fn start_hub(
             if collect >= COLLECT_MIN && stop.sleep(collect) {
                 return;
             }
-            let timer = tell_at.map_or_else(never, at);
+            let held_at = state
+                .hub
+                .holds_some()
+                .then(|| Instant::now() + HELD_LOOK_EVERY);
+            let timer = tell_at
+                .into_iter()
+                .chain(held_at)
+                .min()
+                .map_or_else(never, at);
             pulse.idle();
             let first = select_biased! {
                 recv(stop.receiver()) -> _ => return,
@@ -107,10 +127,12 @@ pub fn start_hub(
             let urgent = first
                 .into_iter()
                 .chain(inbox.try_iter().take(MESSAGES_MAX))
-                .fold(false, |urgent, message| {
-                    state.apply(message, now.wall_ms) | urgent
-                });
-            let batches = u32::try_from(state.send_batches()).unwrap_or(u32::MAX);
+                .fold(false, |urgent, message| state.apply(message, now) | urgent);
+            // A hub that is behind may have the pongs that it misses in its inbox.
+            if inbox.is_empty() {
+                state.look_at_held(now.mono);
+            }
+            let batches = u32::try_from(state.send_batches(now.mono)).unwrap_or(u32::MAX);
             collect = COLLECT_MAX.min(COLLECT_PER_BATCH.saturating_mul(batches));
             // Told again whenever the source speaks: a reader that began anew knows nothing.
             if *state.hub.wanted() != state.published || state.source_spoke {
@@ -154,11 +176,12 @@ struct State {
     clients: HashMap<SessionId, Client>,
     published: Wanted,
     source_spoke: bool,
+    write_deadline: Duration,
 }
 
 impl State {
     /// True when the boards must hear of it at once.
-    fn apply(&mut self, message: ToHub, now_ms: i64) -> bool {
+    fn apply(&mut self, message: ToHub, now: Now) -> bool {
         match message {
             ToHub::Source { connected, why } => {
                 self.source_spoke = true;
@@ -168,21 +191,25 @@ impl State {
                 self.hub.quote(&quote);
                 return false;
             }
-            ToHub::Spike(spike) => self.hub.spike(now_ms, spike),
+            ToHub::Spike(spike) => self.hub.spike(now.wall_ms, spike),
             ToHub::Join { id, socket, out } => {
                 let writer = out;
                 self.clients.insert(id, Client { socket, writer });
-                self.hub.join(id);
+                self.hub.join(now.mono, id);
             }
             ToHub::Want { id, symbols } => self.hub.want(id, symbols),
             ToHub::Ready { id } => {
                 self.hub.ready(id);
                 return false;
             }
+            ToHub::Pong { id, number, at } => {
+                self.hub.ponged(at, id, number);
+                return false;
+            }
             ToHub::AsksForPen { id } => {
                 // Not ready: the pen is on its way there already.
                 if self.hub.occupy(id) {
-                    self.hand_over(id, Vec::new());
+                    self.hand_over(id, Pen::default());
                 }
                 return false;
             }
@@ -192,10 +219,10 @@ impl State {
     }
 
     /// Returns how many there were.
-    fn send_batches(&mut self) -> usize {
+    fn send_batches(&mut self, now: Instant) -> usize {
         let mut count = 0;
         loop {
-            let batches = self.hub.batches();
+            let batches = self.hub.batches(now);
             if batches.is_empty() {
                 return count;
             }
@@ -204,24 +231,35 @@ impl State {
                 let Some(client) = self.clients.get(&id) else {
                     continue;
                 };
-                let mut bytes = frames.concat();
+                let bytes = frames.concat();
                 // What is wrong with a socket its writer finds out as well, and ends the session.
                 let written = write_now(&client.socket, &bytes).unwrap_or(0);
                 if written == bytes.len() {
                     self.hub.ready(id);
                 } else {
-                    self.hand_over(id, bytes.split_off(written));
+                    self.hand_over(id, Pen::of_rest(&frames, written));
                 }
             }
         }
     }
 
+    /// A client that takes nothing is told so by its writer, and its session ends.
+    fn look_at_held(&mut self, now: Instant) {
+        for id in self.hub.look(now, self.write_deadline) {
+            let pen = Pen {
+                too_slow: true,
+                ..Pen::default()
+            };
+            self.hand_over(id, pen);
+        }
+    }
+
     /// Gives the pen to the session's writer.
-    fn hand_over(&mut self, id: SessionId, rest: Vec<u8>) {
+    fn hand_over(&mut self, id: SessionId, pen: Pen) {
         let taken = self
             .clients
             .get(&id)
-            .is_some_and(|client| client.writer.try_send(Pen { rest }).is_ok());
+            .is_some_and(|client| client.writer.try_send(pen).is_ok());
         if !taken {
             // Its writer has ended; its reader is about to say so.
             self.forget(id);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crossbeam::channel::Sender;
 use serde_json::{Map, Value};
@@ -68,6 +69,15 @@ pub enum ToHub {
         /// Whose.
         id: SessionId,
     },
+    /// A session's client has answered a ping of the hub: all that was sent before it has arrived.
+    Pong {
+        /// Whose.
+        id: SessionId,
+        /// The ping's.
+        number: u64,
+        /// When the pong came.
+        at: Instant,
+    },
     /// A session has ended.
     Leave {
         /// Whose.
@@ -77,10 +87,36 @@ pub enum ToHub {
 
 /// The right to write to a session's client, of which there is one: it passes between the hub, which
 /// writes what the socket takes at once, and the session's writer, which waits for the rest.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Pen {
-    /// To be written first.
-    pub rest: Vec<u8>,
+    /// What is left of a frame that the client has the beginning of; to be written first.
+    pub begun: Vec<u8>,
+    /// Whole frames, to be written then.
+    pub frames: Vec<Frame>,
+    /// The client has taken nothing for too long: the session ends here.
+    pub too_slow: bool,
+}
+
+impl Pen {
+    /// For a batch of which this many bytes are written.
+    #[must_use]
+    pub fn of_rest(batch: &[Frame], written: usize) -> Self {
+        let mut skipped = 0;
+        let whole = batch.iter().take_while(|frame| {
+            skipped += frame.len();
+            skipped <= written
+        });
+        let left = &batch[whole.count()..];
+        let Some((begun, frames)) = left.split_first() else {
+            return Self::default();
+        };
+        let left_of_it = skipped - written;
+        Self {
+            begun: begun[begun.len() - left_of_it..].to_vec(),
+            frames: frames.to_vec(),
+            too_slow: false,
+        }
+    }
 }
 
 /// What the hub publishes for `/api/streaming/status` and `/api/volume-spikes/active`.
@@ -100,4 +136,24 @@ pub struct StreamStatus {
     pub conflated: u64,
     /// Spikes with the wall time (ms) at which they came, newest of each symbol.
     pub spikes: Vec<(i64, Arc<Spike>)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_pen_has_what_is_left_of_a_batch_and_knows_where_frames_begin(
+            batch in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..9), 0..9), cut: prop::sample::Index
+        ) {
+            let frames: Vec<Frame> = batch.iter().map(|f| Frame::from(f.as_slice())).collect();
+            let whole = frames.concat();
+            let written = cut.index(whole.len() + 1);
+            let pen = Pen::of_rest(&frames, written);
+            prop_assert_eq!([pen.begun, pen.frames.concat()].concat(), &whole[written..]);
+            prop_assert!(frames.ends_with(&pen.frames));
+        }
+    }
 }

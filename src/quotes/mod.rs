@@ -7,6 +7,7 @@ mod hub_thread;
 pub(crate) mod merge;
 mod messages;
 mod outbox;
+mod pace;
 mod reader;
 mod tell;
 

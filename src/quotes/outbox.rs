@@ -29,20 +29,32 @@ impl<T> Default for Outbox<T> {
 
 impl<T> Outbox<T> {
     /// Adds a symbol's item. True if it replaced one that nobody will see.
-    pub fn push(&mut self, symbol: &Symbol, item: T) -> bool {
+    pub fn push(&mut self, symbol: Symbol, item: T) -> bool {
         let replaced = self.latest.insert(symbol.clone(), item).is_some();
         if !replaced {
-            self.order.push_back(symbol.clone());
+            self.order.push_back(symbol);
+        }
+        replaced
+    }
+
+    /// Adds what another holds, which is newer. How many items that replaced.
+    pub fn append(&mut self, mut newer: Self) -> u64 {
+        let mut replaced = 0;
+        while let Some((symbol, item)) = newer.pop() {
+            match symbol {
+                Some(symbol) => replaced += u64::from(self.push(symbol, item)),
+                None => self.replace_control(item),
+            }
         }
         replaced
     }
 
     /// Puts back what could not be handed over, unless something newer of the symbol has come; it was
     /// the first in order and is so again.
-    pub fn put_back(&mut self, symbol: &Symbol, item: T) {
-        if !self.latest.contains_key(symbol) {
+    pub fn put_back(&mut self, symbol: Symbol, item: T) {
+        if !self.latest.contains_key(&symbol) {
             self.latest.insert(symbol.clone(), item);
-            self.order.push_front(symbol.clone());
+            self.order.push_front(symbol);
         }
     }
 
@@ -51,9 +63,9 @@ impl<T> Outbox<T> {
         self.latest.len()
     }
 
-    /// Whether no symbol has an item.
+    /// Whether there is nothing, no control item either.
     pub fn is_empty(&self) -> bool {
-        self.latest.is_empty()
+        self.latest.is_empty() && self.control.is_none()
     }
 
     /// Replaces the control item, which goes first: state, of which only the last matters.
@@ -68,18 +80,14 @@ impl<T> Outbox<T> {
         }
     }
 
-    /// The next item.
-    pub fn pop(&mut self) -> Option<T> {
+    /// The next item, with its symbol if it is one of a symbol.
+    pub fn pop(&mut self) -> Option<(Option<Symbol>, T)> {
         if let Some(item) = self.control.take() {
-            return Some(item);
+            return Some((None, item));
         }
         let symbol = self.order.pop_front()?;
-        self.latest.remove(&symbol)
-    }
-
-    /// Everything, in order.
-    pub fn drain(&mut self) -> Vec<T> {
-        std::iter::from_fn(|| self.pop()).collect()
+        let item = self.latest.remove(&symbol)?;
+        Some((Some(symbol), item))
     }
 }
 
@@ -105,13 +113,13 @@ mod tests {
                 match step {
                     Some(s) => {
                         let symbol: Symbol = format!("S{s}").parse().unwrap();
-                        outbox.push(&symbol, (symbol.clone(), n));
+                        outbox.push(symbol.clone(), (symbol.clone(), n));
                         pushed.insert(symbol, n);
                     }
-                    None => take(outbox.pop(), &mut sent),
+                    None => take(outbox.pop().map(|(_, item)| item), &mut sent),
                 }
             }
-            while let Some(item) = outbox.pop() { take(Some(item), &mut sent) }
+            while let Some((_, item)) = outbox.pop() { take(Some(item), &mut sent) }
             prop_assert!(outbox.order.is_empty() && outbox.latest.is_empty());
             prop_assert_eq!(sent, pushed);
         }

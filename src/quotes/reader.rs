@@ -15,7 +15,7 @@ use tungstenite::{Error, Message, WebSocket};
 use crate::candles::{MarketData, MarketKey};
 use crate::clock::Clock;
 use crate::desk::{Backoff, Jitter, ToDesk};
-use crate::market::{Quote, Symbol};
+use crate::market::Symbol;
 use crate::providers::trader::socketio::{self, Event};
 use crate::supervise::{Class, LatestRx, Pulse, Stop, Supervisor, Tx};
 
@@ -282,7 +282,7 @@ impl Reader<'_> {
                 for quote in self.merge.update(payload) {
                     self.candles.quote(&quote);
                     let symbol = quote.symbol.clone();
-                    self.quotes.push(&symbol, ToHub::Quote(quote));
+                    self.quotes.push(symbol, ToHub::Quote(quote));
                     self.hand_over();
                 }
             }
@@ -298,7 +298,7 @@ impl Reader<'_> {
                         symbol: symbol.clone(),
                         fields,
                     };
-                    self.spikes.push(&symbol, ToHub::Spike(spike));
+                    self.spikes.push(symbol, ToHub::Spike(spike));
                     self.hand_over();
                 }
             }
@@ -331,11 +331,10 @@ fn offer(hub: &Tx<ToHub>, message: ToHub) -> Result<(), ToHub> {
 
 /// Sends what waits, in order; false once the hub has no room.
 fn drain(outbox: &mut Outbox<ToHub>, hub: &Tx<ToHub>) -> bool {
-    while let Some(message) = outbox.pop() {
+    while let Some((symbol, message)) = outbox.pop() {
         if let Err(back) = offer(hub, message) {
-            if let ToHub::Quote(Quote { symbol, .. }) | ToHub::Spike(Spike { symbol, .. }) = &back {
-                let symbol = symbol.clone();
-                outbox.put_back(&symbol, back);
+            if let Some(symbol) = symbol {
+                outbox.put_back(symbol, back);
             }
             return false;
         }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use tungstenite::Message;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::Frame as WireFrame;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
@@ -22,10 +23,34 @@ pub fn text_frame(text: &str) -> Frame {
     )))
 }
 
+/// A text or binary message in one unmasked frame.
+#[must_use]
+pub fn message_frame(message: Message) -> Vec<u8> {
+    let kind = match message {
+        Message::Text(_) => Data::Text,
+        _ => Data::Binary,
+    };
+    let payload = message.into_data();
+    bytes(WireFrame::message(payload, OpCode::Data(kind), true))
+}
+
 /// A ping without payload.
 #[must_use]
 pub fn ping_frame() -> Vec<u8> {
     bytes(WireFrame::ping(Vec::new()))
+}
+
+/// A ping with a number, which its pong repeats.
+#[must_use]
+pub fn numbered_ping(number: u64) -> Frame {
+    let payload = number.to_string().into_bytes();
+    Arc::from(bytes(WireFrame::ping(payload)))
+}
+
+/// The number of the ping that a pong answers.
+#[must_use]
+pub fn pong_number(payload: &[u8]) -> Option<u64> {
+    std::str::from_utf8(payload).ok()?.parse().ok()
 }
 
 /// A close with its code and reason (at most 123 bytes).
@@ -54,6 +79,11 @@ mod tests {
     fn frames_are_unmasked_and_whole() {
         assert_eq!(&*text_frame("hi"), b"\x81\x02hi");
         assert_eq!(ping_frame(), b"\x89\x00");
+        assert_eq!(&*numbered_ping(42), b"\x89\x0242");
+        assert_eq!(pong_number(b"42"), Some(42));
+        for other in [&b""[..], b"-1", b"x", b"\xff", b"99999999999999999999"] {
+            assert_eq!(pong_number(other), None);
+        }
         assert_eq!(close_frame(1001, "x"), b"\x88\x03\x03\xe9x");
     }
 }

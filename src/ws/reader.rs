@@ -1,193 +1,49 @@
-//! A session's reader, on its connection's own thread: handshake, messages, pings, the end.
+//! A session's reader, on its connection's own thread: messages, pings, the end.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::Receiver;
-use tungstenite::handshake::derive_accept_key;
+use crossbeam::channel::Sender;
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, Message, WebSocket};
 
-use crate::deadline_io::{Sparing, read_some, write_all};
-use crate::quotes::{SessionId, ToHub};
-use crate::supervise::{Class, Full, Pulse, Stop, Supervisor, Tx, one_shot};
+use crate::deadline_io::read_some;
+use crate::quotes::{SessionId, ToHub, Wanted};
+use crate::supervise::{Pulse, Stop, Tx};
 
-use super::frame::{close_frame, ping_frame, text_frame};
-use super::session::{Outcome, Session};
-use super::writer::{FromReader, HUB_PATIENCE, Writer};
+use super::frame::{close_frame, message_frame, ping_frame, pong_number};
+use super::sessions::{STUCK_AFTER, WsConfig};
+use super::writer::HUB_PATIENCE;
 
 /// How often a silent session looks at the time and at the stop.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// What the reader may have waiting for its writer; more error messages are dropped.
-const WORDS_MAX: usize = 32;
+/// After its last frame, how long a client may take to close. What it still sends is taken meanwhile: closing
+/// on unread bytes resets the connection, and the client would lose the close's code.
+const LINGER: Duration = Duration::from_secs(2);
 
-/// Beyond the time that a write may take: a writer that has taken nothing for so long is stuck. And beyond
-/// the time between pings: a reader that has said nothing for so long is.
-const STUCK_AFTER: Duration = Duration::from_secs(5);
+/// What is read at a time, in bytes.
+const DRAIN_BYTES: usize = 16 * 1024;
 
-/// Limits of sessions.
-#[derive(Clone, Debug)]
-pub struct WsConfig {
-    /// Sessions at once.
-    pub sessions_max: usize,
-    /// Symbols of one session.
-    pub symbols_max: usize,
-    /// A longer message ends the session.
-    pub message_bytes_max: usize,
-    /// A ping is sent this often.
-    pub ping_every: Duration,
-    /// Without a byte from the client for this long, it is gone.
-    pub silence_max: Duration,
-    /// How long a client may take for a batch.
-    pub write_deadline: Duration,
+/// Who understands what a client says. Pure.
+pub trait Listener {
+    /// A whole text message.
+    fn text(&mut self, text: &str) -> Outcome;
+
+    /// A whole binary message.
+    fn binary(&mut self, bytes: &[u8]) -> Outcome;
 }
 
-/// What sessions are made with; one handle, cloned into every connection.
-#[derive(Clone, Debug)]
-pub struct Sessions {
-    config: WsConfig,
-    class: Class,
-    hub: Tx<ToHub>,
-    /// Holds one token for each session that lives.
-    places: Tx<()>,
-    taken: Receiver<()>,
-}
-
-/// A connection that asks to become a session.
-#[derive(Debug)]
-pub struct Upgrade {
-    /// The client's socket.
-    pub stream: TcpStream,
-    /// What it sent after its head.
-    pub received: Vec<u8>,
-    /// Its `Sec-WebSocket-Key`.
-    pub key: String,
-    /// Its address.
-    pub peer: String,
-    /// The connection's number.
-    pub number: u64,
-}
-
-/// A session's place, given back however it ends, and its leave from the hub.
-struct Place<'a> {
-    sessions: &'a Sessions,
-    id: SessionId,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let leave = ToHub::Leave { id: self.id };
-        if self
-            .sessions
-            .hub
-            .send_by(leave, Instant::now() + HUB_PATIENCE)
-            .is_err()
-        {
-            log::error!(target: "WS", "the quote hub could not be told that a session ended; it finds out at the next quote");
-        }
-        let _mine = self.sessions.taken.try_recv();
-    }
-}
-
-impl Sessions {
-    /// A handle; `class` is what is expected of the writers' threads.
-    #[must_use]
-    pub fn new(supervisor: &Supervisor, class: Class, hub: Tx<ToHub>, config: WsConfig) -> Self {
-        let (places, taken) = supervisor.channel(
-            "ws sessions (places taken)",
-            config.sessions_max,
-            Full::Shed,
-        );
-        Self {
-            config,
-            class,
-            hub,
-            places,
-            taken,
-        }
-    }
-
-    /// Serves a session to its end.
-    ///
-    /// # Errors
-    /// A sentence for the client, when it cannot begin.
-    pub fn serve(
-        &self,
-        supervisor: &Supervisor,
-        upgrade: Upgrade,
-        pulse: &Pulse,
-    ) -> Result<(), String> {
-        if self.places.offer(()).is_err() {
-            return Err(format!(
-                "All {} places for streams are taken; close some, or raise ws.sessions_max",
-                self.config.sessions_max
-            ));
-        }
-        let id = SessionId(upgrade.number);
-        let place = Place { sessions: self, id };
-        let (to_writer, reader) = supervisor.private_channel(WORDS_MAX);
-        let (out, pen) = one_shot();
-        let Upgrade {
-            mut stream,
-            received,
-            key,
-            peer,
-            number,
-        } = upgrade;
-        let socket = stream
-            .try_clone()
-            .map_err(|e| format!("The stream could not begin: {e}"))?;
-        self.hub
-            .send_by(
-                ToHub::Join { id, socket, out },
-                Instant::now() + HUB_PATIENCE,
-            )
-            .map_err(|_| "The server's quote hub does not answer; see /api/health".to_owned())?;
-        let response = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
-            derive_accept_key(key.as_bytes())
-        );
-        let began = write_all(
-            &mut stream,
-            response.as_bytes(),
-            Instant::now() + self.config.write_deadline,
-        )
-        .and_then(|()| stream.try_clone())
-        .and_then(|out| {
-            let writer = Writer {
-                stream: Sparing::new(out),
-                peer: peer.clone(),
-                id,
-                hub: self.hub.clone(),
-                pen,
-                reader,
-                write_deadline: self.config.write_deadline,
-                reader_silent_max: self.config.ping_every + STUCK_AFTER,
-            };
-            writer.start(
-                supervisor,
-                self.class,
-                format!("ws-{}-out", number % 100_000),
-            )
-        });
-        if let Err(e) = began {
-            log::info!(target: "WS", "a stream of {peer} ended before it began: {e}");
-            return Ok(());
-        }
-        let mut reader = Reader {
-            id,
-            hub: &self.hub,
-            config: &self.config,
-            writer: to_writer,
-            session: Session::new(self.config.symbols_max),
-            stop: supervisor.stop(),
-        };
-        reader.run(stream, received, &peer, pulse);
-        drop(place);
-        Ok(())
-    }
+/// What came of a message.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The whole wish, if it changed.
+    pub wanted: Option<Wanted>,
+    /// For the client.
+    pub answer: Option<Message>,
+    /// Which ping of the hub it answered.
+    pub ponged: Option<u64>,
 }
 
 /// The socket as tungstenite sees it: reads come from it, writes are kept for the writer thread.
@@ -220,17 +76,41 @@ impl Write for Tap {
     }
 }
 
-struct Reader<'a> {
-    id: SessionId,
-    hub: &'a Tx<ToHub>,
-    config: &'a WsConfig,
-    writer: Tx<FromReader>,
-    session: Session,
-    stop: &'a Stop,
+/// Why a session ends.
+enum End {
+    /// With these last frames.
+    Said(Vec<u8>),
+    /// Without a word of ours: the client has left, or the writer says why.
+    Quietly,
+    /// The writer takes nothing any more.
+    WriterStuck,
 }
 
-impl Reader<'_> {
-    fn run(&mut self, stream: TcpStream, received: Vec<u8>, peer: &str, pulse: &Pulse) {
+/// What a reader works with.
+pub struct Reader<'a, L> {
+    /// Whose.
+    pub id: SessionId,
+    /// Where a wish goes.
+    pub hub: &'a Tx<ToHub>,
+    /// The limits.
+    pub config: &'a WsConfig,
+    /// Frames for the client.
+    pub writer: Tx<Vec<u8>>,
+    /// The frames after which the writer ends; there is always room for them.
+    pub end: Sender<Vec<u8>>,
+    /// Who understands the client.
+    pub listener: L,
+    /// The client's address.
+    pub peer: &'a str,
+    /// The server's end.
+    pub stop: &'a Stop,
+    /// Of the connection's thread.
+    pub pulse: &'a Pulse,
+}
+
+impl<L: Listener> Reader<'_, L> {
+    /// Hears the client to its end; `received` is what it sent after its head.
+    pub fn run(&mut self, stream: TcpStream, received: Vec<u8>) {
         let limits = WebSocketConfig::default()
             .max_message_size(Some(self.config.message_bytes_max))
             .max_frame_size(Some(self.config.message_bytes_max));
@@ -240,108 +120,147 @@ impl Reader<'_> {
             heard: Instant::now(),
         };
         let mut socket = WebSocket::from_partially_read(tap, received, Role::Server, Some(limits));
+        let end = self.hear(&mut socket);
+        let stream = &mut socket.get_mut().stream;
+        match end {
+            End::Said(frames) => {
+                // A writer that has ended has said the last word itself.
+                drop(self.end.try_send(frames));
+                self.linger(stream);
+            }
+            End::Quietly => {}
+            End::WriterStuck => {
+                log::error!(target: "WS", "closing the stream of {}: its writer is stuck, see watchdog.log; the client can connect again", self.peer);
+                let _gone = stream.shutdown(Shutdown::Both);
+            }
+        }
+    }
+
+    fn hear(&mut self, socket: &mut WebSocket<Tap>) -> End {
         let mut pinged = Instant::now();
         let mut taken = Instant::now();
         loop {
-            pulse.idle();
+            self.pulse.idle();
             let read = socket.read();
-            pulse.begin("hearing a streaming client");
+            self.pulse.begin("hearing a streaming client");
+            // What answers the client's pings and its close waits inside, and would wait for the next message.
+            let flushed = socket.flush();
             let tap = socket.get_mut();
-            let out = std::mem::take(&mut tap.out);
-            let now = Instant::now();
-            let last = match read {
-                Ok(Message::Text(text)) => {
-                    if !out.is_empty() && !self.say(out) {
-                        return;
-                    }
-                    let outcome = self.session.hear(text.as_str());
-                    if !self.carry_out(outcome, peer) {
-                        return;
-                    }
-                    None
-                }
-                Ok(Message::Binary(_)) => {
-                    let outcome =
-                        Outcome::error("binary messages are not understood; send JSON text");
-                    self.carry_out(outcome, peer);
-                    None
-                }
-                // Pings are answered by tungstenite, into the tap; so is a close.
-                Ok(_) => {
-                    if !out.is_empty() && !self.say(out) {
-                        return;
-                    }
-                    None
-                }
-                Err(Error::Io(e)) if e.kind() == ErrorKind::WouldBlock => None,
-                Err(Error::ConnectionClosed | Error::AlreadyClosed) => Some(out),
-                Err(Error::Capacity(_)) => Some(close_frame(1009, "message too long")),
-                Err(Error::Utf8(_)) => Some(close_frame(1007, "text that is not UTF-8")),
-                Err(Error::Protocol(_)) => Some(close_frame(1002, "not the WebSocket protocol")),
-                Err(_) => Some(Vec::new()),
+            let replies = std::mem::take(&mut tap.out);
+            let outcome = match read {
+                Ok(Message::Text(text)) => self.listener.text(text.as_str()),
+                Ok(Message::Binary(bytes)) => self.listener.binary(&bytes),
+                Ok(Message::Pong(payload)) => Outcome {
+                    ponged: pong_number(&payload),
+                    ..Outcome::default()
+                },
+                Ok(_) => Outcome::default(),
+                Err(Error::Io(e)) if e.kind() == ErrorKind::WouldBlock => Outcome::default(),
+                Err(e) => return End::of_error(&e, replies),
             };
-            let last = last.or_else(|| {
-                if self.stop.is_set() {
-                    Some(close_frame(1001, "the server is shutting down"))
-                } else if now.duration_since(socket.get_ref().heard) > self.config.silence_max {
-                    Some(close_frame(1001, "nothing was heard from you for too long"))
-                } else {
-                    None
-                }
-            });
-            if let Some(bytes) = last {
-                // Full of error messages: the writer ends by its own deadline.
-                drop(self.writer.offer(FromReader::Last(bytes)));
-                return;
+            if flushed.is_err() {
+                // The client's close, and the answer to it.
+                return End::Said(replies);
+            }
+            let now = Instant::now();
+            let told = self.say(replies).and_then(|()| self.carry_out(outcome));
+            if let Err(end) = told {
+                return end;
+            }
+            if self.stop.is_set() {
+                return End::Said(close_frame(1001, "the server is shutting down"));
+            }
+            if now.duration_since(socket.get_ref().heard) > self.config.silence_max {
+                let why = "nothing was heard from you for too long";
+                return End::Said(close_frame(1001, why));
             }
             if self.writer.waiting() == 0 {
                 taken = now;
             } else if now.duration_since(taken) > self.config.write_deadline + STUCK_AFTER {
-                log::error!(target: "WS", "closing the stream of {peer}: its writer is stuck, see watchdog.log; the client can connect again");
-                let _gone = socket.get_ref().stream.shutdown(Shutdown::Both);
-                return;
+                return End::WriterStuck;
             }
             if now.duration_since(pinged) >= self.config.ping_every {
                 pinged = now;
-                if !self.say(ping_frame()) {
-                    return;
+                if let Err(end) = self.say(ping_frame()) {
+                    return end;
                 }
             }
         }
     }
 
-    /// False when the hub is stalled.
-    fn carry_out(&self, outcome: Outcome, peer: &str) -> bool {
+    fn carry_out(&self, outcome: Outcome) -> Result<(), End> {
+        let id = self.id;
         if let Some(symbols) = outcome.wanted {
-            let want = ToHub::Want {
-                id: self.id,
-                symbols,
-            };
-            if self
-                .hub
-                .send_by(want, Instant::now() + HUB_PATIENCE)
-                .is_err()
-            {
-                log::error!(target: "WS", "closing the stream of {peer}: the quote hub does not take its subscription");
-                drop(self.writer.offer(FromReader::Last(close_frame(
-                    1011,
-                    "the server's quote hub does not answer",
-                ))));
-                return false;
-            }
+            self.tell_hub(ToHub::Want { id, symbols })?;
         }
-        if let Some(error) = outcome.error {
-            // A client that sends nonsense faster than it reads loses some of the answers.
-            drop(
-                self.writer
-                    .offer(FromReader::Bytes(text_frame(&error).to_vec())),
-            );
+        if let Some(number) = outcome.ponged {
+            let at = Instant::now();
+            self.tell_hub(ToHub::Pong { id, number, at })?;
         }
-        true
+        match outcome.answer {
+            Some(message) => self.say(message_frame(message)),
+            None => Ok(()),
+        }
     }
 
-    /// False when the writer has ended or is stuck.
-    fn say(&self, bytes: Vec<u8>) -> bool {
-        self.writer.offer(FromReader::Bytes(bytes)).is_ok()
+    fn tell_hub(&self, words: ToHub) -> Result<(), End> {
+        let by = Instant::now() + HUB_PATIENCE;
+        self.hub.send_by(words, by).map_err(|_| {
+            log::error!(target: "WS", "closing the stream of {}: the quote hub does not take what its client wants", self.peer);
+            End::Said(close_frame(1011, "the server's quote hub does not answer"))
+        })
+    }
+
+    /// Gives frames to the writer. A client that asks for more than it takes is not heard meanwhile.
+    fn say(&self, frames: Vec<u8>) -> Result<(), End> {
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let until = Instant::now() + self.config.write_deadline + STUCK_AFTER;
+        let mut frames = match self.writer.offer(frames) {
+            Ok(()) => return Ok(()),
+            Err(frames) => frames,
+        };
+        self.pulse.wait("waiting for a client's writer", until);
+        loop {
+            let now = Instant::now();
+            let by = until.min(now + LOOK_EVERY);
+            match self.writer.send_by(frames, by) {
+                Ok(()) => return Ok(()),
+                Err(_) if Instant::now() < by => return Err(End::Quietly),
+                Err(_) if by == until => return Err(End::WriterStuck),
+                Err(_) if self.stop.is_set() => return Err(End::Quietly),
+                Err(back) => frames = back,
+            }
+        }
+    }
+
+    /// Until the client closes, for a moment.
+    fn linger(&self, stream: &mut TcpStream) {
+        let until = Instant::now() + LINGER;
+        self.pulse.wait("letting a streaming client close", until);
+        let mut buffer = vec![0; DRAIN_BYTES];
+        while !self.stop.is_set() {
+            let by = until.min(Instant::now() + LOOK_EVERY);
+            match read_some(stream, &mut buffer, by) {
+                Ok(n) if n > 0 && Instant::now() < until => {}
+                Err(e) if e.kind() == ErrorKind::TimedOut && by < until => {}
+                _ => return,
+            }
+        }
+    }
+}
+
+impl End {
+    /// `replies` are what was to be said before it.
+    fn of_error(error: &Error, mut replies: Vec<u8>) -> Self {
+        let (code, why) = match error {
+            Error::Capacity(_) => (1009, "message too long"),
+            Error::Utf8(_) => (1007, "text that is not UTF-8"),
+            Error::Protocol(_) => (1002, "not the WebSocket protocol"),
+            _ => return Self::Said(replies),
+        };
+        replies.extend(close_frame(code, why));
+        Self::Said(replies)
     }
 }

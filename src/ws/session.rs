@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tungstenite::Message;
 
 use crate::market::Symbol;
-use crate::quotes::Wanted;
+
+use super::reader::{Listener, Outcome};
 
 /// How many bad symbols are named in one error.
 const NAMED_MAX: usize = 5;
 
 #[derive(Deserialize)]
-struct Message {
+struct Wish {
     action: String,
     symbols: Vec<Value>,
 }
@@ -23,15 +25,6 @@ struct Message {
 pub struct Session {
     wanted: BTreeSet<Symbol>,
     symbols_max: usize,
-}
-
-/// What came of a message.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// The whole wish, if it changed.
-    pub wanted: Option<Wanted>,
-    /// A frame for the client, if something was wrong.
-    pub error: Option<String>,
 }
 
 impl Session {
@@ -47,12 +40,12 @@ impl Session {
     /// A text message: `{"action":"subscribe"|"unsubscribe","symbols":[…]}`. Good symbols are taken
     /// also where others are bad.
     pub fn hear(&mut self, text: &str) -> Outcome {
-        let Ok(message) = serde_json::from_str::<Message>(text) else {
+        let Ok(wish) = serde_json::from_str::<Wish>(text) else {
             return Outcome::error(
                 "send {\"action\":\"subscribe\"|\"unsubscribe\",\"symbols\":[\"TOYO\"]}",
             );
         };
-        let subscribe = match message.action.as_str() {
+        let subscribe = match wish.action.as_str() {
             "subscribe" => true,
             "unsubscribe" => false,
             other => {
@@ -65,7 +58,7 @@ impl Session {
         let before = self.wanted.clone();
         let mut bad = Vec::new();
         let mut left_out = 0;
-        for value in &message.symbols {
+        for value in &wish.symbols {
             match value.as_str().and_then(|s| s.parse::<Symbol>().ok()) {
                 None => bad.push(value.to_string().chars().take(24).collect::<String>()),
                 Some(symbol) if !subscribe => {
@@ -90,25 +83,35 @@ impl Session {
         }
         Outcome {
             wanted: (self.wanted != before).then(|| Arc::new(self.wanted.clone())),
-            error: (!words.is_empty()).then(|| error_frame(&words.join("; "))),
+            answer: (!words.is_empty()).then(|| error(&words.join("; "))),
+            ponged: None,
         }
+    }
+}
+
+impl Listener for Session {
+    fn text(&mut self, text: &str) -> Outcome {
+        self.hear(text)
+    }
+
+    fn binary(&mut self, _: &[u8]) -> Outcome {
+        Outcome::error("binary messages are not understood; send JSON text")
     }
 }
 
 impl Outcome {
     /// Nothing but words for the client.
-    #[must_use]
-    pub fn error(detail: &str) -> Self {
+    fn error(detail: &str) -> Self {
         Self {
-            wanted: None,
-            error: Some(error_frame(detail)),
+            answer: Some(error(detail)),
+            ..Self::default()
         }
     }
 }
 
 /// `{"type":"error","detail":…}`
-fn error_frame(detail: &str) -> String {
-    json!({ "type": "error", "detail": detail }).to_string()
+fn error(detail: &str) -> Message {
+    Message::text(json!({ "type": "error", "detail": detail }).to_string())
 }
 
 #[cfg(test)]
@@ -139,7 +142,7 @@ mod tests {
         let mut s = Session::new(2);
         let got = s.hear(r#"{"action":"subscribe","symbols":["A","b d",7,"B","C"]}"#);
         assert_eq!(names(&got), ["A", "B"]);
-        let error = got.error.unwrap();
+        let error = got.answer.unwrap().into_text().unwrap();
         assert!(
             error.contains("2 of the symbols are none") && error.contains("1 symbols are too many"),
             "{error}"
@@ -153,7 +156,7 @@ mod tests {
             r#"{"action":"subscribe"}"#,
         ] {
             let got = s.hear(bad);
-            assert!(got.wanted.is_none() && got.error.is_some(), "{bad}");
+            assert!(got.wanted.is_none() && got.answer.is_some(), "{bad}");
         }
     }
 

@@ -4,13 +4,12 @@
 //! socket, and the pen back to the hub. It ends when the client does not take a batch within the
 //! deadline, when the reader says so, or when the reader is stuck.
 
-use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, never, select_biased};
 
-use crate::deadline_io::{Sparing, write_all};
+use crate::deadline_io::{Sparing, write_all, write_now};
 use crate::quotes::{Pen, SessionId, ToHub};
 use crate::supervise::{Class, Pulse, Supervisor, Tx};
 
@@ -20,14 +19,9 @@ use super::frame::close_frame;
 /// means that it is stalled. A silent session looks at its reader as often.
 pub const HUB_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What the reader has to say.
-#[derive(Debug)]
-pub enum FromReader {
-    /// Frames.
-    Bytes(Vec<u8>),
-    /// Frames, and then the end.
-    Last(Vec<u8>),
-}
+/// Of a batch this much is written at a time, in bytes; between two such pieces go the pongs that the client
+/// waits for.
+const PIECE_BYTES: usize = 8 * 1024;
 
 /// A session's writer.
 pub struct Writer {
@@ -41,12 +35,29 @@ pub struct Writer {
     pub hub: Tx<ToHub>,
     /// From the hub.
     pub pen: Receiver<Pen>,
-    /// From the reader.
-    pub reader: Receiver<FromReader>,
+    /// Frames from the reader.
+    pub words: Receiver<Vec<u8>>,
+    /// From the reader: the last frames, said after all of `words`.
+    pub last: Receiver<Vec<u8>>,
     /// For one batch.
     pub write_deadline: Duration,
     /// A reader that lives says something, a ping at least, more often than this.
     pub reader_silent_max: Duration,
+}
+
+/// What the reader has said and the client has not got yet.
+#[derive(Default)]
+struct Held {
+    words: Vec<u8>,
+    last: Option<Vec<u8>>,
+}
+
+/// How a session ended.
+enum Ended {
+    /// The client was told, and may still close in its turn.
+    InWords,
+    /// Nothing more can be written.
+    InTrouble,
 }
 
 impl Writer {
@@ -58,74 +69,143 @@ impl Writer {
         let mut writer = self;
         supervisor
             .spawn_once(name, class, move |pulse| {
-                writer.run(pulse);
-                let _gone = writer.stream.shutdown(Shutdown::Both);
+                let how = match writer.run(pulse) {
+                    Ended::InWords => Shutdown::Write,
+                    Ended::InTrouble => Shutdown::Both,
+                };
+                let _gone = writer.stream.shutdown(how);
             })
             .map(drop)
     }
 
-    fn run(&mut self, pulse: &Pulse) {
+    fn run(&mut self, pulse: &Pulse) -> Ended {
         // The pen is here to begin with: the handshake had to be written.
         if !self.tell(ToHub::Ready { id: self.id }, pulse) {
-            return;
+            return Ended::InTrouble;
         }
         let mut heard = Instant::now();
-        // What the reader has said, until the pen is here.
-        let mut words = None;
+        let mut held = Held::default();
         loop {
             pulse.idle();
-            let reader = match words {
-                None => self.reader.clone(),
-                Some(_) => never(),
+            let (words, last) = match held.is_empty() {
+                true => (self.words.clone(), self.last.clone()),
+                false => (never(), never()),
             };
-            select_biased! {
-                recv(reader) -> said => {
-                    let Ok(said) = said else { return };
+            let ended = select_biased! {
+                recv(words) -> said => {
+                    match said {
+                        Ok(frames) => held.words = frames,
+                        // The reader has ended: with its last frames or without a word.
+                        Err(_) => held.last = Some(self.last.try_recv().unwrap_or_default()),
+                    }
                     heard = Instant::now();
-                    words = Some(said);
-                    if !self.tell(ToHub::AsksForPen { id: self.id }, pulse) {
-                        return;
-                    }
+                    self.ask_for_pen(pulse)
                 }
-                recv(self.pen) -> pen => {
-                    let hub_ended = pen.is_err();
-                    let mut bytes = pen.map(|pen| pen.rest).unwrap_or_default();
-                    let last = match words.take() {
-                        Some(FromReader::Last(more)) => {
-                            bytes.extend(more);
-                            true
-                        }
-                        Some(FromReader::Bytes(more)) => {
-                            bytes.extend(more);
-                            false
-                        }
-                        None => false,
-                    };
-                    if hub_ended && !last {
-                        bytes.extend(close_frame(1011, "the server's quote hub has ended"));
-                    }
-                    if !self.write(&bytes, pulse) || last || hub_ended {
-                        return;
-                    }
-                    if !self.tell(ToHub::Ready { id: self.id }, pulse) {
-                        return;
-                    }
+                recv(last) -> said => {
+                    held.last = Some(said.unwrap_or_default());
+                    self.ask_for_pen(pulse)
                 }
-                default(HUB_PATIENCE) => {
-                    // A hub that is stuck writes nothing: these need no pen.
-                    if let Some(FromReader::Last(bytes)) = words {
-                        self.write(&bytes, pulse);
-                        return;
-                    }
-                }
+                recv(self.pen) -> pen => match pen {
+                    Ok(pen) => self.write_batch(pen, &mut held, pulse),
+                    Err(_) => Some(self.end_without_hub(&mut held, pulse)),
+                },
+                default(HUB_PATIENCE) => self.write_past_hub(&mut held, pulse),
+            };
+            if let Some(ended) = ended {
+                return ended;
             }
-            if heard.elapsed() > self.reader_silent_max && words.is_none() {
+            if heard.elapsed() > self.reader_silent_max && held.is_empty() {
                 log::error!(target: "WS", "closing the stream of {}: its reader is stuck, see watchdog.log; the client can connect again", self.peer);
-                let words = "the server's thread that hears this stream is stuck; connect again";
-                self.write(&close_frame(1011, words), pulse);
-                return;
+                let why = "the server's thread that hears this stream is stuck; connect again";
+                self.write(&close_frame(1011, why), self.deadline(), pulse);
+                return Ended::InTrouble;
             }
         }
+    }
+
+    /// Writes what the hub had no room for and what the reader says meanwhile, and gives the pen back.
+    fn write_batch(&mut self, pen: Pen, held: &mut Held, pulse: &Pulse) -> Option<Ended> {
+        if pen.too_slow {
+            self.close_too_slow();
+            return Some(Ended::InTrouble);
+        }
+        let until = self.deadline();
+        let mut piece = pen.begun;
+        let mut frames = pen.frames.iter();
+        loop {
+            self.gather(held);
+            piece.append(&mut held.words);
+            while piece.len() < PIECE_BYTES
+                && let Some(frame) = frames.next()
+            {
+                piece.extend_from_slice(frame);
+            }
+            let last = held.last.take_if(|_| frames.len() == 0);
+            let ends = last.is_some();
+            piece.extend(last.unwrap_or_default());
+            if !self.write(&piece, until, pulse) {
+                return Some(Ended::InTrouble);
+            }
+            if ends {
+                return Some(Ended::InWords);
+            }
+            if piece.is_empty() {
+                break;
+            }
+            piece.clear();
+        }
+        let told = self.tell(ToHub::Ready { id: self.id }, pulse);
+        (!told).then_some(Ended::InTrouble)
+    }
+
+    /// Takes what the reader has said by now.
+    fn gather(&self, held: &mut Held) {
+        let take_words = |held: &mut Held| self.words.try_iter().for_each(|w| held.words.extend(w));
+        take_words(held);
+        if held.last.is_none()
+            && let Ok(last) = self.last.try_recv()
+        {
+            // What it said before its last is here by now.
+            take_words(held);
+            held.last = Some(last);
+        }
+    }
+
+    /// The hub has let go of the session: because the reader left, which then has said its last, or because
+    /// the hub itself ended.
+    fn end_without_hub(&mut self, held: &mut Held, pulse: &Pulse) -> Ended {
+        self.gather(held);
+        let last = held.last.take();
+        let mut bytes = std::mem::take(&mut held.words);
+        bytes.extend(last.unwrap_or_else(|| close_frame(1011, "the server's quote hub has ended")));
+        match self.write(&bytes, self.deadline(), pulse) {
+            true => Ended::InWords,
+            false => Ended::InTrouble,
+        }
+    }
+
+    /// The pen has not come in time: a hub that is stuck writes nothing, so that what the reader says need
+    /// not wait for it. It goes in one piece, or the session ends.
+    fn write_past_hub(&mut self, held: &mut Held, pulse: &Pulse) -> Option<Ended> {
+        if held.is_empty() {
+            return None;
+        }
+        self.gather(held);
+        if held.last.is_some() {
+            return Some(self.end_without_hub(held, pulse));
+        }
+        let words = std::mem::take(&mut held.words);
+        let whole = write_now(&self.stream, &words).is_ok_and(|n| n == words.len());
+        (!whole).then_some(Ended::InTrouble)
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.write_deadline
+    }
+
+    fn ask_for_pen(&mut self, pulse: &Pulse) -> Option<Ended> {
+        let told = self.tell(ToHub::AsksForPen { id: self.id }, pulse);
+        (!told).then_some(Ended::InTrouble)
     }
 
     /// False when the hub is stalled.
@@ -136,14 +216,16 @@ impl Writer {
             .is_ok();
         if !told {
             let why = "the server's quote hub does not answer";
-            self.write(&close_frame(1011, why), pulse);
+            self.write(&close_frame(1011, why), self.deadline(), pulse);
         }
         told
     }
 
     /// False when the client is gone or too slow.
-    fn write(&mut self, bytes: &[u8], pulse: &Pulse) -> bool {
-        let until = Instant::now() + self.write_deadline;
+    fn write(&mut self, bytes: &[u8], until: Instant, pulse: &Pulse) -> bool {
+        if bytes.is_empty() {
+            return true;
+        }
         pulse.wait(
             format!("writing {} bytes to {}", bytes.len(), self.peer),
             until,
@@ -152,20 +234,27 @@ impl Writer {
             return true;
         };
         if e.kind() == std::io::ErrorKind::TimedOut {
-            log::info!(
-                target: "WS",
-                "closed the stream of {}: it took nothing for {} s",
-                self.peer,
-                self.write_deadline.as_secs()
-            );
-            // The socket is full, so this may not get through; the reset that follows does.
-            if self.stream.set_nonblocking(true).is_ok() {
-                let _full = self.stream.write(&close_frame(
-                    1013,
-                    "too slow: quotes were not taken in time",
-                ));
-            }
+            self.close_too_slow();
         }
         false
+    }
+
+    /// For a client that takes nothing.
+    fn close_too_slow(&mut self) {
+        log::info!(
+            target: "WS",
+            "closed the stream of {}: it took nothing for {} s",
+            self.peer,
+            self.write_deadline.as_secs()
+        );
+        // The socket may be full, so this may not get through; the reset that follows does.
+        let close = close_frame(1013, "too slow: quotes were not taken in time");
+        let _full = write_now(&self.stream, &close);
+    }
+}
+
+impl Held {
+    fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.last.is_none()
     }
 }
