@@ -4,11 +4,10 @@
 mod kit;
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use kit::{PATIENCE, Quotes, Server};
+use kit::{PATIENCE, Quotes, Server, interop_folder};
 
 /// A foreign server; killed when it is dropped.
 struct Foreign {
@@ -117,17 +116,11 @@ fn converse(command: Command) {
     client.until("a quote after the drop", |m| m["type"] == "quote");
 }
 
-fn installed() -> Option<std::path::PathBuf> {
-    if std::env::var_os("TAPEWARDEN_INTEROP").is_none() {
-        println!("skipped: run tests/interop/install.sh and set TAPEWARDEN_INTEROP=1");
-        return None;
-    }
-    Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/interop"))
-}
-
 #[test]
 fn python_socketio_is_understood() {
-    let Some(folder) = installed() else { return };
+    let Some(folder) = interop_folder() else {
+        return;
+    };
     let mut command = Command::new(folder.join("venv/bin/python"));
     command.arg(folder.join("server.py"));
     converse(command);
@@ -135,7 +128,9 @@ fn python_socketio_is_understood() {
 
 #[test]
 fn socket_io_of_node_is_understood() {
-    let Some(folder) = installed() else { return };
+    let Some(folder) = interop_folder() else {
+        return;
+    };
     let mut command = Command::new("node");
     command.arg(folder.join("server.mjs"));
     converse(command);
