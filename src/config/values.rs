@@ -299,19 +299,28 @@ impl Setting for SimTime {
     }
 }
 
+/// A list as the settings file has it: its line can be given to a flag as it is.
+fn toml_list(text: &str) -> Option<Vec<String>> {
+    let line: toml::Table = format!("list = {}", text.trim()).parse().ok()?;
+    let list = line.get("list").filter(|_| line.len() == 1)?.as_array()?;
+    list.iter().map(|v| v.as_str().map(str::to_owned)).collect()
+}
+
 impl Setting for Vec<String> {
     const ACCEPTS: &'static str =
-        "a list of texts: [\"localhost\"]; from the environment or a flag separated by commas";
+        "a list of texts: [\"localhost\"]; from the environment or a flag also separated by commas";
     fn read(raw: &Raw) -> Option<Self> {
         match raw {
             Raw::List(list) => Some(list.clone()),
-            Raw::Text(text) => Some(
-                text.split(',')
-                    .map(str::trim)
-                    .filter(|t| !t.is_empty())
-                    .map(str::to_owned)
-                    .collect(),
-            ),
+            Raw::Text(text) => toml_list(text).or_else(|| {
+                Some(
+                    text.split(',')
+                        .map(str::trim)
+                        .filter(|t| !t.is_empty())
+                        .map(str::to_owned)
+                        .collect(),
+                )
+            }),
             _ => None,
         }
     }
@@ -328,6 +337,16 @@ mod tests {
 
     fn of<T: Setting>(text: &str) -> Option<T> {
         T::read(&Raw::Text(text.into()))
+    }
+
+    #[test]
+    fn a_list_is_given_by_commas_or_as_the_file_has_it() {
+        let list = |text: &str| of::<Vec<String>>(text).unwrap();
+        assert_eq!(list("a, b,,"), ["a", "b"]);
+        assert_eq!(list(" [\"a\", \"b, c\"] "), ["a", "b, c"]);
+        assert_eq!(list("[::1],a"), ["[::1]", "a"]);
+        assert_eq!(list("[]"), [""; 0]);
+        assert_eq!(list("[1]\nx = 2"), ["[1]\nx = 2"]);
     }
 
     #[test]
