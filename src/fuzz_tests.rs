@@ -16,7 +16,7 @@ use crate::body::accepts_gzip;
 use crate::config;
 use crate::files::{history::Lines, read::RunnersFile};
 use crate::gate::{Guard, Secret, head};
-use crate::http::{lane_of, path, query_value, route};
+use crate::http::{Cors, lane_of, path, query_value, route};
 use crate::market::Symbol;
 use crate::model::verdict;
 use crate::providers::schwab::{parse, token};
@@ -67,7 +67,12 @@ fn text(bytes: &[u8]) -> String {
 
 fn targets(folder: PathBuf) -> Vec<Target> {
     let token = Secret::token("a-token-that-no-example-has").expect("a token");
-    let guard = Guard::new(Ipv4Addr::LOCALHOST.into(), &[], Some(token));
+    let guard = Guard::new(
+        Ipv4Addr::LOCALHOST.into(),
+        &[],
+        Some(token),
+        Cors::new(&[], true),
+    );
     vec![
         target(
             "HTTP heads",
@@ -79,7 +84,7 @@ fn targets(folder: PathBuf) -> Vec<Target> {
                 if let head::Parsed::Whole(head, length) = head::parse(bytes, 8_192, 65_536) {
                     assert!(length <= bytes.len());
                     assert!(
-                        guard.admit(&head).is_err(),
+                        guard.admit(&head, Ipv4Addr::LOCALHOST.into()).is_err(),
                         "nobody has the token: {head:?}"
                     );
                     let again = head.rewritten(1, "127.0.0.1", Duration::from_secs(9));

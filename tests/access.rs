@@ -3,7 +3,8 @@
 
 mod kit;
 
-use std::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{IpAddr, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,8 +12,9 @@ use std::process::{Command, Stdio};
 use kit::bystanders::ROUTES;
 use kit::client::say;
 use kit::faults::wrap;
-use kit::{Server, eventually};
+use kit::{Server, Upstreams, eventually};
 use tungstenite::client::IntoClientRequest;
+use tungstenite::http::HeaderName;
 
 const TOKEN: &str = "a-token-of-these-tests-0123456789";
 
@@ -22,11 +24,12 @@ fn with_host(server: &Server, method: &str, path: &str, host: &str) -> kit::Got 
 }
 
 /// Opens a stream with these headers; the status where it is refused.
-fn stream(server: &Server, path: &str, headers: &[(&'static str, &str)]) -> Result<(), u16> {
+fn stream(server: &Server, path: &str, headers: &[(&str, &str)]) -> Result<(), u16> {
     let url = format!("ws://{}{path}", server.address);
     let mut request = url.into_client_request().unwrap();
     for (name, value) in headers {
-        request.headers_mut().insert(*name, value.parse().unwrap());
+        let name: HeaderName = name.parse().unwrap();
+        request.headers_mut().insert(name, value.parse().unwrap());
     }
     let tcp = TcpStream::connect(&server.address).unwrap();
     tcp.set_read_timeout(Some(kit::PATIENCE)).unwrap();
@@ -39,16 +42,232 @@ fn stream(server: &Server, path: &str, headers: &[(&'static str, &str)]) -> Resu
     }
 }
 
+/// Every route that reads or changes something, and one that is none.
+fn every_route() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES.iter().copied().chain([
+        ("POST", "/api/shutdown"),
+        ("POST", "/api/drill?stall=candle-desk&how=sleep&for=20s"),
+        ("GET", "/metrics"),
+        ("GET", "/api/threads/dump"),
+        ("GET", "/api/stalls"),
+        ("OPTIONS", "/api/health"),
+        ("GET", "/nothing/here"),
+    ])
+}
+
+/// An address of this machine that is no loopback one.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    // Nothing is sent: the system only says which address it would send from.
+    socket.connect("192.0.2.1:9").ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
+}
+
+#[test]
+fn a_foreign_page_gets_no_answer_from_any_route_and_no_upstream_hears_of_it() {
+    let up = Upstreams::start();
+    let server = up.server(&["http.origins=localhost", "watchdog.allow_drills=true"]);
+    let asked = |up: &Upstreams| {
+        let trader = [
+            "/api/watchlist",
+            "/api/vwap",
+            "/api/signals",
+            "/api/positions",
+        ];
+        let trader: usize = trader.iter().map(|path| up.trader.http.count(path)).sum();
+        up.schwab.0.fake.asked().len() + trader
+    };
+    let page = "Sec-Fetch-Site";
+    for headers in [
+        &[(page, "cross-site"), ("Sec-Fetch-Dest", "image")][..],
+        &[(page, "cross-site"), ("Sec-Fetch-Mode", "no-cors")],
+        &[(page, "cross-site"), ("Sec-Fetch-Mode", "navigate")],
+        &[(page, "cross-site"), ("Referer", "http://localhost:3000/")],
+        &[(page, "new-in-some-year")],
+        &[("Referer", "https://evil.example/")],
+        &[("Origin", "https://evil.example"), (page, "cross-site")],
+        &[("Origin", "https://evil.example")],
+        &[("Origin", "null")],
+        &[("Origin", "file://")],
+    ] {
+        for (method, path) in every_route() {
+            let got = server.ask_with(method, path, headers);
+            assert_eq!(got.status, 403, "{method} {path} {headers:?}");
+            assert!(!got.detail().is_empty());
+            assert_eq!(got.header("Access-Control-Allow-Origin"), None);
+        }
+        assert_eq!(stream(&server, "/api/ws/quotes", headers), Err(403));
+    }
+    assert_eq!(asked(&up), 0, "a foreign page reached an upstream");
+    // The server's own files may be opened from a link.
+    for path in ["/", "/threads"] {
+        let link = [(page, "cross-site"), ("Sec-Fetch-Mode", "navigate")];
+        assert_eq!(server.ask_with("GET", path, &link).status, 200, "{path}");
+    }
+    assert_eq!(server.get("/api/health").status, 200);
+    for ours in [
+        &[("Origin", "http://localhost:3000"), (page, "same-site")][..],
+        &[("Origin", "http://127.0.0.1:5173"), (page, "cross-site")],
+        &[(page, "same-origin")],
+        &[(page, "same-site"), ("Referer", "http://localhost:3000/")],
+        &[(page, "none"), ("Sec-Fetch-Mode", "navigate")],
+        &[("Sec-Fetch-Mode", "cors")],
+    ] {
+        let got = server.ask_with("GET", "/api/candles/TOYO", ours);
+        assert_eq!(got.status, 200, "{ours:?}");
+    }
+    assert_eq!(asked(&up), 1);
+    let lines = server.log("backend.log").matches("[GATE] refused").count();
+    assert!((1..60).contains(&lines), "{lines} lines");
+}
+
+#[test]
+fn an_answer_that_lies_ready_is_for_who_may_have_it() {
+    let server = Server::start(&[]);
+    server.eventually("/api/candles/TOYO", |got| got.status == 200);
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.set_read_timeout(Some(kit::PATIENCE)).unwrap();
+    let mut say = |more: &str| {
+        let head = format!(
+            "GET /api/candles/TOYO HTTP/1.1\r\nHost: {}\r\n{more}\r\n",
+            server.address
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut got = Vec::new();
+        let mut buffer = [0; 65_536];
+        loop {
+            let n = stream.read(&mut buffer).unwrap();
+            got.extend_from_slice(&buffer[..n]);
+            let text = String::from_utf8_lossy(&got).into_owned();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+            let length = head.split("Content-Length: ").nth(1);
+            let length = length.and_then(|l| l.lines().next()?.parse::<usize>().ok());
+            if n == 0 || length.is_some_and(|l| body.len() >= l) {
+                return text[9..12].to_owned();
+            }
+        }
+    };
+    for _ in 0..3 {
+        assert_eq!(say(""), "200");
+    }
+    assert_eq!(say("Sec-Fetch-Site: cross-site\r\n"), "403");
+}
+
+#[test]
+fn the_line_that_a_refusal_names_lets_the_page_in_over_http_and_streams() {
+    let refusing = Server::start(&[]);
+    for (n, origins) in [
+        &["file://", "null"][..],
+        &["null", "file://"],
+        &["https://charts.example"],
+        &["app://-"],
+        &["capacitor://localhost"],
+        &["vscode-webview://1bk2a6dkqfhp5t2mfhmeq3iqgj6f5l"],
+        &["http://[fe80::1]:3000"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let origin = origins[0];
+        let got = refusing.ask_with("GET", "/api/health", &[("Origin", origin)]);
+        assert_eq!(got.status, 403, "{origin}");
+        let detail = got.detail();
+        refusing.log_has("backend.log", &detail);
+        let line = detail.rsplit_once(": ").unwrap().1;
+        // As a line of the file, and behind the flag.
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("lines.toml");
+        std::fs::write(&file, format!("{line}\n")).unwrap();
+        let server = Server::start_by(home, |command| {
+            if n % 2 == 0 {
+                command.arg("--config").arg(&file);
+            } else {
+                command.args(["--set", line]);
+            }
+            command.stderr(Stdio::null());
+        });
+        for origin in origins.iter().copied().chain(["http://localhost:5173"]) {
+            let page = [("Origin", origin), ("Sec-Fetch-Site", "cross-site")];
+            let got = server.ask_with("GET", "/api/health", &page);
+            assert_eq!(got.status, 200, "{line}: {origin}");
+            assert_eq!(got.header("Access-Control-Allow-Origin"), Some(origin));
+            assert_eq!(stream(&server, "/api/ws/quotes", &page), Ok(()), "{origin}");
+            let asking = [
+                ("Origin", origin),
+                ("Access-Control-Request-Method", "POST"),
+            ];
+            let may = server.ask_with("OPTIONS", "/api/validate/TOYO", &asking);
+            assert_eq!(may.status, 204, "{line}: {origin}");
+        }
+        let foreign = [("Origin", "https://evil.example")];
+        assert_eq!(server.ask_with("GET", "/api/health", &foreign).status, 403);
+    }
+}
+
+#[test]
+fn what_a_proxy_sent_on_needs_the_token_and_is_not_of_this_machine() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("clients-token");
+    std::fs::write(&file, TOKEN).unwrap();
+    let without = Server::start(&[]);
+    let with = Server::start_by(home, |command| {
+        command.args(["--set", &format!("http.token_file={}", file.display())]);
+        command.stderr(Stdio::null());
+    });
+    let bearer = format!("Bearer {TOKEN}");
+    for header in ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"] {
+        let sent_on = [(header, "for=203.0.113.7")];
+        for (method, path) in every_route() {
+            let got = without.ask_with(method, path, &sent_on);
+            assert_eq!(got.status, 403, "{method} {path} {header}");
+            assert!(got.detail().contains("set http.token_file"));
+        }
+        assert_eq!(stream(&without, "/api/ws/quotes", &sent_on), Err(403));
+        assert_eq!(with.ask_with("GET", "/api/health", &sent_on).status, 401);
+        let shown = [sent_on[0], ("Authorization", &bearer)];
+        assert_eq!(with.ask_with("GET", "/api/health", &shown).status, 200);
+        assert_eq!(stream(&with, "/api/ws/quotes", &shown), Ok(()));
+        // Only who is on this machine may end it.
+        let end = with.ask_with("POST", "/api/shutdown", &shown);
+        assert_eq!(end.status, 403, "{}", end.text());
+    }
+    assert_eq!(without.get("/api/health").status, 200);
+}
+
+#[test]
+fn who_changes_something_from_another_machine_is_known() {
+    let Some(ip) = own_address() else {
+        println!("skipped: this machine has no address but loopback ones");
+        return;
+    };
+    let server = Server::start(&["--listen", "0.0.0.0:0"]);
+    let port = server.address.rsplit_once(':').unwrap().1;
+    let there = format!("{ip}:{port}");
+    let own = format!("http://{there}");
+    for (method, path) in every_route().filter(|(method, _)| *method == "POST") {
+        let got = kit::client::ask(&there, method, path, &[]);
+        assert_eq!(got.status, 403, "{path}");
+    }
+    let validate = "/api/validate/TOYO";
+    let remote = kit::client::ask(&there, "POST", validate, &[]);
+    assert!(
+        remote.detail().contains("http.token_file"),
+        "{}",
+        remote.text()
+    );
+    let page = kit::client::ask(&there, "POST", validate, &[("Origin", &own)]);
+    assert_ne!(page.status, 403, "{}", page.text());
+    assert_eq!(kit::client::get(&there, "/api/health").status, 200);
+    let here = format!("127.0.0.1:{port}");
+    let tool = kit::client::ask(&here, "POST", validate, &[]);
+    assert_ne!(tool.status, 403, "{}", tool.text());
+}
+
 #[test]
 fn a_name_that_was_made_to_point_here_is_refused_on_every_route() {
     let server = Server::start(&["--set", "http.hosts=charts.example"]);
-    for (method, path) in ROUTES.iter().copied().chain([
-        ("POST", "/api/shutdown"),
-        ("GET", "/metrics"),
-        ("GET", "/api/threads/dump"),
-        ("OPTIONS", "/api/health"),
-        ("GET", "/nothing/here"),
-    ]) {
+    for (method, path) in every_route() {
         let got = with_host(&server, method, path, "evil.example:8081");
         assert_eq!(got.status, 421, "{method} {path} {}", got.text());
         assert!(got.detail().contains("http.hosts"), "{}", got.detail());
@@ -100,11 +319,7 @@ fn with_a_token_nothing_is_answered_without_it_and_everything_with_it() {
     let bearer = format!("Bearer {TOKEN}");
     let shown = [("Authorization", bearer.as_str())];
     let wrong = [("Authorization", "Bearer a-token-of-these-tests-012345678X")];
-    for (method, path) in ROUTES
-        .iter()
-        .copied()
-        .chain([("POST", "/api/shutdown"), ("GET", "/x")])
-    {
+    for (method, path) in every_route().filter(|(method, _)| *method != "OPTIONS") {
         for headers in [&[][..], &wrong[..]] {
             let got = server.ask_with(method, path, headers);
             assert_eq!(got.status, 401, "{method} {path}");

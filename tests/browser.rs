@@ -106,6 +106,29 @@ fn the_chart_shows_the_apis_candles_and_is_driven_by_keys() {
 }
 
 #[test]
+fn a_page_of_another_site_spends_no_call_and_changes_nothing() {
+    if installed().is_none() {
+        return;
+    }
+    let upstreams = Upstreams::start();
+    let server = upstreams.server(&["watchdog.allow_drills=true"]);
+    run("foreign", &server, no_orders);
+    // The browser did ask, a hundred times and more.
+    let log = server.log_has("backend.log", "(64 so far)");
+    assert!(log.contains("http://attacker.example"), "{log}");
+    let asked = upstreams.schwab.0.fake.asked();
+    let by_them = |path: &str| {
+        ["AA", "SCRP", "STYL", "PREF", "NCOR", "CORS", "FRAM", "SAND"]
+            .iter()
+            .any(|symbol| path.contains(symbol))
+    };
+    let spent: Vec<_> = asked.iter().filter(|a| by_them(&a.target)).collect();
+    assert!(spent.is_empty(), "{} calls", spent.len());
+    assert_eq!(upstreams.model.0.count("/api/generate"), 0);
+    assert_eq!(server.get("/api/health").status, 200);
+}
+
+#[test]
 fn the_page_falls_back_to_polling_and_comes_back() {
     if installed().is_none() {
         return;

@@ -3,6 +3,7 @@
 //! of November 2026, on two shared cores of an AMD EPYC.
 
 use std::hint::black_box;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,8 @@ use serde_json::json;
 use tapewarden::candles::{MarketData, MarketKey, Series};
 use tapewarden::desk::{AskId, Backoff, Cache, CacheConfig, LaneConfig};
 use tapewarden::files::Lines;
-use tapewarden::gate::{Parsed, parse_head};
-use tapewarden::http::route;
+use tapewarden::gate::{Guard, Parsed, parse_head};
+use tapewarden::http::{Cors, route};
 use tapewarden::market::{Candle, Quote, Symbol, Timeframe};
 use tapewarden::providers::schwab::parse;
 use tapewarden::providers::trader::socketio;
@@ -220,7 +221,7 @@ fn outbox(c: &mut Criterion) {
 }
 
 fn heads(c: &mut Criterion) {
-    let head = b"GET /api/candles/TOYO?timeframe=1m HTTP/1.1\r\nHost: 127.0.0.1:8081\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: en-US,en;q=0.5\r\nOrigin: http://localhost:3000\r\nIf-None-Match: \"0123456789abcdef\"\r\nConnection: keep-alive\r\n\r\n";
+    let head = b"GET /api/candles/TOYO?timeframe=1m HTTP/1.1\r\nHost: 127.0.0.1:8081\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: application/json\r\nAccept-Encoding: gzip, deflate, br\r\nAccept-Language: en-US,en;q=0.5\r\nOrigin: http://localhost:3000\r\nReferer: http://localhost:3000/\r\nSec-Fetch-Dest: empty\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Site: cross-site\r\nIf-None-Match: \"0123456789abcdef\"\r\nConnection: keep-alive\r\n\r\n";
     c.bench_function("head: a browser's", |b| {
         b.iter(|| {
             assert!(matches!(
@@ -228,6 +229,14 @@ fn heads(c: &mut Criterion) {
                 Parsed::Whole(..)
             ))
         });
+    });
+    let Parsed::Whole(admitted, _) = parse_head(head, 8_192, 65_536) else {
+        panic!("a whole head");
+    };
+    let here = Ipv4Addr::LOCALHOST.into();
+    let guard = Guard::new(here, &[], None, Cors::new(&["localhost".to_owned()], false));
+    c.bench_function("guard: a browser's head", |b| {
+        b.iter(|| assert!(guard.admit(black_box(&admitted), here).is_ok()));
     });
     c.bench_function("router: candles", |b| {
         b.iter(|| route("GET", black_box("/api/candles/TOYO"), "timeframe=5m").is_ok());

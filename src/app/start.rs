@@ -350,8 +350,7 @@ pub fn start(
         write_deadline: settings.gate.write_deadline,
         answer_deadline: http.answer_deadline,
         lanes,
-        guard: Guard::new(address.ip(), &http.hosts, token),
-        cors,
+        guard: Guard::new(address.ip(), &http.hosts, token, cors),
         lookup: Lookup {
             desks,
             boards: looks_tx,

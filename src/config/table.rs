@@ -214,9 +214,9 @@ settings! {
         slots_trader: usize = "12",
         /// For validations
         slots_model: usize = "6",
-        /// Pages that may read answers; "localhost" is every page of this machine
+        /// Origins whose pages may use this server; "localhost" is every page of this machine
         origins: Vec<String> = "localhost",
-        /// Whether pages opened from files may
+        /// Whether pages opened from files may (origin `null` or `file://`), as a packaged app is; other pages can pass for such
         allow_null_origin: bool = "false",
         /// Names of this server in clients' URLs, besides localhost and its address
         hosts: Vec<String> = "",

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
 
-use crate::supervise::{Class, Counter, Full, Pulse, Supervisor, Tx};
+use crate::supervise::{Class, Full, Pulse, Supervisor, Tx};
 
 use super::conn::{Conn, GateConfig, Shared};
+use super::denied::Refusals;
 use super::lanes::{LinkAddress, start_lanes};
 use crate::deadline_io::client_waits;
 
@@ -59,7 +60,7 @@ pub fn start_gate(
         lanes,
         evictions,
         supervisor: supervisor.clone(),
-        denied: Counter::default(),
+        denied: Refusals::default(),
     });
     listener.set_nonblocking(true)?;
     let spawner = supervisor.clone();

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Receiver;
 
 use crate::desk::AskId;
-use crate::http::{Answer, Cors, Lookup, Ready, Wants, Written, lane_of, may_repeat, not_a_stream};
-use crate::supervise::{Counter, Pulse, Supervisor};
+use crate::http::{Answer, Lookup, Ready, Wants, Written, lane_of, may_repeat, not_a_stream};
+use crate::supervise::{Pulse, Supervisor};
 use crate::ws::{Sessions, Upgrade};
 
+use super::denied::{Denied, Refusals};
 use super::forward::{NotForwarded, ToWorker, forward};
-use super::guard::{Denied, Guard};
+use super::guard::Guard;
 use super::head::{Head, Parsed, Refusal, parse};
 use super::lanes::{Lane, LaneSpec};
 use crate::deadline_io::{Sparing, is_gone, read_some, write_all, write_both};
@@ -59,10 +60,8 @@ pub struct GateConfig {
     pub answer_deadline: Duration,
     /// In the order of [`crate::http::LANES`].
     pub lanes: Vec<LaneSpec>,
-    /// Who is answered at all.
+    /// Who is answered at all, and which pages may read answers.
     pub guard: Guard,
-    /// Which pages may read answers.
-    pub cors: Cors,
     /// Who may have an answer ready, and is told when a client left.
     pub lookup: Lookup,
     /// Who takes WebSocket clients.
@@ -80,12 +79,13 @@ pub struct Shared {
     /// For the threads of streaming clients, and for the stop.
     pub supervisor: Supervisor,
     /// Requests that were denied so far.
-    pub denied: Counter,
+    pub denied: Refusals,
 }
 
 /// One connection.
 pub struct Conn {
     shared: Arc<Shared>,
+    address: IpAddr,
     peer: String,
     number: u64,
     ready: Ready,
@@ -99,7 +99,7 @@ pub struct Conn {
 }
 
 /// An answer for a client that sends the very same request again: who polls does, and then neither the
-/// head is read nor the answer's written anew.
+/// head is read nor the answer's written anew. It was admitted with these very bytes.
 struct Repeat {
     request: Vec<u8>,
     until: Instant,
@@ -141,6 +141,7 @@ impl Conn {
             repeat: None,
             head_bytes: Vec::new(),
             shared,
+            address: peer,
             peer: peer.to_string(),
             number,
             pending: Vec::new(),
@@ -181,7 +182,7 @@ impl Conn {
             }
             Next::Head(head) => head,
         };
-        if let Err(denied) = self.shared.config.guard.admit(&head) {
+        if let Err(denied) = self.shared.config.guard.admit(&head, self.address) {
             self.deny(stream, &head, &denied, pulse);
             return Ok(false);
         }
@@ -194,11 +195,12 @@ impl Conn {
             return Ok(more);
         }
         let body = self.read_body(stream, &head, pulse)?;
-        let what = format!("{} {} for {}", head.method, head.path(), self.peer);
+        let peer = self.sender_of(&head);
+        let what = format!("{} {} for {peer}", head.method, head.path());
         let is_head = head.method == "HEAD";
         let lane = lane_of(&head.method, head.path());
         let request = |time| {
-            let mut request = head.rewritten(id.0, &self.peer, time);
+            let mut request = head.rewritten(id.0, &peer, time);
             request.extend_from_slice(&body);
             request
         };
@@ -254,15 +256,14 @@ impl Conn {
         let reads = matches!(head.method.as_str(), "GET" | "HEAD") && head.body_bytes == 0;
         let config = &self.shared.config;
         let origin = head.origin.as_deref();
-        // A worker says no to other origins, and tells the log.
-        if !reads || !config.cors.allows(origin) {
+        if !reads {
             return None;
         }
         let now = Instant::now();
         let (answer, until) = self.ready.answer(&head.target, now)?;
         let until = until.min(answer.written_until(now));
         let close = head.close || self.shared.supervisor.stop().is_set();
-        let mut more = config.cors.headers(origin);
+        let mut more = config.guard.cors().headers(origin);
         more.extend(connection_header(close, head.http10));
         let passed = |name| head.passed(name);
         let wants = Wants::new(
@@ -280,12 +281,19 @@ impl Conn {
         Some(taken && !close)
     }
 
+    /// Who asks, for workers and the log. What a proxy sent on does not come from the address that it has.
+    fn sender_of(&self, head: &Head) -> String {
+        match &head.sender.forwarded {
+            None => self.peer.clone(),
+            Some(_) => format!("somebody behind {}", self.peer),
+        }
+    }
+
     /// Tells a client why it is not answered; the connection ends with it.
     fn deny(&mut self, stream: &mut Stream, head: &Head, denied: &Denied, pulse: &Pulse) {
-        let nth = self.shared.denied.next() + 1;
-        // The first, the second, the fourth …: a flood of them must not fill the log.
-        if nth.is_power_of_two() {
-            log::warn!(target: "GATE", "refused {} of {} ({nth} so far): {denied}", head.path(), self.peer);
+        if let Some(nth) = self.shared.denied.worth_a_line(denied) {
+            let (method, path) = (&head.method, head.path());
+            log::warn!(target: "GATE", "refused {method} {path} of {} ({nth} so far): {denied}", self.peer);
         }
         let mut answer = Answer::error(denied.status(), &denied.to_string());
         if *denied == Denied::Token {
@@ -391,17 +399,11 @@ impl Conn {
             self.drain(stream, pulse);
             return Ok(false);
         }
-        if !self.shared.config.cors.allows(head.origin.as_deref()) {
-            return Err(Over::Refused(Refusal {
-                status: 403,
-                detail: "Pages of this origin may not stream from this server; its owner can allow them with the setting http.origins".into(),
-            }));
-        }
         let upgrade = Upgrade {
             stream: stream.try_clone()?,
             received: std::mem::take(&mut self.pending),
             key: head.handshake.key().unwrap_or_default().to_owned(),
-            peer: self.peer.clone(),
+            peer: self.sender_of(head),
             number: self.number,
         };
         match self
@@ -426,7 +428,7 @@ impl Conn {
         is_head: bool,
         close: bool,
     ) -> Written {
-        let mut more = self.shared.config.cors.headers(origin);
+        let mut more = self.shared.config.guard.cors().headers(origin);
         more.extend(connection_header(close, false));
         let wants = Wants {
             head_only: is_head,

@@ -1,140 +1,49 @@
-//! Who may be answered at all: a request that names this server by a name it has, and that carries the
-//! token where one is set. Pure.
+//! Who is answered. Pure.
 //!
-//! The name protects against DNS rebinding: a foreign page whose own name was made to point at this
-//! machine sends that name, and its browser takes our answers for the page's own.
+//! The rules, in their order:
+//!
+//! - A request names this server by a name that it has. That is against DNS rebinding: a foreign page
+//!   whose own name was made to point at this machine sends that name, and its browser takes our answers
+//!   for the page's own.
+//! - It carries the token where one is set. What a proxy sent on may be anybody's and needs the token.
+//! - It does not come from a foreign page. A browser lets any page send requests to this machine, as
+//!   images, scripts, frames, forms and streams: the page cannot read the answers, but the requests cost
+//!   what any do. Pages of the server itself and of allowed origins may; the server's own files may be
+//!   opened from anywhere.
+//! - What changes something has a known sender: such a page, somebody on this machine, or a holder of
+//!   the token.
 
-use std::fmt;
 use std::net::IpAddr;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use subtle::ConstantTimeEq;
+use crate::http::{Cors, Origin, host_and_port, is_localhost, page, query_value};
 
-use crate::http::query_value;
-
+use super::denied::Denied;
 use super::head::Head;
+use super::secret::Secret;
+use super::sender::Site;
 
-/// A shorter token can be guessed.
-const TOKEN_CHARS_MIN: usize = 16;
-
-/// The longest token that fits into a request's head beside all else.
-const TOKEN_CHARS_MAX: usize = 1_024;
-
-/// How much of a refused name is repeated.
-const ECHO_CHARS_MAX: usize = 80;
-
-/// Something that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl Secret {
-    /// Keeps it.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-
-    /// A token as its file has it: one word of 16 to 1024 visible ASCII characters.
-    ///
-    /// # Errors
-    /// What is wrong with it, without any of it.
-    pub fn token(file: &str) -> Result<Self, String> {
-        let word = file.trim();
-        if !word.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err("a token is one word of visible ASCII characters".to_owned());
-        }
-        if !(TOKEN_CHARS_MIN..=TOKEN_CHARS_MAX).contains(&word.len()) {
-            return Err(format!(
-                "a token has {TOKEN_CHARS_MIN} to {TOKEN_CHARS_MAX} characters and this one {}; `openssl rand -hex 32` makes a good one",
-                word.len()
-            ));
-        }
-        Ok(Self(word.to_owned()))
-    }
-
-    /// The value of an `Authorization` header that shows it.
-    #[must_use]
-    pub fn bearer(&self) -> String {
-        format!("Bearer {}", self.0)
-    }
-
-    /// Takes as long for a wrong one of the same length as for the right one.
-    fn is(&self, other: &str) -> bool {
-        self.0.as_bytes().ct_eq(other.as_bytes()).into()
-    }
-
-    /// `Bearer TOKEN`, or `Basic` with the token as the password, which browsers ask their user for.
-    fn is_shown_by(&self, authorization: &Self) -> bool {
-        let Some((scheme, value)) = authorization.0.trim().split_once(' ') else {
-            return false;
-        };
-        let value = value.trim();
-        if scheme.eq_ignore_ascii_case("bearer") {
-            return self.is(value);
-        }
-        let is_basic = scheme.eq_ignore_ascii_case("basic");
-        let decoded = STANDARD.decode(value).ok().filter(|_| is_basic);
-        let pair = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-        pair.is_some_and(|pair| {
-            pair.split_once(':')
-                .is_some_and(|(_, password)| self.is(password))
-        })
-    }
-}
-
-/// Why a request is not answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Denied {
-    /// Its `Host` is no name of this server.
-    Host(String),
-    /// It shows no token, or a wrong one.
-    Token,
-}
-
-impl Denied {
-    /// The status that its sender gets.
-    #[must_use]
-    pub fn status(&self) -> u16 {
-        match self {
-            Self::Host(_) => 421,
-            Self::Token => 401,
-        }
-    }
-}
-
-impl fmt::Display for Denied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Host(host) => write!(
-                f,
-                "{host:?} is no name of this server; its owner can add it with the setting http.hosts"
-            ),
-            Self::Token => f.write_str(
-                "This server wants its token with every request: send \"Authorization: Bearer TOKEN\", or ?token=TOKEN where a quote stream is opened; its owner set http.token_file",
-            ),
-        }
-    }
-}
-
-/// Knows the server's names and its token.
+/// Knows the server's names, its token and whose pages may use it.
 #[derive(Clone, Debug)]
 pub struct Guard {
     listen: IpAddr,
     names: Vec<String>,
     token: Option<Secret>,
+    cors: Cors,
+}
+
+/// Who asks, as far as a browser says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asker {
+    /// A page of this server or of an allowed origin.
+    Page,
+    /// No page: a program, or a user who typed the address.
+    NoPage,
 }
 
 impl Guard {
-    /// `listen`: where the port is; `names`: further names that clients may use.
+    /// `listen`: where the port is; `names`: further names that clients may use; `cors`: whose pages may.
     #[must_use]
-    pub fn new(listen: IpAddr, names: &[String], token: Option<Secret>) -> Self {
+    pub fn new(listen: IpAddr, names: &[String], token: Option<Secret>, cors: Cors) -> Self {
         Self {
             listen: listen.to_canonical(),
             names: names
@@ -142,31 +51,90 @@ impl Guard {
                 .map(|n| n.trim_end_matches('.').to_ascii_lowercase())
                 .collect(),
             token,
+            cors,
         }
     }
 
-    /// Whether this request is answered.
+    /// Whose pages may use this server.
+    #[must_use]
+    pub fn cors(&self) -> &Cors {
+        &self.cors
+    }
+
+    /// Whether this request of a client at `peer` is answered. Depends on nothing else: the same request
+    /// on the same connection need not be asked about twice.
     ///
     /// # Errors
     /// Why it is not.
-    pub fn admit(&self, head: &Head) -> Result<(), Denied> {
+    pub fn admit(&self, head: &Head, peer: IpAddr) -> Result<(), Denied> {
         // HTTP/1.0 may have no Host; no browser is that old.
         if !head.host.is_empty() && !self.knows(&head.host) {
-            return Err(Denied::Host(
-                head.host.chars().take(ECHO_CHARS_MAX).collect(),
-            ));
+            return Err(Denied::host(&head.host));
         }
-        match &self.token {
-            None => Ok(()),
+        let shown = match &self.token {
+            None => false,
+            Some(token) if token_is_shown(token, head) => true,
             // What a browser asks before it asks cannot carry a token, and tells nothing.
-            Some(_) if head.method == "OPTIONS" => Ok(()),
-            Some(token) if token_is_shown(token, head) => Ok(()),
-            Some(_) => Err(Denied::Token),
+            Some(_) if head.method == "OPTIONS" => false,
+            Some(_) => return Err(Denied::Token),
+        };
+        if let (Some(header), None) = (&head.sender.forwarded, &self.token) {
+            return Err(Denied::Forwarded(header.clone()));
         }
+        let asker = self.asker(head)?;
+        let changes = !matches!(head.method.as_str(), "GET" | "HEAD" | "OPTIONS");
+        if changes && asker == Asker::NoPage && !shown && !peer.is_loopback() {
+            return Err(Denied::Remote);
+        }
+        Ok(())
+    }
+
+    fn asker(&self, head: &Head) -> Result<Asker, Denied> {
+        if let Some(origin) = &head.origin {
+            return if self.may_use(origin, head) {
+                Ok(Asker::Page)
+            } else {
+                Err(Denied::Origin {
+                    line: self.cors.line_that_allows(origin),
+                    origin: origin.clone(),
+                })
+            };
+        }
+        let referer = head.sender.referer.as_deref();
+        let asker = match (head.sender.site, referer) {
+            (Some(Site::Own), _) => Some(Asker::Page),
+            (Some(Site::Nobody), _) | (None, None) => Some(Asker::NoPage),
+            (None, Some(referer)) => self.may_use(referer, head).then_some(Asker::Page),
+            // A redirect by another site would have made it cross-site: the page itself asks.
+            (Some(Site::Neighbour), _) => self.same_site_may(head).then_some(Asker::Page),
+            // An image of an allowed page may have been redirected here by anybody.
+            (Some(Site::Foreign), _) => None,
+        };
+        asker
+            .or_else(|| opens_page(head).then_some(Asker::NoPage))
+            .ok_or(Denied::ForeignPage)
+    }
+
+    /// Whether pages of this origin may use this server under the name by which it is asked.
+    fn may_use(&self, origin: &str, head: &Head) -> bool {
+        head.is_own(origin) || self.cors.allows(origin)
+    }
+
+    /// Who shares this machine's own name is on this machine; of another name's neighbours the page must
+    /// say which it is.
+    fn same_site_may(&self, head: &Head) -> bool {
+        let of_this_machine = Origin::parse(&format!("http://{}", head.host))
+            .is_some_and(|asked| asked.is_this_machine());
+        (of_this_machine && self.cors.allows_this_machine())
+            || head
+                .sender
+                .referer
+                .as_deref()
+                .is_some_and(|referer| self.may_use(referer, head))
     }
 
     fn knows(&self, host: &str) -> bool {
-        let Some(name) = without_port(host) else {
+        let Some((name, _)) = host_and_port(host) else {
             return false;
         };
         let name = name.trim_end_matches('.').to_ascii_lowercase();
@@ -175,8 +143,13 @@ impl Guard {
             let ip = ip.to_canonical();
             return ip.is_loopback() || ip == self.listen || self.listen.is_unspecified();
         }
-        name == "localhost" || name.ends_with(".localhost") || self.names.contains(&name)
+        is_localhost(&name) || self.names.contains(&name)
     }
+}
+
+/// Whether it asks for one of the page's own files.
+fn opens_page(head: &Head) -> bool {
+    matches!(head.method.as_str(), "GET" | "HEAD") && page::find(head.path()).is_some()
 }
 
 fn token_is_shown(token: &Secret, head: &Head) -> bool {
@@ -194,178 +167,6 @@ fn token_is_shown(token: &Secret, head: &Head) -> bool {
                 .is_some_and(|shown| token.is(&shown)))
 }
 
-/// `name`, `name:80`, `[::1]:80` → the name or address alone.
-fn without_port(host: &str) -> Option<&str> {
-    let (name, port) = if let Some(rest) = host.strip_prefix('[') {
-        let (address, port) = rest.split_once(']')?;
-        (address, port)
-    } else {
-        let end = host.find(':').unwrap_or(host.len());
-        host.split_at(end)
-    };
-    let sound = port.is_empty()
-        || port
-            .strip_prefix(':')
-            .is_some_and(|p| p.is_empty() || p.parse::<u16>().is_ok());
-    (sound && !name.is_empty()).then_some(name)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::gate::Handshake;
-    use proptest::prelude::*;
-
-    const TOKEN: &str = "a-token-of-tests-0123456789";
-
-    fn guard(listen: &str, names: &[&str], token: Option<&str>) -> Guard {
-        let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
-        Guard::new(
-            listen.parse().unwrap(),
-            &names,
-            token.map(|t| Secret::token(t).unwrap()),
-        )
-    }
-
-    fn named(host: &str) -> Head {
-        Head {
-            method: "GET".into(),
-            target: "/api/health".into(),
-            host: host.into(),
-            ..Head::default()
-        }
-    }
-
-    fn showing(authorization: &str) -> Head {
-        Head {
-            authorization: Some(Secret::new(authorization)),
-            ..named("localhost")
-        }
-    }
-
-    #[test]
-    fn names_of_this_machine_are_known_and_those_that_look_like_them_are_not() {
-        let guard = guard("127.0.0.1", &["Charts.Example"], None);
-        for good in [
-            "localhost",
-            "LOCALHOST:8081",
-            "localhost.",
-            "charts.localhost",
-            "127.0.0.1:8081",
-            "127.9.9.9",
-            "[::1]:8081",
-            "charts.example:443",
-            "",
-        ] {
-            assert_eq!(guard.admit(&named(good)), Ok(()), "{good}");
-        }
-        for bad in [
-            "evil.example",
-            "evil.example:8081",
-            "localhost.evil.example",
-            "127.0.0.1.evil.example",
-            "localhost@evil.example",
-            "192.168.1.5:8081",
-            "charts.example.evil.example",
-            "notlocalhost",
-            "localhost:port",
-            "[::1",
-            ":8081",
-        ] {
-            let denied = guard.admit(&named(bad)).unwrap_err();
-            assert_eq!(denied.status(), 421, "{bad}");
-            assert!(denied.to_string().contains("http.hosts"));
-        }
-    }
-
-    #[test]
-    fn the_address_that_is_listened_on_is_a_name_and_any_address_where_all_are() {
-        let one = guard("192.168.1.5", &[], None);
-        assert_eq!(one.admit(&named("192.168.1.5:8081")), Ok(()));
-        assert!(one.admit(&named("192.168.1.6:8081")).is_err());
-        for all in ["0.0.0.0", "::"] {
-            let all = guard(all, &[], None);
-            assert_eq!(all.admit(&named("192.168.1.6:8081")), Ok(()));
-            assert_eq!(all.admit(&named("[fe80::1]:8081")), Ok(()));
-            assert!(all.admit(&named("evil.example:8081")).is_err());
-        }
-    }
-
-    #[test]
-    fn with_a_token_nothing_is_answered_without_it() {
-        let guard = guard("0.0.0.0", &[], Some(TOKEN));
-        let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
-        for good in [
-            format!("Bearer {TOKEN}"),
-            format!("bearer  {TOKEN} "),
-            basic(&format!("anybody:{TOKEN}")),
-            basic(&format!(":{TOKEN}")),
-        ] {
-            assert_eq!(guard.admit(&showing(&good)), Ok(()), "{good}");
-        }
-        for bad in [
-            String::new(),
-            "Bearer".into(),
-            "Bearer ".into(),
-            TOKEN.to_owned(),
-            format!("Bearer {TOKEN}0"),
-            format!("Bearer {}", &TOKEN[1..]),
-            format!("Digest {TOKEN}"),
-            "Basic ===".into(),
-            basic(TOKEN),
-            basic(&format!("{TOKEN}:x")),
-        ] {
-            assert_eq!(guard.admit(&showing(&bad)), Err(Denied::Token), "{bad}");
-        }
-        assert_eq!(guard.admit(&named("localhost")), Err(Denied::Token));
-        assert_eq!(
-            guard.admit(&named("evil.example")).unwrap_err().status(),
-            421
-        );
-        let preflight = Head {
-            method: "OPTIONS".into(),
-            ..named("localhost")
-        };
-        assert_eq!(guard.admit(&preflight), Ok(()));
-    }
-
-    #[test]
-    fn a_stream_may_show_it_in_its_query_and_nothing_else_may() {
-        let guard = guard("0.0.0.0", &[], Some(TOKEN));
-        let mut head = Head {
-            target: format!("/api/ws/quotes?a=1&token={TOKEN}"),
-            ..named("localhost")
-        };
-        assert_eq!(guard.admit(&head), Err(Denied::Token));
-        head.handshake = Handshake::Whole("key".into());
-        assert_eq!(guard.admit(&head), Ok(()));
-        head.target = "/api/ws/quotes?token=another".into();
-        assert_eq!(guard.admit(&head), Err(Denied::Token));
-    }
-
-    #[test]
-    fn a_token_is_a_long_word_and_is_never_shown() {
-        assert!(Secret::token(&format!("  {TOKEN}\n")).is_ok());
-        for bad in [
-            "",
-            "short",
-            "two words of good length",
-            "ümlaut-ümlaut-ümlaut",
-        ] {
-            let why = Secret::token(bad).unwrap_err();
-            assert!(bad.is_empty() || !why.contains(bad), "{why}");
-        }
-        let shown = format!("{:?} {:?}", guard("::1", &[], Some(TOKEN)), showing(TOKEN));
-        assert!(!shown.contains(TOKEN), "{shown}");
-    }
-
-    proptest! {
-        #[test]
-        fn no_host_or_header_makes_it_panic_or_lets_a_stranger_in(host in "\\PC{0,40}", shown in "\\PC{0,60}") {
-            let guard = guard("127.0.0.1", &[], Some(TOKEN));
-            let mut head = showing(&shown);
-            head.host = host;
-            prop_assert!(guard.admit(&head).is_err());
-        }
-    }
-}
+#[path = "guard_tests.rs"]
+mod tests;

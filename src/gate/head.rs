@@ -8,8 +8,11 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::guard::Secret;
+use crate::http::Origin;
+
 use super::handshake::{Gathered, Handshake};
+use super::secret::Secret;
+use super::sender::Sender;
 
 /// More header lines than this are refused.
 const HEADERS_MAX: usize = 64;
@@ -31,8 +34,10 @@ pub struct Head {
     pub expects_continue: bool,
     /// The `Host` header.
     pub host: String,
-    /// The `Origin` header.
+    /// The `Origin` header; none where it is empty.
     pub origin: Option<String>,
+    /// What it says of its sender besides.
+    pub sender: Sender,
     /// The `Authorization` header; it goes no further.
     pub authorization: Option<Secret>,
     /// Whether it asks to become a WebSocket.
@@ -176,11 +181,17 @@ fn understood(request: &httparse::Request<'_, '_>, body_max: usize) -> Result<He
         } else if is("Authorization") {
             head.authorization = Some(Secret::new(value));
         } else if is("Origin") {
-            head.origin = Some(value.chars().take(PASSED_BYTES_MAX).collect());
+            let value = Some(value.to_owned()).filter(|v| !v.is_empty());
+            if head.origin.is_some() && head.origin != value {
+                return Err(refusal(400, "More than one Origin header".into()));
+            }
+            head.origin = value;
         } else if let Some(known) = PASSED.iter().find(|p| is(p))
             && value.len() <= PASSED_BYTES_MAX
         {
             head.passed.push((known, value.to_owned()));
+        } else {
+            head.sender.hear(name, value);
         }
     }
     match host {
@@ -213,17 +224,16 @@ impl Head {
         hit.map(|(_, value)| value.as_str())
     }
 
-    /// Drops the origin of a page that came from this server itself: it names the host that the request
-    /// names, and needs nobody's leave. Only for a host that is known to be ours.
+    /// Whether an origin is that of the server that the request names. Means something only for a host
+    /// that is known to be ours.
+    #[must_use]
+    pub fn is_own(&self, origin: &str) -> bool {
+        Origin::parse(origin).is_some_and(|origin| origin.is_of_host(&self.host))
+    }
+
+    /// Drops the origin of a page that came from this server itself: it needs nobody's leave.
     pub fn forget_own_origin(&mut self) {
-        let own = self.origin.as_deref().is_some_and(|origin| {
-            ["http://", "https://"].iter().any(|scheme| {
-                origin
-                    .strip_prefix(scheme)
-                    .is_some_and(|host| host.eq_ignore_ascii_case(&self.host))
-            })
-        });
-        if own {
+        if self.origin.as_deref().is_some_and(|o| self.is_own(o)) {
             self.origin = None;
         }
     }

@@ -8,16 +8,20 @@
 mod acceptor;
 mod bind;
 mod conn;
+mod denied;
 mod forward;
 mod guard;
 mod handshake;
 pub(crate) mod head;
 mod lanes;
+mod secret;
+mod sender;
 
 pub use acceptor::start_gate;
 pub use bind::{BindError, bind};
 pub use conn::GateConfig;
-pub use guard::{Guard, Secret};
+pub use guard::Guard;
 pub use handshake::{Handshake, VERSION as WEBSOCKET_VERSION};
 pub use head::{Head, Parsed, Refusal, parse as parse_head};
 pub use lanes::{LANE_PING_PATH, LaneSpec, LinkAddress};
+pub use secret::Secret;

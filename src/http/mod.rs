@@ -21,7 +21,7 @@ pub use answer::{Answer, Wants, Written};
 pub use board_desk::{BoardLook, start_board_desk};
 pub use boards::{BoardPublishers, Boards, boards};
 pub use context::{Command, Desks, HttpConfig, LANES, Lane, desk_names};
-pub use cors::Cors;
+pub use cors::{Cors, Origin, host_and_port, is_localhost, origin_of_url};
 pub use gate_end::{ANSWER_WITHIN, WORKER_PATIENCE};
 pub use path::query_value;
 pub use ready::{Lookup, Ready};

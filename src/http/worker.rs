@@ -13,16 +13,12 @@ use crate::supervise::{Class, Pulse, Supervisor, Tx};
 use super::answer::{Answer, Wants};
 use super::boards::Boards;
 use super::context::{Command, Context, Desks, HttpConfig};
-use super::cors::Verdict;
 use super::gate_end::GateEnd;
 use super::router::{Route, RouteError, route};
 use super::routes;
 
 /// An idle worker beats this often: an order (a drill, the end of its service) must not wait for a client.
 const BEAT_EVERY: Duration = Duration::from_secs(2);
-
-/// How many refused origins a worker remembers having told the log.
-const REFUSED_ORIGINS_MAX: usize = 16;
 
 /// Starts one worker for each of `boards`. They end when the server is unblocked after the stop.
 ///
@@ -44,7 +40,6 @@ pub fn start_workers(
             config: config.clone(),
             commands: commands.clone(),
             boards: RefCell::new(boards),
-            refused: RefCell::default(),
         };
         let stop = supervisor.stop().clone();
         supervisor.spawn_replaceable(format!("http-{}", n + 1), class, move |pulse| {
@@ -87,7 +82,6 @@ struct Worker {
     config: HttpConfig,
     commands: Tx<Command>,
     boards: RefCell<Boards>,
-    refused: RefCell<Vec<String>>,
 }
 
 impl Worker {
@@ -113,54 +107,35 @@ impl Worker {
         // Before anything that can panic: tiny_http answers a request that is dropped by a 500 without a word.
         let gate = RefCell::new(GateEnd::new(request.into_writer(), method == "HEAD"));
         pulse.begin(what.clone());
-        let answer = match self.config.cors.verdict(origin) {
-            Verdict::Refused(origin) => self.refuse(origin),
-            Verdict::None | Verdict::Allowed(_) => match route(&method, path, query) {
-                Ok(route) => {
-                    let mut boards = self.boards.borrow_mut();
-                    boards.look(Instant::now());
-                    let context = Context {
-                        pulse,
-                        desks: &self.desks,
-                        boards: &boards,
-                        config: &self.config,
-                        commands: &self.commands,
-                        id: AskId(ask.and_then(|v| v.parse().ok()).unwrap_or(0)),
-                        what: &what,
-                        peer: peer.as_deref().unwrap_or("an unknown address"),
-                        deadline,
-                        gate: &gate,
-                    };
-                    let mut answer = routes::answer(&route, &context);
-                    if let (Route::Preflight { .. }, Some(asked)) = (&route, asked) {
-                        answer.set("Access-Control-Allow-Headers", asked);
-                    }
-                    answer
+        let answer = match route(&method, path, query) {
+            Ok(route) => {
+                let mut boards = self.boards.borrow_mut();
+                boards.look(Instant::now());
+                let context = Context {
+                    pulse,
+                    desks: &self.desks,
+                    boards: &boards,
+                    config: &self.config,
+                    commands: &self.commands,
+                    id: AskId(ask.and_then(|v| v.parse().ok()).unwrap_or(0)),
+                    what: &what,
+                    peer: peer.as_deref().unwrap_or("an unknown address"),
+                    deadline,
+                    gate: &gate,
+                };
+                let mut answer = routes::answer(&route, &context);
+                if let (Route::Preflight { .. }, Some(asked)) = (&route, asked) {
+                    answer.set("Access-Control-Allow-Headers", asked);
                 }
-                Err(e) => refusal(&e),
-            },
+                answer
+            }
+            Err(e) => refusal(&e),
         };
         let wants = Wants::new(&method, encoding.as_deref(), has.as_deref());
         let more = self.config.cors.headers(origin);
         let bytes = answer.write(&wants, Instant::now(), &more).into_bytes();
         pulse.begin(what + ", handing the answer to the gate");
         gate.into_inner().answer(&bytes);
-    }
-
-    fn refuse(&self, origin: &str) -> Answer {
-        let mut refused = self.refused.borrow_mut();
-        if refused.len() < REFUSED_ORIGINS_MAX && !refused.iter().any(|o| o == origin) {
-            refused.push(origin.to_owned());
-            log::warn!(
-                target: "HTTP",
-                "refused a page of origin {origin:?}: add it to http.origins{} if it is yours",
-                if origin == "null" { " by http.allow_null_origin = true" } else { "" }
-            );
-        }
-        Answer::error(
-            403,
-            "Pages of this origin may not read from this server; its owner can allow them with the setting http.origins",
-        )
     }
 }
 

@@ -1,5 +1,6 @@
 // What is tried in a browser. Each scenario is run by tests/browser.rs with a server as it needs it.
 import assert from "node:assert/strict";
+import { foreignPage } from "./foreign.mjs";
 import { api, eventually, held, order, say, text, withPage } from "./harness.mjs";
 
 const [name, base, shots] = process.argv.slice(2);
@@ -430,6 +431,11 @@ const scenarios = {
       assert.ok(late.nodes - early.nodes < 300, `nodes grew from ${early.nodes} to ${late.nodes}`);
       assert.ok(late.listeners - early.listeners < 50, `listeners grew from ${early.listeners} to ${late.listeners}`);
     });
+  },
+
+  /** A page of another site gets nothing done here. */
+  async foreign() {
+    await foreignPage(base);
   },
 };
 
