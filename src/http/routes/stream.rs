@@ -9,20 +9,30 @@ use super::super::answer::Answer;
 use super::super::boards::Boards;
 use super::super::context::HttpConfig;
 
+/// The name of the thread whose word this is.
+const HUB: &str = "quote-hub";
+
 /// `GET /api/streaming/status`:
 /// `{"connected","symbols":[],"quotes_relayed","trader_url","uptime_seconds",…}`.
 pub fn status(boards: &Boards, config: &HttpConfig) -> Answer {
     let stream = boards.stream();
+    // What a hub that stands still said last is no longer so.
+    let down = boards.is_down(HUB);
+    let detail = if down {
+        "the server's quote-hub thread does not answer; see /api/health and logs/watchdog.log"
+    } else {
+        &stream.why
+    };
     let symbols: Vec<&str> = stream.symbols.iter().map(|s| s.as_str()).collect();
     built(&json!({
-        "connected": stream.connected,
+        "connected": stream.connected && !down,
         "symbols": symbols,
         "quotes_relayed": stream.quotes_relayed,
         "trader_url": config.trader_url,
         "uptime_seconds": config.started.elapsed().as_secs(),
         "clients": stream.clients,
         "quotes_conflated": stream.conflated,
-        "detail": stream.why,
+        "detail": detail,
     }))
 }
 

@@ -129,6 +129,28 @@ fn a_client_that_keeps_up_gets_every_quote() {
 }
 
 #[test]
+fn a_new_subscriber_gets_no_value_of_before_the_source_was_lost() {
+    let mut hub = Hub::new(PLAIN, 30_000, 100);
+    begin(&mut hub, SessionId(1));
+    hub.source(true, String::new());
+    hub.want(SessionId(1), wanted(&["X"]));
+    hub.quote(&quote("X", 1));
+    hub.source(false, "refused".into());
+    begin(&mut hub, SessionId(2));
+    hub.want(SessionId(2), wanted(&["X"]));
+    assert_eq!(of(&mut hub, 2), [r#"{"type":"status","connected":false}"#]);
+    hub.source(true, String::new());
+    hub.quote(&quote("X", 2));
+    hub.ready(SessionId(2));
+    let got = of(&mut hub, 2);
+    assert_eq!(
+        got.last().unwrap(),
+        r#"{"type":"quote","symbol":"X","n":2}"#
+    );
+    assert!(!got.iter().any(|text| text.contains(r#""n":1"#)), "{got:?}");
+}
+
+#[test]
 fn a_new_subscriber_gets_the_last_value_at_once() {
     let mut hub = Hub::new(PLAIN, 30_000, 100);
     begin(&mut hub, SessionId(1));
