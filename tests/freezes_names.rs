@@ -141,7 +141,8 @@ fn tls_that_never_ends_is_given_up_in_time() {
     let mut town = Town::with_load(up, server, load, true);
     let mut tls = Some(tls);
     town.trial(
-        Trial::harmless("TLS is never answered, or goes on by a byte a second", 10)
+        // Nobody has an older value: each is told at its own deadline.
+        Trial::harmless("TLS is never answered, or goes on by a byte a second", 20)
             .breaking(&[Part::Schwab])
             .saying("did not answer within"),
         |_| {},

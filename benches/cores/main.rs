@@ -74,6 +74,7 @@ fn desk(c: &mut Criterion) {
         fresh_for: Duration::from_secs(3_600),
         nodata_hold: Duration::from_secs(15),
         failure_hold: Duration::from_secs(2),
+        stale_max: None,
         stale_patience: Duration::from_secs(1),
         deadline: Duration::from_secs(10),
         attempts_max: 3,
@@ -88,6 +89,7 @@ fn desk(c: &mut Criterion) {
         entries_max: 512,
         idle_max: Duration::from_secs(900),
         waiters_max: 256,
+        patient_max: 0,
         breaker: None,
         per_minute: None,
         seed: 1,
@@ -300,7 +302,7 @@ fn bodies(c: &mut Criterion) {
     let mut group = c.benchmark_group("provider");
     group.throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function("960 candles parsed", |b| {
-        b.iter(|| parse::candles(black_box(body.as_bytes()), 0).map(|c| c.len()));
+        b.iter(|| parse::candles(black_box(body.as_bytes()), 0).map(|c| c.map_or(0, |c| c.len())));
     });
     group.finish();
     let line = |n: usize| {

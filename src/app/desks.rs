@@ -36,13 +36,14 @@ pub fn start_market(
     inbox: Receiver<ToDesk<MarketKey, MarketData>>,
 ) -> io::Result<()> {
     let s = &settings.schwab;
-    let lane = |name, fetchers, fresh_for| LaneConfig {
+    let lane = |name, fetchers, fresh_for, stale_max| LaneConfig {
         name,
         fetchers,
         pending_max: s.pending_max,
         fresh_for,
         nodata_hold: s.nodata_hold,
         failure_hold: s.failure_hold,
+        stale_max,
         stale_patience: s.stale_patience,
         deadline: s.deadline,
         attempts_max: count(s.attempts_max),
@@ -54,14 +55,23 @@ pub fn start_market(
     let config = CacheConfig {
         upstream: SCHWAB,
         lanes: vec![
-            lane("candles", s.candle_fetchers, s.fresh_candles),
-            lane("quotes", s.quote_fetchers, s.fresh_quote),
+            // A candle says itself of when it is; the last price of a quote is taken for today's.
+            lane("candles", s.candle_fetchers, s.fresh_candles, None),
+            lane(
+                "quotes",
+                s.quote_fetchers,
+                s.fresh_quote,
+                Some(s.stale_quote),
+            ),
         ],
         entries_max: s.cache_max,
         idle_max: s.cache_idle,
         waiters_max: WAITERS_MAX,
+        // Who waits for a provider in trouble has a place of the gate meanwhile: the other half is for who
+        // can be answered.
+        patient_max: settings.http.slots_market.div_ceil(2),
         breaker: Some(BreakerConfig {
-            failures: count(s.breaker_failures),
+            keys: s.breaker_failures,
             open_for: s.breaker_open,
         }),
         per_minute: Some(count(s.requests_per_minute)),
@@ -84,9 +94,9 @@ pub fn start_market(
         let (fetch, desk) = (client(), desk.clone());
         move |job: &Job<MarketKey>| {
             let result = fetch.run(job);
-            if fetch.called_again() {
+            for _ in 0..fetch.further_calls() {
                 // A desk whose inbox is full has worse to care for.
-                drop(desk.offer(ToDesk::CalledAgain));
+                drop(desk.offer(ToDesk::CalledAgain(job.key.clone())));
             }
             result
         }
@@ -94,23 +104,25 @@ pub fn start_market(
     start_desk(supervisor, threads, config, inbox_tx, inbox, make)
 }
 
-/// What the trader app says.
+/// What the trader app says. `market` hears which symbols are on the watchlist, and so are known.
 pub fn start_trader(
     supervisor: &Supervisor,
     settings: &Settings,
     classes: &Classes,
     sources: &Sources,
+    market: &Tx<ToDesk<MarketKey, MarketData>>,
     inbox_tx: &Tx<ToDesk<TraderKey, Body>>,
     inbox: Receiver<ToDesk<TraderKey, Body>>,
 ) -> io::Result<()> {
     let s = &settings.trader;
-    let lane = |name, fresh_for| LaneConfig {
+    let lane = |name, fresh_for, stale_max| LaneConfig {
         name,
         fetchers: s.fetchers,
         pending_max: s.pending_max,
         fresh_for,
         nodata_hold: s.failure_hold,
         failure_hold: s.failure_hold,
+        stale_max,
         stale_patience: s.stale_patience,
         deadline: s.deadline,
         // The trader app is polled every few seconds: the next poll is the retry.
@@ -120,16 +132,18 @@ pub fn start_trader(
     let config = CacheConfig {
         upstream: TRADER,
         lanes: vec![
-            lane("watchlist", s.fresh_watchlist),
-            lane("vwap", s.fresh_vwap),
-            lane("stream health", s.fresh_feed),
-            lane("signals and positions", s.fresh_lists),
+            lane("watchlists", s.fresh_watchlist, None),
+            lane("VWAPs", s.fresh_vwap, Some(s.stale_max)),
+            lane("stream states", s.fresh_feed, None),
+            lane("signals and positions", s.fresh_lists, Some(s.stale_max)),
         ],
         entries_max: s.cache_max,
         idle_max: s.cache_idle,
         waiters_max: WAITERS_MAX,
+        // Its routes have answers for when it is away, and are polled every few seconds.
+        patient_max: 0,
         breaker: Some(BreakerConfig {
-            failures: count(s.breaker_failures),
+            keys: s.breaker_failures,
             open_for: s.breaker_open,
         }),
         per_minute: None,
@@ -143,9 +157,19 @@ pub fn start_trader(
         fetcher_class: classes.fetcher,
     };
     let url = sources.trader_url.clone();
+    let market = market.clone();
     let make = move || {
-        let fetch = trader::Fetch::new(&url);
-        move |job: &Job<TraderKey>| fetch.run(job)
+        let (fetch, market) = (trader::Fetch::new(&url), market.clone());
+        move |job: &Job<TraderKey>| {
+            let result = fetch.run(job);
+            if let (TraderKey::Watchlist, Ok(list)) = (&job.key, &result) {
+                let symbols = trader::watchlist_symbols(list.plain());
+                let known = symbols.into_iter().map(MarketKey::Quote).collect();
+                // The next list says it again.
+                drop(market.offer(ToDesk::Known(known)));
+            }
+            result
+        }
     };
     start_desk(supervisor, threads, config, inbox_tx, inbox, make)
 }
@@ -167,6 +191,7 @@ pub fn start_model(
         fresh_for,
         nodata_hold: MODEL_HOLD,
         failure_hold: MODEL_HOLD,
+        stale_max: None,
         stale_patience: deadline,
         deadline,
         // A malformed answer is asked for again by the fetcher itself.
@@ -182,6 +207,7 @@ pub fn start_model(
         entries_max: WAITERS_MAX,
         idle_max: s.cache_ttl + s.deadline,
         waiters_max: WAITERS_MAX,
+        patient_max: 0,
         breaker: None,
         per_minute: None,
         seed: 0,

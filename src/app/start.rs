@@ -226,8 +226,10 @@ pub fn start(
         supervisor, settings, &classes, &sources, clock, &market_tx, market,
     )
     .doing("starting the candle desk")?;
-    desks::start_trader(supervisor, settings, &classes, &sources, &trader_tx, trader)
-        .doing("starting the trader desk")?;
+    desks::start_trader(
+        supervisor, settings, &classes, &sources, &market_tx, &trader_tx, trader,
+    )
+    .doing("starting the trader desk")?;
     desks::start_model(supervisor, settings, &classes, clock, &model_tx, model)
         .doing("starting the model desk")?;
     let desks = Desks {

@@ -46,6 +46,12 @@ impl Key for MarketKey {
             Self::Quote(_) => LANE_QUOTES,
         }
     }
+
+    /// A symbol is known by its quote.
+    fn subject(&self) -> Option<Self> {
+        let (Self::Candles(symbol, _) | Self::Quote(symbol)) = self;
+        Some(Self::Quote(symbol.clone()))
+    }
 }
 
 /// What was fetched, and what was heard of it since.
@@ -77,6 +83,10 @@ impl Value for MarketData {
         }
     }
 
+    fn is_nothing(&self) -> bool {
+        matches!(self, Self::Series(series) if series.is_empty())
+    }
+
     fn out(&mut self) -> MarketOut {
         match self {
             Self::Series(series) => {
@@ -102,6 +112,20 @@ pub fn make_fetch(config: SchwabConfig) -> impl Fn() -> Fetch + Clone + Send + '
     }
 }
 
+fn knows(
+    schwab: &mut Schwab,
+    symbol: &Symbol,
+    job: &Job<MarketKey>,
+    what: &str,
+) -> Result<bool, Failure> {
+    schwab
+        .knows(symbol, job.deadline)
+        .map_err(|last| Failure::Unverified {
+            what: what.to_owned(),
+            last: Box::new(last),
+        })
+}
+
 /// One fetcher's client.
 #[derive(Debug)]
 pub struct Fetch {
@@ -110,22 +134,29 @@ pub struct Fetch {
 }
 
 impl Fetch {
-    /// Whether a call more than the job's was made since this was asked last.
+    /// Calls that were made since this was asked last, beyond the one that each job stands for.
     #[must_use]
-    pub fn called_again(&self) -> bool {
-        self.schwab.borrow_mut().called_again()
+    pub fn further_calls(&self) -> u32 {
+        self.schwab.borrow_mut().further_calls()
     }
 
-    /// Makes one call, by the job's deadline.
+    /// Makes one call, by the job's deadline; a second, a look at the quote, where there is nothing of a
+    /// symbol of which nobody has heard yet. A symbol that is known has an empty series then.
     ///
     /// # Errors
-    /// As [`Schwab::candles`] and [`Schwab::quote`].
+    /// As [`Schwab::candles`] and [`Schwab::quote`]; [`Failure::Unverified`] when the look failed.
     pub fn run(&self, job: &Job<MarketKey>) -> Result<MarketData, Failure> {
         let mut schwab = self.schwab.borrow_mut();
         match &job.key {
             MarketKey::Candles(symbol, timeframe) => {
                 let asked_ms = self.clock.wall_ms();
-                let candles = schwab.candles(symbol, *timeframe, job.deadline)?;
+                let candles = match schwab.candles(symbol, *timeframe, job.deadline) {
+                    Err(Failure::NoData { what }) => {
+                        let known = job.known || knows(&mut schwab, symbol, job, &what)?;
+                        known.then(Vec::new).ok_or(Failure::NoData { what })?
+                    }
+                    other => other?,
+                };
                 let series = Series::new(*timeframe, candles, asked_ms);
                 Ok(MarketData::Series(Box::new(series)))
             }

@@ -83,6 +83,12 @@ impl Series {
         }
     }
 
+    /// Whether there is no candle in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fetched.is_empty() && self.minutes.is_empty() && self.day.is_none()
+    }
+
     /// Takes in what the stream says.
     pub fn hear(&mut self, live: &LiveCandles) -> Heard {
         if self.fetched_ms < live.day_open_ms || self.fetched_ms < live.since_ms {

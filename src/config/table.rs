@@ -110,9 +110,11 @@ settings! {
         fresh_candles: Duration = "60s",
         /// A quote is served this long without asking again
         fresh_quote: Duration = "1s",
+        /// An older quote is not served in place of an error
+        stale_quote: Duration = "60s",
         /// "No data" is served this long without asking again
         nodata_hold: Duration = "15s",
-        /// A failure is served this long without asking again
+        /// A series or quote that failed is asked for again after this; doubles, up to breaker_open
         failure_hold: Duration = "2s",
         /// How long a client waits for a refresh when there is an old value
         stale_patience: Duration = "1500ms",
@@ -122,10 +124,10 @@ settings! {
         backoff_min: Duration = "250ms",
         /// Longest wait between tries
         backoff_max: Duration = "4s",
-        /// Failures in a row that open the breaker
+        /// Different series (or quotes) that fail, with no success between, before their kind is left alone
         breaker_failures: usize = "3",
-        /// How long an open breaker waits before it tries again
-        breaker_open: Duration = "2500ms",
+        /// How often what is left alone is tried
+        breaker_open: Duration = "2s",
         /// Series and quotes that may wait for a fetcher; the oldest is shed
         pending_max: usize = "128",
         /// Series and quotes kept
@@ -151,13 +153,15 @@ settings! {
         fresh_feed: Duration = "2s",
         /// Signals and positions are served this long
         fresh_lists: Duration = "1s",
-        /// A failure is served this long without asking again
+        /// An older VWAP, signals and positions are not served when the trader app is away
+        stale_max: Duration = "15s",
+        /// What failed is asked for again after this; doubles, up to breaker_open
         failure_hold: Duration = "1s",
         /// How long a client waits for a refresh when there is an old value
         stale_patience: Duration = "500ms",
-        /// Failures in a row that open the breaker
+        /// Different questions that fail, with no success between, before their kind is left alone
         breaker_failures: usize = "3",
-        /// How long an open breaker waits before it tries again
+        /// How often what is left alone is tried
         breaker_open: Duration = "5s",
         /// Questions that may wait for a fetcher
         pending_max: usize = "256",

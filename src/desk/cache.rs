@@ -3,14 +3,17 @@
 //! - A fresh value is answered at once.
 //! - There is one flight for each key; everybody who asks meanwhile waits for it.
 //! - A value past its freshness is refreshed, but its askers wait only `stale_patience` for that; then,
-//!   or when the flight fails, they get the old value with the reason.
-//! - After a failure, the same answer is given for `failure_hold` without another call.
-//! - Flights beyond a lane's fetchers wait, the newest-asked first; beyond `pending_max` the oldest is
-//!   shed. A waiting flight that nobody wants any more is dropped; a running one is let finish.
+//!   or when the flight fails, they get the old value with the reason, unless it is older than `stale_max`.
+//! - A key that failed is left alone for a while by itself, other keys are not; a kind or the whole
+//!   upstream only by what [`Breaker`] says. Who has no older value waits for the next try (`hold`).
+//! - Flights beyond a lane's fetchers wait: those that somebody sees nothing without before refreshes, then
+//!   the newest-asked first; beyond `pending_max` the oldest is shed. A waiting flight that nobody wants
+//!   any more is dropped; a running one is let finish.
 //! - A retryable failure is tried again after a jittered backoff (or what the upstream asked for) while
 //!   attempts and the flight's deadline allow; waiting for that holds no fetcher.
-//! - While the breaker is open nothing is fetched but one probe at a time, for at most
-//!   a few seconds.
+//! - Keys that are failing never have all fetchers of a lane. A call for one of them that is late while
+//!   somebody waits becomes a *straggler*: the key is tried anew beside it, and whichever answer comes
+//!   first counts, so that an upstream which works again is heard at the next try and not at the deadline.
 //! - A fetcher that has not answered [`LOST_GRACE`] after its flight's deadline is lost: it is replaced,
 //!   at most once for each fetcher of the lane, and what it says later is discarded.
 //!
@@ -21,21 +24,16 @@ use std::time::{Duration, Instant};
 
 use super::action::Action;
 use super::backoff::Jitter;
-use super::breaker::{Breaker, Permit};
+use super::breaker::Breaker;
 use super::budget::Budget;
-use super::entry::{Entry, Flight, Stage, Waiter, retry_at};
+use super::entry::{Entry, Failed, Stage, Waiter, retry_at};
+use super::known::Known;
 use super::limits::{CacheConfig, LaneConfig};
-use super::{AskId, Failure, Job, Key, Reply, Value};
+use super::spent::Spent;
+use super::{AskId, Evidence, Failure, Key, Reply, Value};
 
 /// How much longer than its deadline a fetcher may take before it is given up.
 pub const LOST_GRACE: Duration = Duration::from_secs(2);
-
-/// A breaker's probe may take no longer: while it is out nobody else may try, and an upstream that
-/// works again is to be back within 10 s, the time that the breaker is open included.
-const PROBE_DEADLINE: Duration = Duration::from_secs(4);
-
-/// A flight waits this long for room in the budget; beyond, its askers are told at once.
-const BUDGET_PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Lane<K> {
@@ -43,8 +41,37 @@ pub(super) struct Lane<K> {
     pub(super) running: usize,
     pub(super) capacity: usize,
     pub(super) replaced: usize,
+    /// Of those that run: calls for keys that are failing.
+    pub(super) sick: usize,
     /// The newest-asked last.
     pub(super) pending: Vec<K>,
+}
+
+impl<K> Lane<K> {
+    /// Whether another call for a key that is failing may run: the others keep a third of the fetchers, at
+    /// least one.
+    pub(super) fn takes_sick(&self) -> bool {
+        self.sick < self.sick_max()
+    }
+
+    pub(super) fn sick_max(&self) -> usize {
+        let kept = (self.capacity / 3).max(1);
+        self.capacity.saturating_sub(kept).max(1)
+    }
+
+    pub(super) fn ends(&mut self, sick: bool) {
+        self.running -= 1;
+        self.sick -= usize::from(sick);
+    }
+}
+
+/// A call that is late and beside which its key is tried anew.
+#[derive(Debug)]
+pub(super) struct Straggler<K> {
+    pub(super) key: K,
+    pub(super) called: Instant,
+    pub(super) deadline: Instant,
+    pub(super) sick: bool,
 }
 
 /// The state of a desk. `R` is where a reply goes.
@@ -57,11 +84,13 @@ pub struct Cache<K: Key, V: Value, R> {
     pub(super) busy: BTreeSet<K>,
     /// Flights given up whose fetchers still run, and whether each was replaced.
     pub(super) lost: HashMap<u64, (usize, bool)>,
+    pub(super) stragglers: HashMap<u64, Straggler<K>>,
     pub(super) waiters: usize,
     pub(super) flights: u64,
-    pub(super) breaker: Option<Breaker>,
-    pub(super) last_failure: Option<Failure>,
+    pub(super) breaker: Option<Breaker<K>>,
     pub(super) budget: Option<Budget>,
+    pub(super) spent: Spent<K>,
+    pub(super) known: Known<K>,
     pub(super) jitter: Jitter,
 }
 
@@ -77,6 +106,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                     running: 0,
                     capacity: lane.fetchers,
                     replaced: 0,
+                    sick: 0,
                     pending: Vec::new(),
                     config: lane.clone(),
                 })
@@ -84,11 +114,13 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             entries: HashMap::new(),
             busy: BTreeSet::new(),
             lost: HashMap::new(),
+            stragglers: HashMap::new(),
             waiters: 0,
             flights: 0,
-            breaker: config.breaker.map(Breaker::new),
-            last_failure: None,
+            breaker: config.breaker.map(|b| Breaker::new(b, config.lanes.len())),
             budget: config.per_minute.map(Budget::new),
+            spent: Spent::new(),
+            known: Known::new(),
             jitter: Jitter::new(config.seed),
             config,
         }
@@ -114,23 +146,18 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             .or_insert_with(|| Entry::new(now));
         entry.ask(now);
         let limits = &self.lanes[lane].config;
-        if let Some(reply) = entry.at_hand(self.config.upstream, limits, now) {
+        let waits = self.config.patient_max > 0;
+        if let Some(reply) = entry.settled(limits, waits, now) {
             out.push(Action::Reply { to, reply });
             return;
         }
-        if entry.flight.is_none()
-            && let Some(failure) = self.refused(now)
-        {
-            if let Some(entry) = self.entries.get_mut(key) {
-                let reply = entry.instead(&failure);
-                out.push(Action::Reply { to, reply });
-            }
+        if let Some(reply) = self.told_at_once(now, key, Some(deadline)) {
+            out.push(Action::Reply { to, reply });
             return;
         }
         if self.waiters >= self.config.waiters_max {
-            self.shed_oldest_waiter(out);
+            self.shed_oldest_waiter(now, out);
         }
-        let flights = &mut self.flights;
         let lane = &mut self.lanes[lane];
         let entry = self
             .entries
@@ -146,14 +173,8 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         self.busy.insert(key.clone());
         match &entry.flight {
             None => {
-                *flights += 1;
-                let flight = Flight {
-                    id: *flights,
-                    attempt: 1,
-                    deadline: now + lane.config.deadline,
-                    stage: Stage::Pending,
-                };
-                entry.take_off(now, flight);
+                self.flights += 1;
+                entry.take_off(now, self.flights);
                 lane.pending.push(key.clone());
             }
             Some(flight) if flight.stage == Stage::Pending => {
@@ -167,21 +188,37 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
 
     /// Somebody takes what can be had without waiting.
     pub fn look(&mut self, now: Instant, key: &K) -> Option<Reply<V::Out>> {
-        let refused = self.refused(now);
+        let waits = self.waits();
         let entry = self.entries.get_mut(key)?;
         entry.ask(now);
         let limits = &self.lanes[key.lane()].config;
-        if let Some(reply) = entry.at_hand(self.config.upstream, limits, now) {
+        if let Some(reply) = entry.settled(limits, waits, now) {
             return Some(reply);
         }
-        let refused = refused.filter(|_| entry.flight.is_none())?;
-        Some(entry.instead(&refused))
+        self.told_at_once(now, key, None)
     }
 
     /// Something was learnt of a key.
     pub fn news(&mut self, now: Instant, key: &K, news: &V::News) {
+        if let Some(subject) = key.subject() {
+            self.known(now, subject);
+        }
         if let Some(entry) = self.entries.get_mut(key) {
             entry.hear(now, news);
+        }
+    }
+
+    /// Somebody says that this subject exists: "there is nothing" no longer means that nobody knows it.
+    pub fn known(&mut self, now: Instant, subject: K) {
+        if !self.known.heard(now, subject.clone()) {
+            return;
+        }
+        for (key, entry) in &mut self.entries {
+            let unknown =
+                matches!(&entry.failed, Some(f) if matches!(f.failure, Failure::NoData { .. }));
+            if unknown && key.subject().as_ref() == Some(&subject) {
+                entry.failed = None;
+            }
         }
     }
 
@@ -205,10 +242,11 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         self.dispatch(now, out);
     }
 
-    /// A fetcher made one call more than was allowed.
-    pub fn called_again(&mut self, now: Instant) {
+    /// A fetcher made one call more for this key than was allowed.
+    pub fn called_again(&mut self, now: Instant, key: &K) {
         if let Some(budget) = &mut self.budget {
             budget.charge(now);
+            self.spent.made(now, key.lane(), key);
         }
     }
 
@@ -226,108 +264,56 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             self.dispatch(now, out);
             return;
         }
+        if let Some(late) = self.stragglers.remove(&flight) {
+            self.lanes[key.lane()].ends(late.sick);
+            match result {
+                Ok(value) => self.learnt(now, key, late.called, value, out),
+                // The try beside it says how it is now.
+                Err(failure) => drop(self.judged(now, key, late.called, failure, out)),
+            }
+            self.dispatch(now, out);
+            return;
+        }
         let Some(entry) = self.entries.get_mut(key) else {
             return;
         };
         let Some(mine) = entry.flight.as_mut().filter(|f| f.id == flight) else {
             return;
         };
-        let Stage::Running { probe } = mine.stage else {
+        let Stage::Running { called, sick } = mine.stage else {
             return;
         };
-        let lane = &mut self.lanes[key.lane()];
-        lane.running -= 1;
+        self.lanes[key.lane()].ends(sick);
+        // No fetcher is out with it any more.
+        mine.stage = Stage::Pending;
         match result {
-            Ok(value) => {
-                entry.value = Some((value, now));
-                entry.failed = None;
-                entry.refreshed();
-                self.upstream_works(out);
-                self.land(key, out);
-            }
+            Ok(value) => self.learnt(now, key, called, value, out),
             Err(failure @ Failure::NoData { .. }) => {
-                entry.value = None;
-                entry.failed = Some((failure, now));
-                entry.refreshed();
-                self.upstream_works(out);
-                self.land(key, out);
+                let hold = self.lanes[key.lane()].config.nodata_hold;
+                entry.refreshed(None);
+                entry.failed = Some(Failed {
+                    failure,
+                    next_try: now + hold,
+                });
+                self.upstream_works(now, key, called, out);
+                self.land(now, key, out);
             }
             Err(failure) => {
-                let retry = retry_at(now, mine, &failure, &lane.config, &mut self.jitter);
-                if let Some(at) = retry {
-                    mine.attempt += 1;
-                    mine.stage = Stage::Retry { at };
-                }
-                if let (
-                    Failure::Status {
-                        code: 429,
-                        retry_after: Some(wait),
-                        ..
-                    },
-                    Some(budget),
-                ) = (&failure, self.budget.as_mut())
-                {
-                    budget.pause_until(now + *wait);
-                }
-                if failure.counts_for_breaker() {
-                    self.upstream_failed(now, &failure, out);
-                } else if probe && let Some(breaker) = &mut self.breaker {
-                    // It said nothing of the upstream. Only the probe itself makes room for another.
-                    breaker.abandon();
-                }
-                if retry.is_none() {
-                    self.fail(now, key, failure, out);
+                let limits = &self.lanes[key.lane()].config;
+                let retry = retry_at(now, mine, &failure, limits, &mut self.jitter);
+                let failure = self.judged(now, key, called, failure, out);
+                let paused = matches!(failure, Failure::Paused { .. });
+                let mine = self.entries.get_mut(key).and_then(|e| e.flight.as_mut());
+                match (retry.filter(|_| !paused), mine) {
+                    (Some(at), Some(mine)) => {
+                        mine.attempt += 1;
+                        mine.stage = Stage::Retry { at };
+                    }
+                    _ => self.fail(now, key, Some(called), failure, out),
                 }
             }
         }
         self.dispatch(now, out);
-    }
-
-    /// The time has come that [`Self::next_timeout`] named.
-    pub fn tick(&mut self, now: Instant, out: &mut Vec<Action<K, V::Out, R>>) {
-        let busy: Vec<K> = self.busy.iter().cloned().collect();
-        for key in &busy {
-            self.tick_flight(now, key, out);
-            self.tick_waiters(now, key, out);
-            self.drop_unwanted(key);
-        }
-        let idle_max = self.config.idle_max;
-        self.entries.retain(|_, e| {
-            e.flight.is_some() || !e.waiters.is_empty() || now.duration_since(e.asked) < idle_max
-        });
-        self.dispatch(now, out);
-    }
-
-    /// When [`Self::tick`] is to be called next; none while nothing waits for the time.
-    #[must_use]
-    pub fn next_timeout(&self, now: Instant) -> Option<Instant> {
-        let mut next: Option<Instant> = None;
-        let mut sooner = |at: Instant| next = Some(next.map_or(at, |n| n.min(at)));
-        for key in &self.busy {
-            let Some(entry) = self.entries.get(key) else {
-                continue;
-            };
-            let limits = &self.lanes[key.lane()].config;
-            if let Some(flight) = &entry.flight {
-                sooner(match flight.stage {
-                    Stage::Pending => flight.deadline,
-                    Stage::Retry { at } => at,
-                    Stage::Running { .. } => flight.deadline + LOST_GRACE,
-                });
-            }
-            for waiter in &entry.waiters {
-                sooner(entry.gives_up(waiter, limits));
-            }
-        }
-        if let Some(budget) = &self.budget
-            && self
-                .lanes
-                .iter()
-                .any(|l| !l.pending.is_empty() && l.running < l.capacity)
-        {
-            sooner(budget.room_at(now));
-        }
-        next
     }
 
     /// Requests that wait.
@@ -336,157 +322,110 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         self.waiters
     }
 
-    /// Why no new flight may start now.
-    fn refused(&self, now: Instant) -> Option<Failure> {
-        if let Some(breaker) = &self.breaker
-            && let Permit::Open { retry_in } = breaker.look(now)
-        {
-            return Some(Failure::BreakerOpen {
-                upstream: self.config.upstream,
-                failures: breaker.failures(),
-                // An open breaker has seen a failure.
-                last: Box::new(self.last_failure.clone().unwrap_or(Failure::Cancelled)),
-                retry_in,
-            });
+    /// The upstream said this of a key.
+    fn learnt(
+        &mut self,
+        now: Instant,
+        key: &K,
+        called: Instant,
+        value: V,
+        out: &mut Vec<Action<K, V::Out, R>>,
+    ) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.refreshed(Some((value, now)));
         }
-        let budget = self.budget.as_ref()?;
-        let retry_in = budget.room_at(now).saturating_duration_since(now);
-        (retry_in > BUDGET_PATIENCE).then(|| Failure::Budget {
-            upstream: self.config.upstream,
-            per_minute: budget.per_minute(),
-            retry_in,
-        })
-    }
-
-    /// Starts what may start, the newest-asked first, and sheds what is too much.
-    fn dispatch(&mut self, now: Instant, out: &mut Vec<Action<K, V::Out, R>>) {
-        for lane in 0..self.lanes.len() {
-            while let Some(key) = self.next_pending(lane) {
-                if let Some(failure) = self.refused(now) {
-                    self.fail(now, &key, failure, out);
-                    continue;
-                }
-                if self.budget.as_mut().is_some_and(|b| !b.take(now)) {
-                    break;
-                }
-                let probe = self
-                    .breaker
-                    .as_mut()
-                    .is_some_and(|b| b.enter(now) == Permit::Probe);
-                self.lanes[lane].pending.pop();
-                self.lanes[lane].running += 1;
-                if let Some(flight) = self.entries.get_mut(&key).and_then(|e| e.flight.as_mut()) {
-                    if probe {
-                        flight.deadline = flight.deadline.min(now + PROBE_DEADLINE);
-                    }
-                    flight.stage = Stage::Running { probe };
-                    out.push(Action::Fetch {
-                        lane,
-                        job: Job {
-                            key,
-                            flight: flight.id,
-                            attempt: flight.attempt,
-                            deadline: flight.deadline,
-                        },
-                    });
-                }
-            }
-            while self.lanes[lane].pending.len() > self.lanes[lane].config.pending_max {
-                let key = self.lanes[lane].pending[0].clone();
-                let failure = Failure::Busy {
-                    what: self.lanes[lane].config.name.to_owned(),
-                    retry_in: Duration::from_secs(1),
-                };
-                self.fail(now, &key, failure, out);
-            }
+        if let Some(subject) = key.subject() {
+            self.known(now, subject);
         }
-    }
-
-    /// The newest-asked waiting flight of a lane, if a fetcher is free for it.
-    fn next_pending(&self, lane: usize) -> Option<K> {
-        let lane = &self.lanes[lane];
-        (lane.running < lane.capacity)
-            .then(|| lane.pending.last().cloned())
-            .flatten()
+        self.upstream_works(now, key, called, out);
+        self.land(now, key, out);
     }
 
     /// The flight ended with a value or with "there is nothing": everybody is answered.
-    fn land(&mut self, key: &K, out: &mut Vec<Action<K, V::Out, R>>) {
-        self.end_flight(key, out, |entry| match (entry.served(), &entry.failed) {
-            (Some(served), _) => Ok(served),
-            (None, Some((failure, _))) => Err(failure.clone()),
-            (None, None) => Err(Failure::Cancelled),
-        });
+    fn land(&mut self, now: Instant, key: &K, out: &mut Vec<Action<K, V::Out, R>>) {
+        self.end_flight(now, key);
+        let limits = &self.lanes[key.lane()].config;
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        let waiters = std::mem::take(&mut entry.waiters);
+        self.waiters -= waiters.len();
+        self.busy.remove(key);
+        out.extend(waiters.into_iter().map(|waiter| Action::Reply {
+            to: waiter.to,
+            reply: match (entry.served(limits), &entry.failed) {
+                (Some(served), _) => Ok(served),
+                (None, Some(failed)) => Err(failed.failure.clone()),
+                (None, None) => Err(Failure::Cancelled),
+            },
+        }));
     }
 
-    /// The flight ended with a failure: everybody gets the old value, or the failure.
+    /// The flight, whose call was made at `called`, ended with a failure: who has an older value or no
+    /// reason to wait for the next try is answered, and the others get another flight.
     pub(super) fn fail(
         &mut self,
         now: Instant,
         key: &K,
+        called: Option<Instant>,
         failure: Failure,
         out: &mut Vec<Action<K, V::Out, R>>,
     ) {
-        self.lanes[key.lane()].pending.retain(|k| k != key);
-        self.end_flight(key, out, |entry| entry.instead(&failure));
-        // Being shed or refused says nothing about the key: the next asker may try.
-        let says_nothing = matches!(
-            failure,
-            Failure::Busy { .. } | Failure::BreakerOpen { .. } | Failure::Budget { .. }
-        );
-        if !says_nothing && let Some(entry) = self.entries.get_mut(key) {
-            entry.failed = Some((failure, now));
-        }
-    }
-
-    /// Everybody who waits for the key is answered, and it is no longer busy.
-    fn end_flight(
-        &mut self,
-        key: &K,
-        out: &mut Vec<Action<K, V::Out, R>>,
-        reply: impl Fn(&mut Entry<V, R>) -> Reply<V::Out>,
-    ) {
-        self.busy.remove(key);
-        let Some(entry) = self.entries.get_mut(key) else {
-            return;
+        self.end_flight(now, key);
+        let until = match &failure {
+            // Being shed or refused says nothing about the key: the next asker may try.
+            Failure::Busy { .. } => now,
+            Failure::Paused { retry_in, .. } => now + *retry_in,
+            _ => {
+                if let Some(entry) = self.entries.get_mut(key) {
+                    if entry.failures == 0 {
+                        entry.failing_since = called.unwrap_or(now);
+                    }
+                    let counts = failure.may_pass() || failure.evidence() != Evidence::Nothing;
+                    entry.failures += u32::from(counts);
+                }
+                let alone = self.left_alone_for(key, &failure, out);
+                // A call that took as long has left it alone meanwhile.
+                let next_try = (called.unwrap_or(now) + alone).max(now);
+                if let Some(entry) = self.entries.get_mut(key) {
+                    entry.failed = Some(Failed {
+                        failure: failure.clone(),
+                        next_try,
+                    });
+                }
+                next_try
+            }
         };
-        entry.flight = None;
-        let waiters = std::mem::take(&mut entry.waiters);
-        self.waiters -= waiters.len();
-        out.extend(waiters.into_iter().map(|waiter| Action::Reply {
-            to: waiter.to,
-            reply: reply(entry),
-        }));
-    }
-
-    fn upstream_works(&mut self, out: &mut Vec<Action<K, V::Out, R>>) {
-        if self.breaker.as_mut().is_some_and(Breaker::success) {
-            out.push(Action::Say(format!(
-                "{} works again: the breaker is closed",
-                self.config.upstream
-            )));
-        }
-    }
-
-    pub(super) fn upstream_failed(
-        &mut self,
-        now: Instant,
-        failure: &Failure,
-        out: &mut Vec<Action<K, V::Out, R>>,
-    ) {
-        self.last_failure = Some(failure.clone());
-        let Some(breaker) = &mut self.breaker else {
-            return;
+        let hold = super::hold::Hold {
+            until,
+            why: failure,
         };
-        if breaker.failure(now)
-            && let Permit::Open { retry_in } = breaker.look(now)
+        self.dismiss(now, key, &hold, out);
+        if let Some(entry) = self.entries.get_mut(key)
+            && !entry.waiters.is_empty()
         {
-            out.push(Action::Say(format!(
-                "{} is left alone for {} s after {} failures in a row; the last: {failure}",
-                self.config.upstream,
-                retry_in.as_secs(),
-                breaker.failures(),
-            )));
+            self.flights += 1;
+            entry.take_off(now, self.flights);
+            self.lanes[key.lane()].pending.push(key.clone());
+        } else {
+            self.busy.remove(key);
+        }
+    }
+
+    /// The key has no flight any more. A call that is still out becomes a straggler.
+    pub(super) fn end_flight(&mut self, now: Instant, key: &K) {
+        self.lanes[key.lane()].pending.retain(|k| k != key);
+        let entry = self.entries.get_mut(key);
+        if let Some(flight) = entry.and_then(|e| e.flight.take())
+            && let Stage::Running { called, sick } = flight.stage
+        {
+            let late = Straggler {
+                key: key.clone(),
+                called,
+                deadline: flight.deadline.unwrap_or(now),
+                sick,
+            };
+            self.stragglers.insert(flight.id, late);
         }
     }
 }

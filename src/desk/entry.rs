@@ -6,7 +6,7 @@ use crate::clock::millis;
 
 use super::backoff::Jitter;
 use super::limits::LaneConfig;
-use super::{AskId, Failure, Heard, Reply, Served, Value};
+use super::{AskId, Failure, Heard, Need, Reply, Served, Value};
 
 #[derive(Debug)]
 pub(super) struct Waiter<R> {
@@ -19,22 +19,41 @@ pub(super) struct Waiter<R> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Pending,
-    Retry { at: Instant },
-    Running { probe: bool },
+    Retry {
+        at: Instant,
+    },
+    Running {
+        /// When the call was made.
+        called: Instant,
+        /// Whether the key was failing then.
+        sick: bool,
+    },
 }
 
 #[derive(Debug)]
 pub(super) struct Flight {
     pub(super) id: u64,
     pub(super) attempt: u32,
-    pub(super) deadline: Instant,
+    /// By when its calls have answered; set by the first.
+    pub(super) deadline: Option<Instant>,
     pub(super) stage: Stage,
+}
+
+/// What went wrong last.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) failure: Failure,
+    /// The key is left alone until then.
+    pub(super) next_try: Instant,
 }
 
 #[derive(Debug)]
 pub(super) struct Entry<V, R> {
     pub(super) value: Option<(V, Instant)>,
-    pub(super) failed: Option<(Failure, Instant)>,
+    pub(super) failed: Option<Failed>,
+    /// Flights that failed in a row, and since when.
+    pub(super) failures: u32,
+    pub(super) failing_since: Instant,
     /// The value must be fetched anew, however fresh it is.
     pub(super) outdated: bool,
     pub(super) flight: Option<Flight>,
@@ -52,6 +71,8 @@ impl<V: Value, R> Entry<V, R> {
         Self {
             value: None,
             failed: None,
+            failures: 0,
+            failing_since: now,
             outdated: false,
             flight: None,
             waiters: Vec::new(),
@@ -69,81 +90,112 @@ impl<V: Value, R> Entry<V, R> {
     }
 
     /// A flight begins.
-    pub(super) fn take_off(&mut self, now: Instant, flight: Flight) {
+    pub(super) fn take_off(&mut self, now: Instant, id: u64) {
         self.refresh_since.get_or_insert(now);
-        self.flight = Some(flight);
+        self.flight = Some(Flight {
+            id,
+            attempt: 1,
+            deadline: None,
+            stage: Stage::Pending,
+        });
     }
 
-    /// The upstream said something.
-    pub(super) fn refreshed(&mut self) {
+    /// The upstream said this, or that there is nothing.
+    pub(super) fn refreshed(&mut self, value: Option<(V, Instant)>) {
+        self.value = value;
+        self.failed = None;
+        self.failures = 0;
         self.refresh_since = None;
         self.outdated = false;
     }
 
-    /// What can be answered without the upstream: a fresh value, or a recent failure's answer.
-    pub(super) fn settled(&mut self, limits: &LaneConfig, now: Instant) -> Option<Reply<V::Out>> {
-        if let Some((failure, at)) = &self.failed {
-            let hold = if matches!(failure, Failure::NoData { .. }) {
-                limits.nodata_hold
-            } else {
-                limits.failure_hold
-            };
-            if now < *at + hold {
-                let failure = failure.clone();
-                return Some(self.instead(&failure));
-            }
+    /// Whether the value may still be shown.
+    pub(super) fn usable(&self, limits: &LaneConfig, now: Instant) -> bool {
+        self.value.as_ref().is_some_and(|(_, as_of)| {
+            let age = now.saturating_duration_since(*as_of);
+            limits.stale_max.is_none_or(|max| age < max)
+        })
+    }
+
+    /// For whom a call would be made.
+    pub(super) fn need(&self, limits: &LaneConfig, now: Instant) -> Need {
+        if self.usable(limits, now) {
+            Need::Refresh
+        } else {
+            Need::Waited
         }
-        let served = self.served()?;
-        let age = now.saturating_duration_since(served.as_of);
-        (age < limits.fresh_for && !self.outdated).then_some(Ok(served))
+    }
+
+    /// What can be answered without the upstream: a fresh value, or, while the key is left alone, what
+    /// there is. `waits`: who has nothing waits for the next try of what may pass.
+    pub(super) fn settled(
+        &mut self,
+        limits: &LaneConfig,
+        waits: bool,
+        now: Instant,
+    ) -> Option<Reply<V::Out>> {
+        if let Some(Failed { failure, next_try }) = &self.failed
+            && now < *next_try
+        {
+            let waits = waits && failure.may_pass() && !self.usable(limits, now);
+            let failure = failure.clone();
+            return (!waits).then(|| self.instead(&failure, limits, now));
+        }
+        let (value, as_of) = self.value.as_ref()?;
+        let fresh_for = if value.is_nothing() {
+            limits.nodata_hold.min(limits.fresh_for)
+        } else {
+            limits.fresh_for
+        };
+        let fresh = now.saturating_duration_since(*as_of) < fresh_for && !self.outdated;
+        fresh.then(|| self.served(limits).map(Ok)).flatten()
     }
 
     /// The value, if there is one.
-    pub(super) fn served(&mut self) -> Option<Served<V::Out>> {
-        self.value.as_mut().map(|(value, at)| Served {
+    pub(super) fn served(&mut self, limits: &LaneConfig) -> Option<Served<V::Out>> {
+        self.value.as_mut().map(|(value, as_of)| Served {
             value: value.out(),
-            as_of: *at,
+            as_of: *as_of,
+            until: limits.stale_max.map(|max| *as_of + max),
             stale_because: None,
         })
     }
 
     /// The old value with the reason, or the reason.
-    pub(super) fn instead(&mut self, failure: &Failure) -> Reply<V::Out> {
-        match self.served() {
-            Some(served) => Ok(Served {
+    pub(super) fn instead(
+        &mut self,
+        failure: &Failure,
+        limits: &LaneConfig,
+        now: Instant,
+    ) -> Reply<V::Out> {
+        let usable = self.usable(limits, now);
+        match self.served(limits) {
+            Some(served) if usable => Ok(Served {
                 stale_because: Some(failure.clone()),
                 ..served
+            }),
+            Some(served) => Err(Failure::Outdated {
+                age: now.saturating_duration_since(served.as_of),
+                last: Box::new(failure.clone()),
             }),
             None => Err(failure.clone()),
         }
     }
 
-    /// What can be answered without waiting: as [`Self::settled`], or an old value while a refresh that
-    /// is not worth waiting for is under way.
-    pub(super) fn at_hand(
-        &mut self,
-        upstream: &'static str,
-        limits: &LaneConfig,
-        now: Instant,
-    ) -> Option<Reply<V::Out>> {
-        if let Some(reply) = self.settled(limits, now) {
-            return Some(reply);
-        }
+    /// Since when a refresh is under way that is no longer worth waiting for, as there is an older value.
+    pub(super) fn refreshing_since(&self, limits: &LaneConfig, now: Instant) -> Option<Instant> {
         self.flight.as_ref()?;
-        self.value.as_ref()?;
-        let since = self.refresh_since?;
-        if now < self.patient_until(since, limits) {
-            return None;
-        }
-        let failure = self.why_not_fresh(upstream, now.saturating_duration_since(since));
-        Some(self.instead(&failure))
+        let late = |since: &Instant| now >= self.patient_until(*since, limits);
+        self.refresh_since
+            .filter(late)
+            .filter(|_| self.usable(limits, now))
     }
 
     /// Why there is nothing fresh after waiting so long.
     pub(super) fn why_not_fresh(&self, upstream: &'static str, waited: Duration) -> Failure {
         match &self.failed {
-            Some((failure, _)) if self.value.is_some() => failure.clone(),
-            _ => Failure::Timeout {
+            Some(failed) => failed.failure.clone(),
+            None => Failure::Timeout {
                 upstream,
                 after_ms: millis(waited),
             },
@@ -151,11 +203,16 @@ impl<V: Value, R> Entry<V, R> {
     }
 
     /// Until when an asker waits.
-    pub(super) fn gives_up(&self, waiter: &Waiter<R>, limits: &LaneConfig) -> Instant {
-        match (&self.value, self.refresh_since) {
-            (None, _) => waiter.deadline,
-            (Some(_), None) => waiter.deadline.min(waiter.asked),
-            (Some(_), Some(since)) => {
+    pub(super) fn gives_up(
+        &self,
+        waiter: &Waiter<R>,
+        limits: &LaneConfig,
+        now: Instant,
+    ) -> Instant {
+        match (self.usable(limits, now), self.refresh_since) {
+            (false, _) => waiter.deadline,
+            (true, None) => waiter.deadline.min(waiter.asked),
+            (true, Some(since)) => {
                 let until = self.patient_until(since, limits);
                 waiter.deadline.min(until.max(waiter.asked))
             }
@@ -196,7 +253,14 @@ pub(super) fn retry_at(
         return None;
     }
     let backoff = limits.backoff.delay(flight.attempt, jitter.draw());
-    let wait = failure.retry_after().unwrap_or(backoff);
-    let at = now + wait;
-    (at < flight.deadline).then_some(at)
+    let wait = match failure {
+        Failure::Status {
+            retry_after: Some(wait),
+            ..
+        } => *wait,
+        _ => backoff,
+    };
+    // What no clock can hold is beyond every deadline.
+    let at = now.checked_add(wait)?;
+    flight.deadline.is_some_and(|by| at < by).then_some(at)
 }

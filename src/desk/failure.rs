@@ -60,20 +60,49 @@ pub enum Failure {
         /// Names the token file, its age and what to do.
         why: String,
     },
-    /// Too many failures in a row: the upstream is left alone for a while.
-    #[error("{upstream} has failed {failures} times in a row (last: {last}); next try in {} s", retry_in.as_secs() + 1)]
+    /// Several keys failed and none succeeded since: the upstream, or this kind of request, is left alone
+    /// for a while.
+    #[error("{upstream} has failed for {keys} different {what} in a row (last: {last}); next try in {} s", retry_in.as_secs() + 1)]
     BreakerOpen {
         /// As above.
         upstream: &'static str,
+        /// "candles"; "requests" when it is of all kinds.
+        what: &'static str,
         /// How many.
-        failures: u32,
+        keys: usize,
         /// The last failure.
         last: Box<Failure>,
         /// When it is tried again.
         retry_in: Duration,
     },
-    /// The limit of requests a minute is used up.
-    #[error("The budget of {per_minute} requests a minute to {upstream} is used up; try again in {} s", retry_in.as_secs() + 1)]
+    /// The upstream answered 429 and is left alone for as long as it asked, or a part of that.
+    #[error("{upstream} answered 429{}; it is asked again in {} s", wish(*asked), retry_in.as_secs() + 1)]
+    Paused {
+        /// As above.
+        upstream: &'static str,
+        /// What it asked for, if it said.
+        asked: Option<Duration>,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// Too long ago to be shown as if it were still so.
+    #[error("{last}; what was said before that is {} s old, too old to be shown", age.as_secs())]
+    Outdated {
+        /// How old what there is is.
+        age: Duration,
+        /// Why there is nothing newer.
+        last: Box<Failure>,
+    },
+    /// There is nothing, and the question whether what was asked for is known at all failed.
+    #[error("There is nothing for {what}, and whether it is known could not be found out: {last}")]
+    Unverified {
+        /// "candles XYZ 1m"
+        what: String,
+        /// The failed question.
+        last: Box<Failure>,
+    },
+    /// The limit of requests a minute leaves no room now.
+    #[error("The budget of {per_minute} requests a minute to {upstream} has no room for this now; try again in {} s", retry_in.as_secs() + 1)]
     Budget {
         /// As above.
         upstream: &'static str,
@@ -109,6 +138,27 @@ pub enum Failure {
     Cancelled,
 }
 
+fn wish(asked: Option<Duration>) -> String {
+    asked.map_or_else(String::new, |asked| {
+        format!(" and asked to be left alone for {} s", asked.as_secs())
+    })
+}
+
+/// For what an upstream's failure is evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// It was there and has its reasons: a refused token, an unknown symbol, a rate limit. Or it was not
+    /// asked at all.
+    Nothing,
+    /// It is there and cannot do this: an error of its own, or an answer that is none.
+    Kind,
+    /// It is not there, or not in time.
+    Unreachable,
+}
+
+/// Who tells what to wait for: after this long a client may ask again for what may pass.
+const SOON: Duration = Duration::from_secs(1);
+
 impl Failure {
     /// The HTTP status that a client gets.
     #[must_use]
@@ -116,9 +166,11 @@ impl Failure {
         match self {
             Self::NoData { .. } => 404,
             Self::Timeout { .. } => 504,
+            Self::Outdated { last, .. } | Self::Unverified { last, .. } => last.http_status(),
             Self::Status { code: 429, .. }
             | Self::Token { .. }
             | Self::BreakerOpen { .. }
+            | Self::Paused { .. }
             | Self::Budget { .. }
             | Self::Busy { .. }
             | Self::DeskSilent { .. }
@@ -132,26 +184,56 @@ impl Failure {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Status { retry_after, .. } => *retry_after,
+            Self::Status {
+                retry_after: Some(asked),
+                ..
+            } => Some(*asked),
             Self::BreakerOpen { retry_in, .. }
+            | Self::Paused { retry_in, .. }
             | Self::Budget { retry_in, .. }
             | Self::Busy { retry_in, .. } => Some(*retry_in),
-            _ => None,
+            Self::Outdated { last, .. } | Self::Unverified { last, .. } => last.retry_after(),
+            other => other.may_pass().then_some(SOON),
         }
     }
 
-    /// Whether the upstream itself is at fault: what the breaker counts. A refused token, an unknown
-    /// symbol or a rate limit say that it works.
+    /// Whether the same request may succeed within seconds without anybody doing something: then who has
+    /// nothing older waits for the next try. An unknown symbol, a request that is refused (4xx, 403
+    /// included), a token that somebody must renew and a fetcher that panicked are final: who asks is told
+    /// at once, and asks again when there is a reason to.
     #[must_use]
-    pub fn counts_for_breaker(&self) -> bool {
+    pub fn may_pass(&self) -> bool {
         match self {
-            Self::Timeout { .. } | Self::Unreachable { .. } | Self::Malformed { .. } => true,
-            Self::Status { code, .. } => *code >= 500 || *code == 403,
-            _ => false,
+            Self::Timeout { .. }
+            | Self::Unreachable { .. }
+            | Self::Malformed { .. }
+            | Self::BreakerOpen { .. }
+            | Self::Paused { .. }
+            | Self::Budget { .. } => true,
+            Self::Status { code, .. } => *code == 429 || *code >= 500,
+            Self::Outdated { last, .. } | Self::Unverified { last, .. } => last.may_pass(),
+            Self::NoData { .. }
+            | Self::Token { .. }
+            | Self::Busy { .. }
+            | Self::DeskSilent { .. }
+            | Self::Panicked { .. }
+            | Self::Cancelled => false,
         }
     }
 
-    /// Whether the same request may succeed if it is made again shortly.
+    /// For what it is evidence: what the breaker counts.
+    #[must_use]
+    pub fn evidence(&self) -> Evidence {
+        match self {
+            Self::Timeout { .. } | Self::Unreachable { .. } => Evidence::Unreachable,
+            Self::Malformed { .. } => Evidence::Kind,
+            Self::Status { code, .. } if *code >= 500 || *code == 403 => Evidence::Kind,
+            _ => Evidence::Nothing,
+        }
+    }
+
+    /// Whether the same call may succeed if it is made again at once: an answer came, and it was an
+    /// error of the upstream's own.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {

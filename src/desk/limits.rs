@@ -18,8 +18,11 @@ pub struct LaneConfig {
     pub fresh_for: Duration,
     /// How long "there is nothing" is served without asking again.
     pub nodata_hold: Duration,
-    /// How long a failure is served without asking again.
+    /// How long a key that failed is left alone; doubles with each failure in a row, up to
+    /// [`BreakerConfig::open_for`].
     pub failure_hold: Duration,
+    /// An older value is not served in place of an error; none: any is.
+    pub stale_max: Option<Duration>,
     /// How long an asker waits for a refresh when there is an old value.
     pub stale_patience: Duration,
     /// How long a flight may take, retries included.
@@ -43,6 +46,9 @@ pub struct CacheConfig {
     pub idle_max: Duration,
     /// Requests that may wait, over all keys.
     pub waiters_max: usize,
+    /// Of those, requests that wait for another try of what has failed, because there is no older value.
+    /// 0: nobody does, a failure is told at once.
+    pub patient_max: usize,
     /// None: every call is made however many failed.
     pub breaker: Option<BreakerConfig>,
     /// None: no limit of calls a minute.

@@ -4,18 +4,27 @@
 //! that came with it, hands [`Job`]s to its fetchers (which do the I/O, under a deadline) and hears
 //! from them through the same inbox. All its decisions are the pure [`Cache`] core: single flight per
 //! key, freshness, stale answers in place of errors, retries with backoff, a [`Breaker`], a [`Budget`].
+//!
+//! What a failure costs, and whom: [`Failure::evidence`] says what is broken, [`Failure::may_pass`] whether
+//! it is worth waiting for.
 
 mod action;
 mod backoff;
 mod breaker;
 mod budget;
 mod cache;
+mod dispatch;
 mod entry;
 mod failure;
+mod hold;
+mod known;
 mod limits;
+mod spent;
 #[cfg(test)]
 mod tests;
 mod thread;
+#[cfg(test)]
+mod trials;
 mod upkeep;
 
 use std::convert::Infallible;
@@ -29,10 +38,10 @@ use crate::body::Body;
 
 pub use action::Action;
 pub use backoff::{Backoff, Jitter};
-pub use breaker::{Breaker, BreakerConfig, Permit};
-pub use budget::Budget;
+pub use breaker::{Breaker, BreakerConfig, PAUSE_MAX, Permit};
+pub use budget::{Budget, Need};
 pub use cache::{Cache, LOST_GRACE};
-pub use failure::Failure;
+pub use failure::{Evidence, Failure};
 pub use limits::{CacheConfig, LaneConfig};
 pub use thread::{DeskThreads, FetcherMessage, start_desk};
 
@@ -44,6 +53,12 @@ pub struct AskId(pub u64);
 pub trait Key: Clone + Eq + Hash + Ord + fmt::Display + fmt::Debug + Send + Sync + 'static {
     /// Which of the desk's lanes (kinds of work, each with its own fetchers and limits) it is of.
     fn lane(&self) -> usize;
+
+    /// The key that stands for what this is about, where "there is nothing" can mean two things: nothing
+    /// of something that is known, or of something that nobody knows.
+    fn subject(&self) -> Option<Self> {
+        None
+    }
 }
 
 /// A value, and since when it is so.
@@ -53,6 +68,8 @@ pub struct Served<V> {
     pub value: V,
     /// When the upstream said it.
     pub as_of: Instant,
+    /// From then on it is too old to be shown; none where it is shown at any age, marked.
+    pub until: Option<Instant>,
     /// Why there is nothing fresher, if the value is served in place of an error.
     pub stale_because: Option<Failure>,
 }
@@ -72,6 +89,11 @@ pub trait Value {
 
     /// What is served. Built here, so that what many news changed is built once.
     fn out(&mut self) -> Self::Out;
+
+    /// Whether it says that there is nothing yet: then it is asked for again as soon as after "no data".
+    fn is_nothing(&self) -> bool {
+        false
+    }
 }
 
 impl Value for Body {
@@ -126,10 +148,12 @@ pub enum ToDesk<K, V: Value> {
     },
     /// Something was learnt of keys that may be kept here.
     News(Vec<(K, V::News)>),
+    /// Somebody says that there are these, by their [`Key::subject`].
+    Known(Vec<K>),
     /// The client of this request left; its place is free.
     Cancel(AskId),
-    /// A fetcher made one call more than its job allows: it counts as well.
-    CalledAgain,
+    /// A fetcher made one call more for this key than its job allows: it counts as well.
+    CalledAgain(K),
     /// A fetcher is done with a job.
     Fetched(Fetched<K, V>),
 }
@@ -143,6 +167,8 @@ pub struct Job<K> {
     pub flight: u64,
     /// 1 for the first try.
     pub attempt: u32,
+    /// Whether what the key is about is known to exist, by its [`Key::subject`].
+    pub known: bool,
     /// By when the fetcher must have answered, from name resolution to the last byte.
     pub deadline: Instant,
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct K(u8);
+pub(super) struct K(pub(super) u16);
 
 impl fmt::Display for K {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -19,7 +19,12 @@ impl fmt::Display for K {
 
 impl Key for K {
     fn lane(&self) -> usize {
-        0
+        usize::from(self.0 / 1_000)
+    }
+
+    /// Keys above 500 are of things of which nothing can be had.
+    fn subject(&self) -> Option<Self> {
+        (self.0 > 500).then_some(K(self.0))
     }
 }
 
@@ -42,32 +47,35 @@ impl Value for u32 {
     }
 }
 
-type Core = Cache<K, u32, u64>;
-type Out = Vec<Action<K, u32, u64>>;
+pub(super) type Core = Cache<K, u32, u64>;
+pub(super) type Out = Vec<Action<K, u32, u64>>;
 
-fn config() -> CacheConfig {
+pub(super) fn config() -> CacheConfig {
+    let lane = |name| LaneConfig {
+        name,
+        fetchers: 2,
+        pending_max: 3,
+        fresh_for: Duration::from_secs(60),
+        nodata_hold: Duration::from_secs(15),
+        failure_hold: Duration::from_secs(2),
+        stale_max: None,
+        stale_patience: Duration::from_secs(1),
+        deadline: Duration::from_secs(10),
+        attempts_max: 2,
+        backoff: Backoff {
+            min: Duration::from_millis(200),
+            max: Duration::from_secs(1),
+        },
+    };
     CacheConfig {
         upstream: "the upstream",
-        lanes: vec![LaneConfig {
-            name: "things",
-            fetchers: 2,
-            pending_max: 3,
-            fresh_for: Duration::from_secs(60),
-            nodata_hold: Duration::from_secs(15),
-            failure_hold: Duration::from_secs(2),
-            stale_patience: Duration::from_secs(1),
-            deadline: Duration::from_secs(10),
-            attempts_max: 2,
-            backoff: Backoff {
-                min: Duration::from_millis(200),
-                max: Duration::from_secs(1),
-            },
-        }],
+        lanes: vec![lane("things"), lane("others")],
         entries_max: 8,
         idle_max: Duration::from_secs(900),
         waiters_max: 6,
+        patient_max: 0,
         breaker: Some(BreakerConfig {
-            failures: 3,
+            keys: 3,
             open_for: Duration::from_secs(60),
         }),
         per_minute: Some(20),
@@ -75,7 +83,7 @@ fn config() -> CacheConfig {
     }
 }
 
-fn ask(core: &mut Core, now: Instant, id: u64, key: u8) -> Out {
+pub(super) fn ask(core: &mut Core, now: Instant, id: u64, key: u16) -> Out {
     let mut out = Out::new();
     core.ask(
         now,
@@ -88,7 +96,7 @@ fn ask(core: &mut Core, now: Instant, id: u64, key: u8) -> Out {
     out
 }
 
-fn jobs(out: &Out) -> Vec<Job<K>> {
+pub(super) fn jobs(out: &Out) -> Vec<Job<K>> {
     out.iter()
         .filter_map(|a| match a {
             Action::Fetch { job, .. } => Some(job.clone()),
@@ -97,13 +105,18 @@ fn jobs(out: &Out) -> Vec<Job<K>> {
         .collect()
 }
 
-fn fetched(core: &mut Core, now: Instant, job: &Job<K>, result: Result<u32, Failure>) -> Out {
+pub(super) fn fetched(
+    core: &mut Core,
+    now: Instant,
+    job: &Job<K>,
+    result: Result<u32, Failure>,
+) -> Out {
     let mut out = Out::new();
     core.fetched(now, &job.key, job.flight, result, &mut out);
     out
 }
 
-fn replies(out: &Out) -> Vec<(u64, &Reply<u32>)> {
+pub(super) fn replies(out: &Out) -> Vec<(u64, &Reply<u32>)> {
     out.iter()
         .filter_map(|a| match a {
             Action::Reply { to, reply } => Some((*to, reply)),
@@ -112,7 +125,7 @@ fn replies(out: &Out) -> Vec<(u64, &Reply<u32>)> {
         .collect()
 }
 
-fn broken() -> Failure {
+pub(super) fn broken() -> Failure {
     Failure::Unreachable {
         upstream: "the upstream",
         why: "refused".into(),
@@ -148,64 +161,83 @@ fn a_failure_gives_the_old_value_with_its_reason_and_is_held() {
 }
 
 #[test]
-fn three_failures_open_the_breaker_and_one_probe_closes_it() {
+fn different_keys_open_their_kind_and_one_trial_of_another_key_closes_it() {
     let mut now = Instant::now();
     let mut core = Core::new(config());
     for key in 0..3 {
         let job = jobs(&ask(&mut core, now, u64::from(key), key)).remove(0);
-        fetched(&mut core, now, &job, Err(broken()));
+        let sick = Failure::Malformed {
+            upstream: "the upstream",
+            why: String::new(),
+        };
+        fetched(&mut core, now, &job, Err(sick));
     }
     let out = ask(&mut core, now, 9, 7);
     assert!(matches!(
         replies(&out)[0].1,
-        Err(Failure::BreakerOpen { failures: 3, .. })
+        Err(Failure::BreakerOpen {
+            keys: 3,
+            what: "things",
+            ..
+        })
     ));
-    now += Duration::from_secs(61);
-    let probe = jobs(&ask(&mut core, now, 10, 7));
-    assert_eq!(probe.len(), 1);
-    assert!(
-        probe[0].deadline <= now + Duration::from_secs(4),
-        "a probe must not keep others out for long"
+    assert_eq!(
+        jobs(&ask(&mut core, now, 10, 1_000)).len(),
+        1,
+        "another kind goes on"
     );
+    now += Duration::from_secs(61);
+    let trial = jobs(&ask(&mut core, now, 10, 7));
+    assert_eq!(trial.len(), 1);
     let out = ask(&mut core, now, 11, 6);
     assert!(matches!(
         replies(&out)[0].1,
         Err(Failure::BreakerOpen { .. })
     ));
-    fetched(&mut core, now, &probe[0], Ok(1));
+    fetched(&mut core, now, &trial[0], Ok(1));
     assert_eq!(jobs(&ask(&mut core, now, 12, 6)).len(), 1);
+    assert_eq!(
+        jobs(&ask(&mut core, now, 13, 0)).len(),
+        1,
+        "what failed is tried again as well"
+    );
 }
 
 #[test]
-fn a_call_from_before_the_breaker_opened_does_not_let_a_second_probe_out() {
+fn tries_of_one_flight_are_one_failure() {
     let mut now = Instant::now();
     let mut core = Core::new(CacheConfig {
         breaker: Some(BreakerConfig {
-            failures: 1,
-            open_for: Duration::from_secs(1),
+            keys: 2,
+            open_for: Duration::from_secs(60),
         }),
         ..config()
     });
-    let early = jobs(&ask(&mut core, now, 1, 1)).remove(0);
-    let failing = jobs(&ask(&mut core, now, 2, 2)).remove(0);
-    fetched(&mut core, now, &failing, Err(broken()));
-    now += Duration::from_secs(2);
-    assert_eq!(jobs(&ask(&mut core, now, 3, 3)).len(), 1, "the probe");
-    let token = Failure::Token {
-        upstream: "the upstream",
-        why: "refused".into(),
+    let sick = || {
+        Err(Failure::Status {
+            upstream: "the upstream",
+            code: 500,
+            detail: String::new(),
+            retry_after: None,
+        })
     };
-    fetched(&mut core, now, &early, Err(token));
-    let out = ask(&mut core, now, 4, 4);
-    assert!(jobs(&out).is_empty(), "a second probe");
+    let mut job = jobs(&ask(&mut core, now, 1, 1)).remove(0);
+    assert!(replies(&fetched(&mut core, now, &job, sick())).is_empty());
+    now += Duration::from_secs(2);
+    let mut out = Out::new();
+    core.tick(now, &mut out);
+    job = jobs(&out).remove(0);
+    assert_eq!(job.attempt, 2);
+    let out = fetched(&mut core, now, &job, sick());
     assert!(matches!(
         replies(&out)[0].1,
-        Err(Failure::BreakerOpen { .. })
+        Err(Failure::Status { code: 500, .. })
     ));
+    assert_eq!(jobs(&ask(&mut core, now, 2, 2)).len(), 1, "others go on");
 }
 
 #[test]
-fn a_busy_answer_is_tried_again_after_what_it_asked_for() {
+fn a_wish_to_be_left_alone_is_kept_to_by_all_and_tried_once_after_it() {
     let now = Instant::now();
     let mut core = Core::new(config());
     let job = jobs(&ask(&mut core, now, 1, 1)).remove(0);
@@ -213,14 +245,75 @@ fn a_busy_answer_is_tried_again_after_what_it_asked_for() {
         upstream: "the upstream",
         code: 429,
         detail: String::new(),
-        retry_after: Some(Duration::from_secs(3)),
+        retry_after: Some(Duration::from_secs(3_600)),
     };
-    assert!(replies(&fetched(&mut core, now, &job, Err(busy))).is_empty());
-    let mut out = Out::new();
-    core.tick(now + Duration::from_millis(2_900), &mut out);
-    assert!(jobs(&out).is_empty());
-    core.tick(now + Duration::from_secs(3), &mut out);
-    assert_eq!(jobs(&out)[0].attempt, 2);
+    let out = fetched(&mut core, now, &job, Err(busy));
+    let Err(failure) = replies(&out)[0].1 else {
+        panic!("it is refused");
+    };
+    let words = failure.to_string();
+    assert!(
+        words.contains("asked to be left alone for 3600 s"),
+        "{words}"
+    );
+    assert_eq!(failure.retry_after(), Some(PAUSE_MAX));
+    let out = ask(&mut core, now + Duration::from_secs(59), 2, 1_000);
+    assert!(jobs(&out).is_empty(), "it is the account's limit");
+    let after = now + PAUSE_MAX;
+    let trial = jobs(&ask(&mut core, after, 3, 2));
+    assert_eq!(trial.len(), 1);
+    assert!(jobs(&ask(&mut core, after, 4, 3)).is_empty());
+    fetched(
+        &mut core,
+        after + Duration::from_millis(1),
+        &trial[0],
+        Ok(1),
+    );
+    assert_eq!(jobs(&ask(&mut core, after, 5, 3)).len(), 1);
+}
+
+#[test]
+fn an_older_value_than_may_be_shown_is_not() {
+    let t0 = Instant::now();
+    let mut limits = config();
+    limits.lanes[0].stale_max = Some(Duration::from_secs(90));
+    let mut core = Core::new(limits);
+    let job = jobs(&ask(&mut core, t0, 1, 1)).remove(0);
+    fetched(&mut core, t0, &job, Ok(5));
+    let mut now = t0 + Duration::from_secs(70);
+    let job = jobs(&ask(&mut core, now, 2, 1)).remove(0);
+    let out = fetched(&mut core, now, &job, Err(broken()));
+    let until = t0 + Duration::from_secs(90);
+    assert!(matches!(replies(&out)[0].1, Ok(s) if s.until == Some(until)));
+    assert!(matches!(core.look(now, &K(1)), Some(Ok(_))));
+    now = until;
+    let job = jobs(&ask(&mut core, now, 3, 1)).remove(0);
+    let out = fetched(&mut core, now, &job, Err(broken()));
+    let Err(failure) = replies(&out)[0].1 else {
+        panic!("it is 90 s old");
+    };
+    assert!(matches!(failure, Failure::Outdated { .. }));
+    assert_eq!(failure.http_status(), 502);
+    assert!(matches!(
+        core.look(now, &K(1)),
+        Some(Err(Failure::Outdated { .. }))
+    ));
+}
+
+#[test]
+fn what_is_known_is_told_to_the_fetcher_and_ends_a_no() {
+    let now = Instant::now();
+    let mut core = Core::new(config());
+    let job = jobs(&ask(&mut core, now, 1, 600)).remove(0);
+    assert!(!job.known);
+    let nothing = Failure::NoData {
+        what: "key 600".into(),
+    };
+    fetched(&mut core, now, &job, Err(nothing));
+    assert!(matches!(core.look(now, &K(600)), Some(Err(_))));
+    core.known(now, K(600));
+    assert!(core.look(now, &K(600)).is_none(), "ask again");
+    assert!(jobs(&ask(&mut core, now, 2, 600)).remove(0).known);
 }
 
 #[test]
@@ -314,10 +407,15 @@ fn news_keep_a_value_fresh_or_have_it_fetched_anew() {
 proptest! {
     #[test]
     fn whatever_happens_everybody_is_answered_once_and_the_bounds_hold(
-        steps in prop::collection::vec((0_u8..8, 0_u8..12, 0_u64..1_500), 1..200)
+        patient_max in 0_usize..4,
+        steps in prop::collection::vec((0_u8..9, 0_u16..12, 0_u64..1_500), 1..200)
     ) {
         let mut now = Instant::now();
-        let mut core = Core::new(config());
+        let mut core = Core::new(CacheConfig {
+            patient_max,
+            breaker: Some(BreakerConfig { keys: 3, open_for: Duration::from_secs(3) }),
+            ..config()
+        });
         let mut running: Vec<Job<K>> = Vec::new();
         let mut open: HashMap<u64, Instant> = HashMap::new();
         let mut id = 0;
@@ -331,14 +429,15 @@ proptest! {
                 0..=2 => {
                     id += 1;
                     open.insert(id, now + Duration::from_secs(9));
-                    core.ask(now, AskId(id), &K(key), now + Duration::from_secs(9), id, &mut out);
+                    core.ask(now, AskId(id), &K(key % 2 * 1_000 + key), now + Duration::from_secs(9), id, &mut out);
                 }
                 3 => core.cancel(now, AskId(id.saturating_sub(u64::from(key % 3))), &mut out),
-                4..=6 if !running.is_empty() => {
+                4..=7 if !running.is_empty() => {
                     let job = running.swap_remove(usize::from(key) % running.len());
                     let result = match what {
                         4 => Ok(1),
                         5 => Err(broken()),
+                        7 => Err(Failure::Malformed { upstream: "the upstream", why: String::new() }),
                         _ => Err(Failure::NoData { what: String::new() }),
                     };
                     core.fetched(now, &job.key, job.flight, result, &mut out);
@@ -352,8 +451,8 @@ proptest! {
                     _ => {}
                 }
             }
-            // Two fetchers, and each replaced at most once.
-            prop_assert!(running.len() <= 4);
+            // Two fetchers of each lane, and each replaced at most once.
+            prop_assert!(running.len() <= 8);
             prop_assert!(core.waiters() <= 6 && core.waiters() == open.len());
         }
         now += Duration::from_secs(10);

@@ -147,8 +147,13 @@ fn apply<K: Key, V: Value>(
                 cache.news(now, key, news);
             }
         }
+        ToDesk::Known(subjects) => {
+            for subject in subjects {
+                cache.known(now, subject);
+            }
+        }
         ToDesk::Cancel(id) => cache.cancel(now, id, actions),
-        ToDesk::CalledAgain => cache.called_again(now),
+        ToDesk::CalledAgain(key) => cache.called_again(now, &key),
         ToDesk::Fetched(Fetched {
             key,
             flight,

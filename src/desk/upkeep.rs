@@ -6,11 +6,111 @@ use std::time::{Duration, Instant};
 use crate::clock::millis;
 
 use super::action::Action;
+use super::breaker::Permit;
 use super::cache::{Cache, LOST_GRACE};
 use super::entry::Stage;
 use super::{Failure, Key, Value};
 
 impl<K: Key, V: Value, R> Cache<K, V, R> {
+    /// The time has come that [`Self::next_timeout`] named.
+    pub fn tick(&mut self, now: Instant, out: &mut Vec<Action<K, V::Out, R>>) {
+        let busy: Vec<K> = self.busy.iter().cloned().collect();
+        for key in &busy {
+            self.tick_flight(now, key, out);
+            self.tick_waiters(now, key, out);
+            self.drop_unwanted(key);
+        }
+        self.tick_stragglers(now, out);
+        let idle_max = self.config.idle_max;
+        self.entries.retain(|_, e| {
+            e.flight.is_some() || !e.waiters.is_empty() || now.duration_since(e.asked) < idle_max
+        });
+        self.dispatch(now, out);
+    }
+
+    /// When [`Self::tick`] is to be called next; none while nothing waits for the time.
+    #[must_use]
+    pub fn next_timeout(&self, now: Instant) -> Option<Instant> {
+        let mut next: Option<Instant> = None;
+        let mut sooner = |at: Instant| next = Some(next.map_or(at, |n| n.min(at)));
+        for key in &self.busy {
+            let Some(entry) = self.entries.get(key) else {
+                continue;
+            };
+            let limits = &self.lanes[key.lane()].config;
+            match entry.flight.as_ref().map(|f| (f.stage, f.deadline)) {
+                Some((Stage::Retry { at }, _)) => sooner(at),
+                Some((Stage::Running { .. }, Some(deadline))) => sooner(deadline + LOST_GRACE),
+                _ => {}
+            }
+            if let Some(at) = self.late_at(now, key) {
+                sooner(at);
+            }
+            for waiter in &entry.waiters {
+                sooner(entry.gives_up(waiter, limits, now));
+            }
+        }
+        for late in self.stragglers.values() {
+            sooner(late.deadline + LOST_GRACE);
+        }
+        for (n, lane) in self.lanes.iter().enumerate() {
+            if lane.running >= lane.capacity {
+                continue;
+            }
+            // What held it is over, and it was not looked at since.
+            if self.next_to_start(now, n).is_some() {
+                sooner(now);
+            }
+            for hold in lane.pending.iter().filter_map(|key| self.hold(now, key)) {
+                sooner(hold.until);
+            }
+        }
+        next
+    }
+
+    /// When this key is tried anew beside a call that is out: it or others of its kind have failed,
+    /// somebody waits and sees nothing, and there is a fetcher, a permit and room for it.
+    fn late_at(&self, now: Instant, key: &K) -> Option<Instant> {
+        let entry = self.entries.get(key)?;
+        let lane = &self.lanes[key.lane()];
+        let breaker = self.breaker.as_ref()?;
+        let open_for = breaker.open_for();
+        let Stage::Running { called, sick } = entry.flight.as_ref()?.stage else {
+            return None;
+        };
+        let wanted = self.waits()
+            && (sick || breaker.doubts(key.lane(), called))
+            && !entry.waiters.is_empty()
+            && !entry.usable(&lane.config, now)
+            && lane.running < lane.capacity
+            && lane.takes_sick();
+        if !wanted {
+            return None;
+        }
+        let mut at = called + open_for;
+        if let Permit::Open { until, .. } = breaker.look(now, key.lane()) {
+            at = at.max(until);
+        }
+        if let Some(budget) = &self.budget {
+            at = at.max(budget.room_at(now, entry.need(&lane.config, now)));
+        }
+        Some(at)
+    }
+
+    fn tick_stragglers(&mut self, now: Instant, out: &mut Vec<Action<K, V::Out, R>>) {
+        let lost: Vec<u64> = self
+            .stragglers
+            .iter()
+            .filter(|(_, late)| late.deadline + LOST_GRACE <= now)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in lost {
+            if let Some(late) = self.stragglers.remove(&id) {
+                self.give_up_fetcher(late.key.lane(), id, late.sick, &late.key, out);
+            }
+        }
+    }
+
     pub(super) fn tick_flight(
         &mut self,
         now: Instant,
@@ -18,6 +118,16 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         out: &mut Vec<Action<K, V::Out, R>>,
     ) {
         let lane = key.lane();
+        if self.late_at(now, key).is_some_and(|at| at <= now) {
+            self.flights += 1;
+            let id = self.flights;
+            self.end_flight(now, key);
+            if let Some(entry) = self.entries.get_mut(key) {
+                entry.take_off(now, id);
+                self.lanes[lane].pending.push(key.clone());
+            }
+            return;
+        }
         let Some(flight) = self.entries.get_mut(key).and_then(|e| e.flight.as_mut()) else {
             return;
         };
@@ -30,12 +140,14 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 flight.stage = Stage::Pending;
                 self.lanes[lane].pending.push(key.clone());
             }
-            Stage::Pending if flight.deadline <= now => self.fail(now, key, timeout, out),
-            Stage::Running { .. } if flight.deadline + LOST_GRACE <= now => {
+            Stage::Running { called, sick }
+                if flight.deadline.is_some_and(|by| by + LOST_GRACE <= now) =>
+            {
                 let id = flight.id;
-                self.give_up_fetcher(lane, id, key, out);
-                self.upstream_failed(now, &timeout, out);
-                self.fail(now, key, timeout, out);
+                flight.stage = Stage::Pending;
+                self.give_up_fetcher(lane, id, sick, key, out);
+                let timeout = self.judged(now, key, called, timeout, out);
+                self.fail(now, key, Some(called), timeout, out);
             }
             Stage::Retry { .. } | Stage::Pending | Stage::Running { .. } => {}
         }
@@ -47,25 +159,23 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         key: &K,
         out: &mut Vec<Action<K, V::Out, R>>,
     ) {
-        let Some(entry) = self.entries.get_mut(key) else {
-            return;
-        };
         let limits = &self.lanes[key.lane()].config;
-        let mut i = 0;
-        while i < entry.waiters.len() {
-            if entry.gives_up(&entry.waiters[i], limits) > now {
-                i += 1;
-                continue;
+        let gives_up = |entry: &super::entry::Entry<V, R>| {
+            let mut waiters = entry.waiters.iter();
+            waiters.position(|w| entry.gives_up(w, limits, now) <= now)
+        };
+        while let Some(i) = self.entries.get(key).and_then(gives_up) {
+            let asked = self.entries[key].waiters[i].asked;
+            let why = self.why_not(now, key, asked);
+            if let Some(entry) = self.entries.get_mut(key) {
+                let waiter = entry.waiters.remove(i);
+                self.waiters -= 1;
+                let reply = entry.instead(&why, limits, now);
+                out.push(Action::Reply {
+                    to: waiter.to,
+                    reply,
+                });
             }
-            let waiter = entry.waiters.remove(i);
-            self.waiters -= 1;
-            let waited = now.saturating_duration_since(waiter.asked);
-            let why = entry.why_not_fresh(self.config.upstream, waited);
-            let reply = entry.instead(&why);
-            out.push(Action::Reply {
-                to: waiter.to,
-                reply,
-            });
         }
     }
 
@@ -93,11 +203,12 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         &mut self,
         lane: usize,
         flight: u64,
+        sick: bool,
         key: &K,
         out: &mut Vec<Action<K, V::Out, R>>,
     ) {
         let state = &mut self.lanes[lane];
-        state.running -= 1;
+        state.ends(sick);
         let replace = state.replaced < state.config.fetchers;
         if replace {
             state.replaced += 1;
@@ -114,7 +225,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     }
 
     /// The longest-waiting request gives its place to a newer one.
-    pub(super) fn shed_oldest_waiter(&mut self, out: &mut Vec<Action<K, V::Out, R>>) {
+    pub(super) fn shed_oldest_waiter(&mut self, now: Instant, out: &mut Vec<Action<K, V::Out, R>>) {
         let oldest = self
             .busy
             .iter()
@@ -134,7 +245,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 what: self.lanes[key.lane()].config.name.to_owned(),
                 retry_in: Duration::from_secs(1),
             };
-            let reply = entry.instead(&busy);
+            let reply = entry.instead(&busy, &self.lanes[key.lane()].config, now);
             out.push(Action::Reply {
                 to: waiter.to,
                 reply,

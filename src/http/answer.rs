@@ -25,6 +25,8 @@ pub struct Answer {
     pub body: Body,
     /// When its data were current: for `Age`.
     pub as_of: Option<Instant>,
+    /// From then on its data are too old to be shown.
+    pub until: Option<Instant>,
 }
 
 /// How a client wants its answer.
@@ -96,6 +98,7 @@ impl Answer {
             headers: Vec::new(),
             body,
             as_of: None,
+            until: None,
         }
     }
 
@@ -130,13 +133,21 @@ impl Answer {
     pub fn served<V>(served: &Served<V>, body: Body) -> Self {
         let mut answer = Self::built(body);
         answer.as_of = Some(served.as_of);
-        if let Some(why) = &served.stale_because {
-            answer.set("Warning", "110 - \"Response is Stale\"".to_owned());
-            answer.set("X-Data-Stale", header_safe(&why.to_string()));
-            // A 304 takes no header from what a browser has kept: it must not keep this mark.
-            answer.set("Cache-Control", "no-store".to_owned());
+        answer.until = served.until;
+        match &served.stale_because {
+            Some(why) => answer.stale(why),
+            None => answer,
         }
-        answer
+    }
+
+    /// Marks what is not as it is now.
+    #[must_use]
+    pub fn stale(mut self, why: &Failure) -> Self {
+        self.set("Warning", "110 - \"Response is Stale\"".to_owned());
+        self.set("X-Data-Stale", header_safe(&why.to_string()));
+        // A 304 takes no header from what a browser has kept: it must not keep this mark.
+        self.set("Cache-Control", "no-store".to_owned());
+        self
     }
 
     /// Adds `Retry-After`, in whole seconds, rounded up.
@@ -268,6 +279,7 @@ mod tests {
         let served = Served {
             value: (),
             as_of: now,
+            until: None,
             stale_because: Some(Failure::Malformed {
                 upstream: "the trader app",
                 why: "a line\r\nbreak".into(),

@@ -55,8 +55,22 @@ struct Kept {
 }
 
 impl Kept {
+    /// Repeated until then, or until its data are too old.
+    fn new(target: String, answer: Answer, until: Instant) -> Self {
+        Self {
+            until: answer.until.map_or(until, |u| u.min(until)),
+            target,
+            answer,
+        }
+    }
+
     fn repeated(&self) -> (&Answer, Instant) {
         (&self.answer, self.until)
+    }
+
+    /// Whether it stands in for a desk that does not answer.
+    fn serves_unanswered(&self, now: Instant) -> bool {
+        now < self.until + REPEAT_UNANSWERED && self.answer.until.is_none_or(|until| now < until)
     }
 }
 
@@ -103,14 +117,10 @@ impl Ready {
             Looked::NotReady => return None,
             Looked::Silent => {
                 let known = &self.kept[known?];
-                return (now < known.until + REPEAT_UNANSWERED).then(|| known.repeated());
+                return known.serves_unanswered(now).then(|| known.repeated());
             }
         };
-        let kept = Kept {
-            target: target.to_owned(),
-            answer,
-            until: now + REPEAT_FOR,
-        };
+        let kept = Kept::new(target.to_owned(), answer, now + REPEAT_FOR);
         let i = match known {
             Some(i) => i,
             None if self.kept.len() < KEPT_MAX => self.kept.len(),
@@ -192,4 +202,23 @@ fn look_at<K: Key, V: Value>(
 
 fn heard<T>(answer: &Receiver<T>, by: Instant) -> Option<T> {
     answer.recv_deadline(by).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_answer_is_repeated_no_longer_than_its_data_may_be_shown() {
+        let now = Instant::now();
+        let mut answer = Answer::value(&json!([]));
+        let kept = |answer: &Answer| Kept::new("/".into(), answer.clone(), now + REPEAT_FOR);
+        assert_eq!(kept(&answer).until, now + REPEAT_FOR);
+        assert!(kept(&answer).serves_unanswered(now + REPEAT_UNANSWERED));
+        let soon = now + Duration::from_millis(5);
+        answer.until = Some(soon);
+        assert_eq!(kept(&answer).until, soon);
+        assert!(!kept(&answer).serves_unanswered(soon));
+    }
 }

@@ -20,9 +20,8 @@ use super::resolve::Names;
 /// The longest answer taken, in bytes, after decompression.
 pub const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
-/// However long an upstream asks to be left alone, it is asked again after this: a header must not
-/// silence us for a year.
-pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+/// A longer wish to be left alone than a year is told as this; how far it is kept to is for who asks to say.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(366 * 86_400);
 
 /// What an upstream answered.
 #[derive(Clone, Debug)]

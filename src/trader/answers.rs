@@ -7,7 +7,8 @@
 //! | an error status | `error` | `trader_app_error` |
 //! | unusable, or our own limits | `error` | `fetch_error` |
 //!
-//! While the breaker is open the words are those of the last failure.
+//! While the breaker is open the words are those of the last failure; what was known once and is too old
+//! to be shown is `unavailable`.
 
 use serde_json::{Map, Value, json};
 
@@ -26,8 +27,10 @@ fn kind(failure: &Failure) -> Kind {
     match failure {
         Failure::BreakerOpen { last, .. } => kind(last),
         Failure::Timeout { .. } => Kind::Timeout,
-        Failure::Unreachable { .. } | Failure::NoData { .. } => Kind::Unavailable,
-        Failure::Status { .. } => Kind::Error,
+        Failure::Unreachable { .. } | Failure::NoData { .. } | Failure::Outdated { .. } => {
+            Kind::Unavailable
+        }
+        Failure::Status { .. } | Failure::Paused { .. } => Kind::Error,
         _ => Kind::Fetch,
     }
 }
@@ -121,6 +124,17 @@ mod tests {
                 },
                 "error",
                 "fetch_error",
+            ),
+            (
+                Failure::Outdated {
+                    age: std::time::Duration::from_secs(16),
+                    last: Box::new(Failure::Timeout {
+                        upstream,
+                        after_ms: 1,
+                    }),
+                },
+                "unavailable",
+                "trader_app_unavailable",
             ),
         ];
         for (failure, source, error) in cases {

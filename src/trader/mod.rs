@@ -166,9 +166,31 @@ pub fn watchlist_entry(watchlist: &[u8], symbol: &Symbol) -> Option<Map<String, 
     })
 }
 
+/// Symbols of a watchlist that are taken as known; a longer list has other purposes.
+const SYMBOLS_MAX: usize = 1_000;
+
+/// The symbols of a watchlist: of its objects, or bare. What is none is left out.
+#[must_use]
+pub fn watchlist_symbols(watchlist: &[u8]) -> Vec<Symbol> {
+    let list: Vec<Value> = serde_json::from_slice(watchlist).unwrap_or_default();
+    let symbol = |entry: &Value| entry.get("symbol").unwrap_or(entry).as_str()?.parse().ok();
+    list.iter().filter_map(symbol).take(SYMBOLS_MAX).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_symbols_of_a_watchlist_are_read_from_objects_and_bare() {
+        let list = br#"[{"symbol":"toyo","x":1},"ELPW",7,{"x":1},{"symbol":""}]"#;
+        let symbols: Vec<String> = watchlist_symbols(list)
+            .iter()
+            .map(|s| s.to_string())
+            .collect();
+        assert_eq!(symbols, ["TOYO", "ELPW"]);
+        assert!(watchlist_symbols(b"{}").is_empty());
+    }
 
     #[test]
     fn an_entry_is_found_in_any_case_with_all_its_fields() {

@@ -193,8 +193,8 @@ impl Upstream {
     }
 }
 
-/// Schwab's market data: every symbol but those that begin with `NO` has candles, one a minute from
-/// the start that was asked for until now. Its quotes have the price that was said last, just traded.
+/// Schwab's market data: every symbol but those that begin with `NO`, which it does not know, and with
+/// `EMPTY`, which nobody traded, has candles, one a minute from the start that was asked for until now. Its quotes have the price that was said last, just traded.
 pub struct Schwab(pub Upstream, Arc<Mutex<f64>>);
 
 impl Schwab {
@@ -229,7 +229,7 @@ pub fn now_ms() -> i64 {
 }
 
 fn candles(symbol: &str, start_ms: i64) -> Value {
-    if symbol.starts_with("NO") {
+    if symbol.starts_with("NO") || symbol.starts_with("EMPTY") {
         return json!({"symbol": symbol, "empty": true, "candles": []});
     }
     let zero = symbol.starts_with("ZERO");

@@ -11,8 +11,8 @@ use super::super::answer::Answer;
 /// | route | when there is nothing fresh |
 /// |---|---|
 /// | `/api/watchlist` | the last one, marked stale; 503 only if there never was one |
-/// | `/api/vwap/{symbol}` | the last one with `"stale":true`; else `"vwap":null` |
-/// | `/api/vwap`, `/api/signals`, `/api/positions` | the last one, marked stale; else empty |
+/// | `/api/vwap/{symbol}` | the last one with `"stale":true`, for as long as it may be shown; else `"vwap":null` |
+/// | `/api/vwap`, `/api/signals`, `/api/positions` | the same, marked stale; else empty, marked stale |
 /// | `/api/streaming/health`, `/api/streaming/rotation` | an error in 200: the last one would say that all is well |
 #[must_use]
 pub fn answer(key: &TraderKey, reply: Reply<Body>) -> Answer {
@@ -38,9 +38,10 @@ fn instead(key: &TraderKey, failure: &Failure) -> Answer {
                 .with_retry_after(failure.retry_after());
         }
         TraderKey::Vwap(symbol) => answers::no_vwap(symbol, failure),
-        TraderKey::VwapAll => b"{}".to_vec(),
         TraderKey::StreamHealth => answers::no_stream_health(failure),
         TraderKey::Rotation => answers::no_rotation(failure),
-        TraderKey::Signals | TraderKey::Positions => b"[]".to_vec(),
+        // Empty because nobody knows is not the same as empty.
+        TraderKey::VwapAll => return Answer::json(*b"{}").stale(failure),
+        TraderKey::Signals | TraderKey::Positions => return Answer::json(*b"[]").stale(failure),
     })
 }

@@ -48,17 +48,22 @@ enum Field {
 }
 
 /// The candles of a price history, sorted, without placeholders, broken ones and duplicates (the last
-/// of a moment counts), from `from_ms` (inclusive) on.
+/// of a moment counts), from `from_ms` (inclusive) on. None when the answer holds nothing at all, which
+/// Schwab says of symbols that it does not know as well; placeholders and other days' candles it has of
+/// those alone that it knows.
 ///
 /// # Errors
 /// What is wrong with the answer.
-pub fn candles(body: &[u8], from_ms: i64) -> Result<Vec<Candle>, String> {
+pub fn candles(body: &[u8], from_ms: i64) -> Result<Option<Vec<Candle>>, String> {
     let history: History = json(body)?;
     let items = match history.candles {
         Some(items) => items,
         None if history.empty => Vec::new(),
         None => return Err(format!("there are no candles in it{}", detail(body))),
     };
+    if items.is_empty() {
+        return Ok(None);
+    }
     let mut candles: Vec<Candle> = items
         .into_iter()
         .filter_map(|item| match item {
@@ -71,7 +76,7 @@ pub fn candles(body: &[u8], from_ms: i64) -> Result<Vec<Candle>, String> {
     candles.reverse();
     candles.dedup_by_key(|c| c.at_ms);
     candles.reverse();
-    Ok(candles)
+    Ok(Some(candles))
 }
 
 impl RawCandle {
@@ -203,10 +208,10 @@ mod tests {
             {"open":1,"high":1,"low":1,"close":1,"volume":5,"datetime":1000},
             {"open":2,"high":3,"low":1,"close":2.75,"volume":11,"datetime":2000},
             {"open":null,"high":3,"low":1,"close":2.75,"volume":11,"datetime":3000}]}"#;
-        let got = candles(body, 0).unwrap();
+        let got = candles(body, 0).unwrap().unwrap();
         let moments: Vec<(i64, f64)> = got.iter().map(|c| (c.at_ms, c.close)).collect();
         assert_eq!(moments, [(1_000, 1.0), (2_000, 2.75)]);
-        assert_eq!(candles(body, 1_500).unwrap().len(), 1);
+        assert_eq!(candles(body, 1_500).unwrap().unwrap().len(), 1);
     }
 
     #[test]
@@ -256,7 +261,7 @@ mod tests {
                 "open": p, "high": p, "low": p, "close": p, "volume": v, "datetime": t
             })).collect();
             let body = serde_json::json!({ "candles": list }).to_string();
-            let got = candles(body.as_bytes(), i64::MIN).unwrap();
+            let got = candles(body.as_bytes(), i64::MIN).unwrap().unwrap_or_default();
             prop_assert!(got.windows(2).all(|w| w[0].at_ms < w[1].at_ms));
             prop_assert!(got.iter().all(|c| c.open.abs() < PRICE_MAX && !c.is_placeholder() && c.at_ms >= 0));
         }

@@ -45,8 +45,8 @@ pub struct Schwab {
     tokens: TokenFile,
     clock: Clock,
     session: Session,
-    /// A second call was made, after a 401.
-    called_again: bool,
+    /// Calls made since the last was told of, beyond the first of each question.
+    further_calls: u32,
     /// The error status last told to the log, and when.
     said: Option<(u16, Instant)>,
 }
@@ -60,20 +60,22 @@ impl Schwab {
             tokens: TokenFile::new(config.token_file.clone()),
             clock: config.clock,
             session: Session::new(),
-            called_again: false,
+            further_calls: 0,
             said: None,
         }
     }
 
-    /// Whether a second call was made since this was asked last.
-    pub fn called_again(&mut self) -> bool {
-        std::mem::take(&mut self.called_again)
+    /// Calls that were made since this was asked last, beyond the one that each job stands for.
+    pub fn further_calls(&mut self) -> u32 {
+        std::mem::take(&mut self.further_calls)
     }
 
-    /// Today's minute candles from 04:00 New York on, or a year of daily ones.
+    /// Today's minute candles from 04:00 New York on, or a year of daily ones: none where Schwab has
+    /// placeholders or other days' candles only.
     ///
     /// # Errors
-    /// [`Failure::NoData`] for an unknown symbol or a day without a trade; else what went wrong.
+    /// [`Failure::NoData`] where it has nothing at all, of an unknown symbol or one without a trade; else
+    /// what went wrong.
     pub fn candles(
         &mut self,
         symbol: &Symbol,
@@ -98,12 +100,22 @@ impl Schwab {
         );
         let what = format!("candles {symbol} {timeframe}");
         let response = self.call(&path, &what, deadline)?;
-        let candles =
-            parse::candles(&response.body, from_ms).map_err(|why| malformed(&response, why))?;
-        if candles.is_empty() {
-            return Err(Failure::NoData { what });
+        parse::candles(&response.body, from_ms)
+            .map_err(|why| malformed(&response, why))?
+            .ok_or(Failure::NoData { what })
+    }
+
+    /// Whether there is such a symbol: a look at its quote, beyond the job's own call.
+    ///
+    /// # Errors
+    /// As [`Self::quote`].
+    pub fn knows(&mut self, symbol: &Symbol, deadline: Instant) -> Result<bool, Failure> {
+        self.further_calls += 1;
+        match self.quote(symbol, deadline) {
+            Ok(_) => Ok(true),
+            Err(Failure::NoData { .. }) => Ok(false),
+            Err(failure) => Err(failure),
         }
-        Ok(candles)
     }
 
     /// The quote object, every field kept.
@@ -128,7 +140,7 @@ impl Schwab {
         let mut response = self.call_once(path, deadline)?;
         if response.status == 401 {
             self.tokens.doubt();
-            self.called_again = true;
+            self.further_calls += 1;
             response = self.call_once(path, deadline)?;
         }
         let upstream = SCHWAB;

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::*;
 use crate::clock::{Clock, system_ms};
-use crate::desk::Failure;
+use crate::desk::{Evidence, Failure};
 use crate::market::{Candle, Session, Symbol, Timeframe};
 use crate::providers::fake::{Asked, Fake, Then, answer, hang};
 
@@ -187,13 +187,18 @@ fn what_schwab_does_not_know_is_no_data_whatever_form_it_says_so_in() {
             matches!(failure, Failure::NoData { .. }),
             "{body}: {failure:?}"
         );
-        assert!(!failure.counts_for_breaker());
+        assert_eq!(failure.evidence(), Evidence::Nothing);
     }
     let day = Session::new().open_ms(date(2026, 3, 10));
     for bytes in [
-        history(&[]),
         history(&[candle(day, 0.0), candle(day + 60_000, 0.0)]),
         history(&[candle(day - 86_400_000, 5.0)]),
+    ] {
+        let candles = candles_of(&Fake::saying(bytes)).unwrap();
+        assert!(candles.is_empty(), "it is known and has none today");
+    }
+    for bytes in [
+        history(&[]),
         answer("200 OK", &[], r#"{"symbol":"ELPW","empty":true}"#),
         answer("404 Not Found", &[], ""),
     ] {
@@ -252,8 +257,8 @@ fn a_refused_token_is_read_again_and_the_newer_one_used_once() {
     );
     assert!(!words.contains("secret"), "{words}");
     assert_eq!(
-        (failure.http_status(), failure.counts_for_breaker()),
-        (503, false)
+        (failure.http_status(), failure.evidence()),
+        (503, Evidence::Nothing)
     );
     assert_eq!(fake.asked().len(), 2, "one retry");
 
