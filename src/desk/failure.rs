@@ -76,7 +76,7 @@ pub enum Failure {
         retry_in: Duration,
     },
     /// The upstream answered 429 and is left alone for as long as it asked, or a part of that.
-    #[error("{upstream} answered 429{}; it is asked again in {} s", wish(*asked), retry_in.as_secs() + 1)]
+    #[error("{upstream} answered 429{}; it is asked again in {} s", wish(*asked), retry_in.as_millis().div_ceil(1_000))]
     Paused {
         /// As above.
         upstream: &'static str,

@@ -187,7 +187,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         }
     }
 
-    /// No more than so many wait for another try of what has failed.
+    /// No more than so many wait for another try of what has failed, or for what is held.
     fn dismiss_patient(&mut self, now: Instant, out: &mut Vec<Action<K, V::Out, R>>) {
         let mut patient: Vec<(Instant, &K)> = Vec::new();
         for key in &self.busy {
@@ -195,7 +195,9 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 continue;
             };
             let limits = &self.lanes[key.lane()].config;
-            let held = || self.held_by_breaker(now, key.lane()).is_some();
+            let running = |stage| matches!(stage, Stage::Running { .. });
+            let flies = entry.flight.as_ref().is_some_and(|f| running(f.stage));
+            let held = || !flies && self.hold(now, key).is_some();
             if !entry.usable(limits, now) && (entry.failed.is_some() || held()) {
                 patient.extend(entry.waiters.iter().map(|w| (w.asked, key)));
             }

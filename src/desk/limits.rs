@@ -46,8 +46,8 @@ pub struct CacheConfig {
     pub idle_max: Duration,
     /// Requests that may wait, over all keys.
     pub waiters_max: usize,
-    /// Of those, requests that wait for another try of what has failed, because there is no older value.
-    /// 0: nobody does, a failure is told at once.
+    /// Of those, requests that wait for another try of what has failed, or for room in the budget, because
+    /// there is no older value. 0: nobody does, a failure is told at once.
     pub patient_max: usize,
     /// None: every call is made however many failed.
     pub breaker: Option<BreakerConfig>,

@@ -386,6 +386,20 @@ fn keys_that_hang_leave_fetchers_to_the_others() {
 }
 
 #[test]
+fn those_who_wait_for_room_in_the_budget_are_bounded_as_well() {
+    let upstream = |_: Duration, _: &K| well(20);
+    let config = CacheConfig {
+        per_minute: Some(120),
+        ..provider()
+    };
+    let mut world = World::new(config, &upstream);
+    let ids: Vec<u64> = (0..100).map(|key| world.ask(key)).collect();
+    world.until(ms(500));
+    let waits = ids.iter().filter(|id| world.answer(**id).is_none()).count();
+    assert!((1..=12).contains(&waits), "{waits}");
+}
+
+#[test]
 fn a_burst_leaves_room_for_who_comes_after_and_the_log_says_who_took_it() {
     let upstream = |_: Duration, _: &K| well(20);
     let config = CacheConfig {
