@@ -1,6 +1,7 @@
 //! What the trader app says over REST: what the trader desk keeps and how its fetchers get it.
 
 pub mod answers;
+pub mod shapes;
 
 use std::fmt;
 

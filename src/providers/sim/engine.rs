@@ -3,14 +3,15 @@
 
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::cast::Id;
 use super::feed::Feed;
 use super::market::{Market, Spike, rounded};
-use super::paper::iso;
 use crate::clock::Now;
 use crate::market::Symbol;
+use crate::trader::shapes::VolumeSpike;
 
 /// Symbols in one request beyond which the rest is ignored.
 const SYMBOLS_MAX: usize = 2_000;
@@ -202,20 +203,20 @@ fn symbols(argument: &Value) -> Vec<Id> {
         .collect()
 }
 
-fn event(name: &str, argument: &Value) -> Out {
+fn event(name: &str, argument: &impl Serialize) -> Out {
     Out::Text(format!("42{}", json!([name, argument])))
 }
 
-fn spike_event(spike: &Spike) -> Value {
-    json!({
-        "symbol": spike.id.listing().symbol,
-        "spike_ratio": rounded(spike.burst.rate / spike.burst.average),
-        "current_rate_per_min": rounded(spike.burst.rate),
-        "average_rate_per_min": rounded(spike.burst.average),
-        "threshold": spike.burst.threshold,
-        "first_hour": spike.first_hour,
-        "timestamp": iso(spike.at_ms),
-    })
+fn spike_event(spike: &Spike) -> VolumeSpike {
+    VolumeSpike {
+        symbol: spike.id.listing().symbol.into(),
+        spike_ratio: rounded(spike.burst.rate / spike.burst.average),
+        current_rate_per_min: rounded(spike.burst.rate),
+        average_rate_per_min: rounded(spike.burst.average),
+        threshold: spike.burst.threshold,
+        first_hour: spike.first_hour,
+        timestamp: spike.at_ms as f64 / 1_000.0,
+    }
 }
 
 fn millis(time: Duration) -> u64 {
@@ -318,14 +319,14 @@ mod tests {
                     let event: Value = serde_json::from_str(&text(&out)[2..]).unwrap();
                     let e = &event[1];
                     assert!(e["spike_ratio"].as_f64() >= e["threshold"].as_f64());
-                    told.push(e["timestamp"].as_str().unwrap().to_owned());
+                    told.push(e["timestamp"].as_f64().unwrap());
                 }
             }
         }
-        let expected: Vec<String> = market
+        let expected: Vec<f64> = market
             .spikes(now.wall_ms, now.wall_ms + 3_599_000)
             .iter()
-            .map(|s| iso(s.at_ms))
+            .map(|s| s.at_ms as f64 / 1_000.0)
             .collect();
         assert!(!expected.is_empty());
         assert_eq!(told, expected);

@@ -1,5 +1,6 @@
 //! Which quotes a stream session gets when. Pure: it is asked often, and says what is due.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use super::cast::Id;
 use super::market::{Market, Snapshot};
 use super::plan::dollars;
 use crate::clock::Now;
+use crate::trader::shapes::StreamQuote;
 
 /// Quotes that could not be sent in time are not made up for beyond this.
 const CARRY_MAX: Duration = Duration::from_secs(1);
@@ -127,35 +129,48 @@ impl Feed {
 impl Line {
     /// The changed fields and the symbol; none if nothing changed.
     fn update(&mut self, s: &Snapshot) -> Option<Value> {
-        let mut changed = Map::new();
-        changed.insert("symbol".into(), self.id.listing().symbol.into());
-        for (name, value) in fields(s) {
-            if self.sent.get(name) != Some(&value) {
-                self.sent.insert(name.into(), value.clone());
-                changed.insert(name.into(), value);
-            }
-        }
+        let mut changed = whole(self.id, s);
+        changed.retain(|name, value| name == "symbol" || self.sent.get(name) != Some(value));
+        self.sent.extend(changed.clone());
         (changed.len() > 1).then_some(Value::Object(changed))
     }
 }
 
-fn fields(s: &Snapshot) -> [(&'static str, Value); 14] {
-    [
-        ("last_price", dollars(s.sums.last).into()),
-        ("bid_price", dollars(s.bid).into()),
-        ("ask_price", dollars(s.ask).into()),
-        ("bid_size", s.bid_size.into()),
-        ("ask_size", s.ask_size.into()),
-        ("total_volume", s.sums.volume.into()),
-        ("last_size", s.sums.last_size.into()),
-        ("high_price", dollars(s.sums.high).into()),
-        ("low_price", dollars(s.sums.low).into()),
-        ("open_price", dollars(s.sums.open).into()),
-        ("close_price", dollars(s.prev_close).into()),
-        ("net_change", s.net_change().into()),
-        ("quote_time_ms", s.quote_ms().into()),
-        ("trade_time_ms", s.trade_ms().into()),
-    ]
+/// What is streamed: the trader app's quote, and beside it what its source has as well.
+#[derive(Debug, Serialize)]
+struct Whole {
+    #[serde(flatten)]
+    quote: StreamQuote,
+    bid_size: u32,
+    ask_size: u32,
+    close_price: f64,
+}
+
+fn whole(id: Id, s: &Snapshot) -> Map<String, Value> {
+    let whole = Whole {
+        quote: StreamQuote {
+            symbol: id.listing().symbol.into(),
+            last_price: dollars(s.sums.last),
+            bid_price: dollars(s.bid),
+            ask_price: dollars(s.ask),
+            total_volume: s.sums.volume,
+            last_size: s.sums.last_size.into(),
+            high_price: dollars(s.sums.high),
+            low_price: dollars(s.sums.low),
+            open_price: dollars(s.sums.open),
+            net_change: s.net_change(),
+            quote_time_ms: s.quote_ms(),
+            trade_time_ms: s.trade_ms(),
+        },
+        bid_size: s.bid_size,
+        ask_size: s.ask_size,
+        close_price: dollars(s.prev_close),
+    };
+    match serde_json::to_value(&whole) {
+        Ok(Value::Object(fields)) => fields,
+        // A struct whose keys are text is an object.
+        _ => Map::new(),
+    }
 }
 
 #[cfg(test)]
@@ -192,8 +207,8 @@ mod tests {
                 }
                 merged.extend(quote.clone());
                 let truth = other.snapshot(id, then.wall_ms);
-                for (name, value) in fields(&truth) {
-                    assert_eq!(merged[name], value, "{name} at step {step}");
+                for (name, value) in whole(id, &truth) {
+                    assert_eq!(merged[&name], value, "{name} at step {step}");
                 }
             }
         }

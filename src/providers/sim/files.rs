@@ -8,24 +8,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-
-use super::cast::{Character, Id};
-use super::days;
 use super::market::Market;
-use super::paper::{PaperTrade, iso, trades};
-use super::plan::{OPEN_SECOND, dollars};
+use super::moves::{self, Moves};
+use super::paper::{PaperTrade, trades};
 use super::token::{TokenPlan, write_by_rename};
 use crate::clock::{Clock, Now};
 use crate::files::scratch::Scratch;
 use crate::supervise::{Pulse, Stop};
+use crate::trader::shapes::Runners;
 
 /// How often the thread looks at the time.
 const TICK: Duration = Duration::from_secs(1);
 /// The trade history begins so many trading days before the day on which it is written.
 const HISTORY_DAYS: i64 = 4;
-/// From this gain over the close before on a symbol is a runner.
-const RUNNER_PERCENT_MIN: f64 = 10.0;
 /// Marks a folder as one in which the embedded market may write.
 const MARKER: &str = ".embedded-market";
 const RUNNERS: &str = "runners.json";
@@ -116,6 +111,7 @@ pub(super) fn run(pulse: &Pulse, settings: &FileSettings) {
     let mut keeper = Keeper {
         settings,
         market: Market::new(settings.seed),
+        moves: Moves::default(),
         token: None,
         runners_due: None,
         trades_upto_ms: None,
@@ -155,13 +151,14 @@ pub(super) fn write_first_runners(folder: &Folder, now_ms: i64) -> io::Result<()
     if path.exists() {
         return Ok(());
     }
-    write_by_rename(&path, form(&[], 0.0, 0.0, now_ms).as_bytes())
+    write_by_rename(&path, runners_text(&moves::none(now_ms))?.as_bytes())
 }
 
 #[derive(Debug)]
 struct Keeper<'a> {
     settings: &'a FileSettings,
     market: Market,
+    moves: Moves,
     /// Number of the token in the file.
     token: Option<u64>,
     runners_due: Option<Instant>,
@@ -193,7 +190,7 @@ impl Keeper<'_> {
             self.token = Some(number);
         }
         if self.runners_due.is_none_or(|due| now.mono >= due) {
-            let text = runners(&mut self.market, now.wall_ms);
+            let text = runners_text(&self.moves.runners(&mut self.market, now.wall_ms))?;
             write_by_rename(&self.settings.folder.path.join(RUNNERS), text.as_bytes())?;
             self.runners_due = Some(now.mono + self.settings.runners_every);
         }
@@ -206,18 +203,13 @@ impl Keeper<'_> {
         let today = self.market.moment(now_ms).day;
         match self.trades_upto_ms {
             None => {
-                let text = lines(
-                    &mut self.market,
-                    today - HISTORY_DAYS,
-                    today,
-                    i64::MIN,
-                    now_ms,
-                );
+                let first = today - HISTORY_DAYS;
+                let text = lines(&mut self.market, first, today, i64::MIN, now_ms)?;
                 write_by_rename(&path, text.as_bytes())?;
             }
             Some(upto_ms) => {
                 let first = self.market.moment(upto_ms).day;
-                let text = lines(&mut self.market, first, today, upto_ms, now_ms);
+                let text = lines(&mut self.market, first, today, upto_ms, now_ms)?;
                 if !text.is_empty() {
                     OpenOptions::new()
                         .append(true)
@@ -233,64 +225,26 @@ impl Keeper<'_> {
 }
 
 /// A line for each trade of a range of days that ended after one moment and not after another.
-fn lines(market: &mut Market, first: i64, last: i64, after_ms: i64, upto_ms: i64) -> String {
+fn lines(
+    market: &mut Market,
+    first: i64,
+    last: i64,
+    after_ms: i64,
+    upto_ms: i64,
+) -> serde_json::Result<String> {
     let mut text = String::new();
     // A clock that was set ahead by more than the history is not made up for.
     for day in first.max(last - HISTORY_DAYS)..=last {
         let ended = |t: &PaperTrade| after_ms < t.exit_ms() && t.exit_ms() <= upto_ms;
         for trade in trades(market, day).into_iter().filter(ended) {
-            text.push_str(&trade.outcome().to_string());
+            text.push_str(&serde_json::to_string(&trade.outcome())?);
             text.push('\n');
         }
     }
-    text
+    Ok(text)
 }
 
-/// `runners.json` as it stands at a wall time.
-pub(super) fn runners(market: &mut Market, now_ms: i64) -> String {
-    let mut active = Vec::new();
-    let (mut best, mut gains) = (0.0_f64, 0.0);
-    for id in Id::all() {
-        let s = market.snapshot(id, now_ms);
-        let gain = s.net_percent();
-        if id.listing().character == Character::Silent || gain < RUNNER_PERCENT_MIN {
-            continue;
-        }
-        let day_two = market.close_before(id, s.moment.day - 1);
-        let yesterday = super::market::percent(s.prev_close, day_two);
-        best = best.max(gain);
-        gains += gain;
-        active.push(json!({
-            "symbol": id.listing().symbol,
-            "status": "active",
-            "day": if yesterday >= RUNNER_PERCENT_MIN { 2 } else { 1 },
-            "first_seen": iso(s.moment.open_ms + i64::from(OPEN_SECOND) * 1_000),
-            "date": days::date_of(s.moment.day).to_string(),
-            "previous_close": dollars(s.prev_close),
-            "day_open": dollars(s.sums.open),
-            "day_high": dollars(s.sums.high),
-            "day_low": dollars(s.sums.low),
-            "last_price": dollars(s.sums.last),
-            "gain_percent": gain,
-            "volume": s.sums.volume,
-            "float_shares": id.listing().float_shares,
-        }));
-    }
-    form(&active, best, gains, now_ms)
-}
-
-fn form(active: &[Value], best: f64, gains: f64, now_ms: i64) -> String {
-    let count = active.len();
-    let body = json!({
-        "version": "1.0",
-        "last_updated": iso(now_ms),
-        "active_runners": active,
-        "statistics": {
-            "total_active": count,
-            "best_gain_percent": best,
-            "average_gain_percent": super::market::rounded(if count == 0 { 0.0 } else { gains / count as f64 }),
-            "symbols_watched": super::cast::CAST.len(),
-        },
-    });
-    format!("{body:#}\n")
+/// The file's text.
+fn runners_text(runners: &Runners) -> serde_json::Result<String> {
+    Ok(serde_json::to_string_pretty(runners)? + "\n")
 }

@@ -309,9 +309,14 @@ impl Market {
         candles
     }
 
+    /// A symbol's day in outline.
+    pub(super) fn plan(&self, id: Id, day: i64) -> Plan {
+        Plan::new(self.seed, id, day)
+    }
+
     /// Price of the regular session's last trade on the trading day before, in ticks.
     pub(super) fn close_before(&self, id: Id, day: i64) -> u32 {
-        Plan::new(self.seed, id, day).prev_close
+        self.plan(id, day).prev_close
     }
 
     /// Figures over the days before that one.

@@ -21,6 +21,8 @@ mod files;
 mod history;
 mod http;
 mod market;
+mod moves;
+mod news;
 mod paper;
 mod plan;
 mod schwab;
@@ -31,6 +33,8 @@ mod trader;
 
 #[cfg(test)]
 mod market_tests;
+#[cfg(test)]
+mod shape_tests;
 #[cfg(test)]
 mod tests;
 

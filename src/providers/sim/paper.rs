@@ -1,34 +1,55 @@
 //! The trader app's paper trades: which it makes follows from the market alone. Pure.
 
-use serde_json::{Value, json};
-
 use super::cast::{Character, Id};
-use super::market::{Market, rounded};
+use super::market::{Market, percent, rounded};
+use super::news::Catalyst;
 use super::plan::{CLOSE_SECOND, OPEN_SECOND, dollars};
+use crate::trader::shapes::{
+    AiAnalysis, ExitReason, MarketContext, Position, Signal, Trade, TradeEntry, TradeExit,
+    TradeMetadata, TradeOutcome,
+};
 
 /// Trades of one symbol in a day, at most.
 const SLOTS: u32 = 5;
 const SLOT_SECONDS: u32 = (CLOSE_SECOND - OPEN_SECOND) / SLOTS;
 /// Dollars put into a trade.
 const STAKE: f64 = 5_000.0;
-const SETUPS: [&str; 4] = [
-    "gap_and_go",
-    "vwap_reclaim",
+/// Dollars in the account when a trading day begins.
+const ACCOUNT: f64 = 25_000.0;
+/// A stop lies so far below the entry, as a share of it, …
+const STOP_SHARE: f64 = 0.03;
+/// … and a target so many times as far above it.
+const RISK_REWARD: f64 = 2.0;
+/// How long a signal is good for.
+pub(super) const SIGNAL_MS: i64 = 20 * 60_000;
+const PATTERNS: [&str; 5] = [
     "first_pullback",
-    "volume_breakout",
+    "vwap_bounce",
+    "micro_pullback_breakout",
+    "opening_range_breakout",
+    "flat_top_breakout",
 ];
+/// A model that is surer than this expects a trade to win.
+const CONFIDENT: f64 = 60.0;
 
 /// One trade, with prices that the market had at those seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct PaperTrade {
     pub(super) id: Id,
-    day: i64,
     slot: u32,
     open_ms: i64,
     entry_second: u32,
     exit_second: u32,
     entry: u32,
     exit: u32,
+    /// How the symbol stood at the entry.
+    gap_percent: f64,
+    volume_ratio: f64,
+    catalyst: Option<Catalyst>,
+    /// Its place among the day's trades, from 1.
+    number: u32,
+    /// The account before it was ended.
+    balance: f64,
 }
 
 impl PaperTrade {
@@ -40,98 +61,168 @@ impl PaperTrade {
         self.open_ms + i64::from(self.exit_second) * 1_000
     }
 
-    fn trade_id(&self) -> String {
-        format!("{}-{}-{}", self.id.listing().symbol, self.day, self.slot)
+    fn symbol(&self) -> String {
+        self.id.listing().symbol.to_owned()
     }
 
-    fn setup(&self) -> &'static str {
-        SETUPS[(self.slot as usize + self.id.0) % SETUPS.len()]
+    fn pattern(&self) -> String {
+        PATTERNS[(self.slot as usize + self.id.0) % PATTERNS.len()].to_owned()
     }
 
-    fn shares(&self) -> u64 {
-        // A few thousand shares at most, and not negative.
-        (STAKE / dollars(self.entry)) as u64
+    fn shares(&self) -> u32 {
+        // Some ten thousand shares at most, and not negative.
+        (STAKE / dollars(self.entry)) as u32
     }
 
-    fn stop_price(&self) -> f64 {
-        rounded(dollars(self.entry) * 0.95)
+    fn stop_loss(&self) -> f64 {
+        rounded(dollars(self.entry) * (1.0 - STOP_SHARE))
     }
 
-    fn target_price(&self) -> f64 {
-        rounded(dollars(self.entry) * 1.10)
+    fn profit_target(&self) -> f64 {
+        rounded(dollars(self.entry) * (1.0 + STOP_SHARE * RISK_REWARD))
+    }
+
+    fn risk_amount(&self) -> f64 {
+        rounded((dollars(self.entry) - self.stop_loss()) * f64::from(self.shares()))
     }
 
     fn gain(&self, price: u32) -> f64 {
-        rounded((dollars(price) - dollars(self.entry)) * self.shares() as f64)
+        rounded((dollars(price) - dollars(self.entry)) * f64::from(self.shares()))
     }
 
     fn gain_percent(&self, price: u32) -> f64 {
-        super::market::percent(price, self.entry)
+        percent(price, self.entry)
+    }
+
+    fn exit_reason(&self) -> ExitReason {
+        let exit = dollars(self.exit);
+        if exit <= self.stop_loss() {
+            ExitReason::StopLoss
+        } else if exit >= self.profit_target() {
+            ExitReason::ProfitTarget
+        } else if self.slot + 1 == SLOTS {
+            ExitReason::EodExit
+        } else {
+            ExitReason::Manual
+        }
+    }
+
+    fn ai_analysis(&self) -> Option<AiAnalysis> {
+        let catalyst = self.catalyst?;
+        let confidence = f64::from(45 + 4 * catalyst.strength + (self.slot * 7) % 12);
+        Some(AiAnalysis {
+            quality_score: f64::from(catalyst.strength),
+            assessment: if confidence > CONFIDENT {
+                "good"
+            } else {
+                "fair"
+            }
+            .into(),
+            confidence,
+            context: catalyst.details(self.id),
+        })
     }
 
     /// As a line of `trade_outcomes.jsonl`.
-    pub(super) fn outcome(&self) -> Value {
-        let percent = self.gain_percent(self.exit);
-        let reason = match percent {
-            p if p >= 5.0 => "target",
-            p if p <= -4.0 => "stop",
-            _ => "time",
-        };
-        json!({
-            "trade_id": self.trade_id(),
-            "symbol": self.id.listing().symbol,
-            "side": "long",
-            "setup": self.setup(),
-            "entry_time": iso(self.entry_ms()),
-            "entry_time_ms": self.entry_ms(),
-            "entry_price": dollars(self.entry),
-            "exit_time": iso(self.exit_ms()),
-            "exit_time_ms": self.exit_ms(),
-            "exit_price": dollars(self.exit),
-            "shares": self.shares(),
-            "stop_price": self.stop_price(),
-            "target_price": self.target_price(),
-            "pnl": self.gain(self.exit),
-            "pnl_percent": percent,
-            "r_multiple": rounded(percent / 5.0),
-            "hold_minutes": rounded(f64::from(self.exit_second - self.entry_second) / 60.0),
-            "outcome": if self.exit > self.entry { "win" } else { "loss" },
-            "exit_reason": reason,
-        })
+    pub(super) fn outcome(&self) -> Trade {
+        let gain = self.gain(self.exit);
+        let winner = gain > 0.0;
+        let analysis = self.ai_analysis();
+        let confident = analysis.as_ref().is_some_and(|a| a.confidence > CONFIDENT);
+        Trade {
+            timestamp: iso(self.exit_ms()),
+            symbol: self.symbol(),
+            timeframe: 1,
+            pattern: self.pattern(),
+            market_context: MarketContext {
+                gap_percent: self.gap_percent,
+                relative_volume: self.volume_ratio,
+                float: self.id.listing().float_shares,
+                catalyst_type: Catalyst::kind_of(self.catalyst),
+                sentiment: Catalyst::sentiment_of(self.catalyst),
+                news_count: u64::from(self.catalyst.is_some()),
+            },
+            entry: TradeEntry {
+                price: dollars(self.entry),
+                time: iso(self.entry_ms()),
+                reason: self.pattern().replace('_', " "),
+                stop_loss: self.stop_loss(),
+                profit_target: self.profit_target(),
+                risk_reward_ratio: RISK_REWARD,
+                quantity: self.shares().into(),
+                risk_amount: self.risk_amount(),
+                potential_profit: rounded(self.risk_amount() * RISK_REWARD),
+            },
+            exit: TradeExit {
+                price: dollars(self.exit),
+                time: iso(self.exit_ms()),
+                reason: self.exit_reason(),
+                hold_time_seconds: f64::from(self.exit_second - self.entry_second),
+            },
+            outcome: TradeOutcome {
+                realized_pnl: gain,
+                realized_pnl_percent: self.gain_percent(self.exit),
+                actual_risk_reward: rounded(gain / self.risk_amount()),
+                winner,
+                met_ai_expectations: analysis.is_some() && winner == confident,
+            },
+            ai_analysis: analysis,
+            metadata: Some(self.metadata()),
+        }
+    }
+
+    fn metadata(&self) -> TradeMetadata {
+        let cost = dollars(self.entry) * f64::from(self.shares());
+        TradeMetadata {
+            account_balance_before: self.balance,
+            account_balance_after: rounded(self.balance + self.gain(self.exit)),
+            position_size_percent: rounded(cost / self.balance * 100.0),
+            trade_number: self.number.into(),
+        }
     }
 
     /// As the trader app tells a position that is open, at that last price (in ticks).
-    pub(super) fn position(&self, last: u32) -> Value {
-        json!({
-            "id": self.trade_id(),
-            "symbol": self.id.listing().symbol,
-            "side": "long",
-            "shares": self.shares(),
-            "entry_price": dollars(self.entry),
-            "entry_time": iso(self.entry_ms()),
-            "current_price": dollars(last),
-            "stop_price": self.stop_price(),
-            "target_price": self.target_price(),
-            "unrealized_pnl": self.gain(last),
-            "unrealized_pnl_percent": self.gain_percent(last),
-            "status": "open",
-        })
+    pub(super) fn position(&self, last: u32) -> Position {
+        let gain_percent = self.gain_percent(last);
+        // Half the way to the stop, and most of it.
+        let warning = match gain_percent / (STOP_SHARE * 100.0) {
+            p if p <= -0.8 => "critical",
+            p if p <= -0.5 => "caution",
+            _ => "healthy",
+        };
+        Position {
+            symbol: self.symbol(),
+            shares: Some(self.shares().into()),
+            avg_price: Some(dollars(self.entry)),
+            current_price: Some(dollars(last)),
+            entry_price: Some(dollars(self.entry)),
+            stop_loss: Some(self.stop_loss()),
+            profit_target: Some(self.profit_target()),
+            unrealized_pnl: Some(self.gain(last)),
+            unrealized_pnl_percent: Some(gain_percent),
+            market_value: Some(rounded(dollars(last) * f64::from(self.shares()))),
+            warning_level: Some(warning.into()),
+            entry_time: Some(iso(self.entry_ms())),
+        }
     }
 
     /// As the trader app tells the signal that led to it.
-    pub(super) fn signal(&self) -> Value {
-        json!({
-            "id": self.trade_id(),
-            "symbol": self.id.listing().symbol,
-            "type": "buy",
-            "setup": self.setup(),
-            "price": dollars(self.entry),
-            "stop_price": self.stop_price(),
-            "target_price": self.target_price(),
-            "risk_reward_ratio": 2.0,
-            "confidence": 55 + (self.slot * 7 + self.id.0 as u32 * 3) % 40,
-            "timestamp": iso(self.entry_ms()),
-        })
+    pub(super) fn signal(&self) -> Signal {
+        Signal {
+            symbol: self.symbol(),
+            pattern: Some(self.pattern()),
+            signal_type: Some("BUY".into()),
+            entry_price: Some(dollars(self.entry)),
+            stop_loss: Some(self.stop_loss()),
+            profit_target: Some(self.profit_target()),
+            risk_reward_ratio: Some(RISK_REWARD),
+            gap_percent: Some(self.gap_percent),
+            relative_volume: Some(self.volume_ratio),
+            timestamp: Some(iso(self.entry_ms())),
+            expires_at: Some(iso(self.entry_ms() + SIGNAL_MS)),
+            quantity: Some(self.shares().into()),
+            risk_amount: Some(self.risk_amount()),
+        }
     }
 }
 
@@ -148,25 +239,36 @@ pub(super) fn trades(market: &mut Market, day: i64) -> Vec<PaperTrade> {
             continue;
         }
         let tape = market.tape(id, day);
+        let catalyst = Catalyst::of(&tape.plan);
         let chance = tape.plan.dice.of(20);
         for slot in 0..SLOTS {
             let at = u64::from(slot) * 2;
             let entry_second = OPEN_SECOND + slot * SLOT_SECONDS + chance.pick(at, 30, 3_000);
             let exit_second =
                 (entry_second + chance.pick(at + 1, 180, 1_500)).min(CLOSE_SECOND - 1);
+            let then = tape.at(entry_second);
             trades.push(PaperTrade {
                 id,
-                day,
                 slot,
                 open_ms,
                 entry_second,
                 exit_second,
-                entry: tape.at(entry_second).last,
+                entry: then.last,
                 exit: tape.at(exit_second).last,
+                gap_percent: percent(tape.plan.open, tape.plan.prev_close),
+                volume_ratio: tape.plan.volume_ratio(then.volume, entry_second),
+                catalyst,
+                number: 0,
+                balance: 0.0,
             });
         }
     }
     trades.sort_by_key(|t| (t.exit_ms(), t.id));
+    let mut balance = ACCOUNT;
+    for (number, trade) in (1..).zip(&mut trades) {
+        (trade.number, trade.balance) = (number, balance);
+        balance = rounded(balance + trade.gain(trade.exit));
+    }
     trades
 }
 
@@ -192,19 +294,28 @@ mod tests {
         assert!(trades.is_sorted_by_key(PaperTrade::exit_ms));
         for trade in &trades {
             let line = trade.outcome();
-            for (at, price) in [
-                ("entry_time_ms", "entry_price"),
-                ("exit_time_ms", "exit_price"),
+            for (time, price) in [
+                (&line.entry.time, line.entry.price),
+                (&line.exit.time, line.exit.price),
             ] {
-                let then = market.snapshot(trade.id, line[at].as_i64().unwrap());
-                assert_eq!(line[price], dollars(then.sums.last), "{line}");
+                let at: jiff::Timestamp = time.parse().unwrap();
+                let then = market.snapshot(trade.id, at.as_millisecond());
+                assert_eq!(price, dollars(then.sums.last), "{line:?}");
                 assert!(then.sums.last > 0);
             }
-            assert_eq!(
-                line["outcome"] == "win",
-                line["pnl"].as_f64().unwrap() > 0.0,
-                "{line}"
-            );
+            assert_eq!(line.outcome.winner, line.outcome.realized_pnl > 0.0);
+            assert!(line.entry.stop_loss < line.entry.price);
+            assert!(line.entry.profit_target > line.entry.price);
+            match line.exit.reason {
+                ExitReason::StopLoss => assert!(line.exit.price <= line.entry.stop_loss),
+                ExitReason::ProfitTarget => assert!(line.exit.price >= line.entry.profit_target),
+                ExitReason::EodExit | ExitReason::Manual => {}
+            }
+        }
+        for (before, after) in trades.iter().zip(&trades[1..]) {
+            let (before, after) = (before.metadata(), after.metadata());
+            assert_eq!(before.account_balance_after, after.account_balance_before);
+            assert_eq!(before.trade_number + 1, after.trade_number);
         }
         let wins = trades.iter().filter(|t| t.exit > t.entry).count();
         assert!(

@@ -264,6 +264,16 @@ impl Plan {
         (whole + part) * self.listing.minute_volume
     }
 
+    /// Shares traded by that second against what is usual, to four digits; 0 where nothing is usual.
+    pub(super) fn volume_ratio(&self, volume: u64, second: u32) -> f64 {
+        let usual = self.usual_volume(second);
+        if usual > 0.0 {
+            super::market::rounded(volume as f64 / usual)
+        } else {
+            0.0
+        }
+    }
+
     fn waypoints(&self, shape: Dice) -> Vec<(u32, f64)> {
         /// 08:00, by which early trading has made up half its mind.
         const EARLY_SECOND: u32 = 14_400;

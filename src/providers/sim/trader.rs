@@ -1,19 +1,30 @@
 //! What the embedded market answers in the trader app's place, but for its stream: watchlist, VWAP,
 //! health, rotation, signals, positions. Pure: a request and the time give an answer.
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
-use super::cast::{Character, Id};
+use serde::Serialize;
+use serde_json::json;
+
+use super::cast::{CAST, Character, Id};
 use super::http::{Answer, Outcome, Request};
-use super::market::{Market, rounded};
-use super::paper::{PaperTrade, iso, trades};
+use super::market::{Market, Spike, percent};
+use super::moves::Moves;
+use super::news::Catalyst;
+use super::paper::{PaperTrade, SIGNAL_MS, trades};
 use super::plan::dollars;
 use crate::supervise::Counter;
+use crate::trader::shapes::{
+    ContinuationData, Position, Promoted, PromotionStats, Rotation, Runners, Signal, StreamHealth,
+    StreamStats, Vwap, VwapSource, WatchlistEntry,
+};
 
-/// Signals are shown for so long.
-const SIGNAL_AGE_MAX_MS: i64 = 30 * 60_000;
-/// Symbols that the trader app would always stream.
+/// Symbols that the trader app streams always because of a burst of volume, at most, …
 const PRIORITY_MAX: usize = 8;
+/// … and for how long.
+const PRIORITY_MS: i64 = 30 * 60_000;
+/// As many shares go by with each quote.
+const SHARES_PER_TICK: u32 = 300;
 /// Symbols in one turn of the rotation.
 const CHUNK: usize = 5;
 /// How long a turn lasts.
@@ -23,6 +34,7 @@ const CHUNK_MS: i64 = 30_000;
 #[derive(Debug)]
 pub(super) struct TraderSite {
     market: Market,
+    moves: Moves,
     /// Quotes sent by all stream sessions.
     quotes: Counter,
     /// The paper trades of one day.
@@ -33,6 +45,7 @@ impl TraderSite {
     pub(super) fn new(market: Market, quotes: Counter) -> Self {
         Self {
             market,
+            moves: Moves::default(),
             quotes,
             day: None,
         }
@@ -53,153 +66,186 @@ impl TraderSite {
             let body = json!({ "error": "method not allowed" });
             return Outcome::Answer(Answer::new(405, body));
         }
-        let body = match path.as_slice() {
-            ["api", "watchlist"] => Some(self.watchlist(now_ms)),
-            ["api", "vwap"] => Some(self.all_vwap(now_ms)),
-            ["api", "vwap", symbol] => self.vwap(symbol, now_ms),
-            ["api", "streaming", "health"] => Some(self.health(now_ms)),
-            ["api", "streaming", "rotation"] => Some(self.rotation(now_ms)),
-            ["api", "signals"] => Some(self.signals(now_ms)),
-            ["api", "positions"] => Some(self.positions(now_ms)),
-            _ => None,
+        let said = match path.as_slice() {
+            ["api", "watchlist"] => said(&self.watchlist(now_ms)),
+            ["api", "vwap"] => said(&self.all_vwap(now_ms)),
+            ["api", "vwap", symbol] => match self.vwap(symbol, now_ms) {
+                Some(vwap) => said(&vwap),
+                None => not_found(),
+            },
+            ["api", "streaming", "health"] => said(&self.health(now_ms)),
+            ["api", "streaming", "rotation"] => said(&self.rotation(now_ms)),
+            ["api", "signals"] => said(&self.signals(now_ms)),
+            ["api", "positions"] => said(&self.positions(now_ms)),
+            _ => not_found(),
         };
-        let answer = body.map_or_else(
-            || Answer::new(404, json!({ "error": "not found" })),
-            |body| Answer::new(200, body),
-        );
-        Outcome::Answer(answer)
+        Outcome::Answer(said)
     }
 
-    fn watchlist(&mut self, now_ms: i64) -> Value {
-        let mut rows: Vec<(u64, Value)> = Id::all()
+    fn watchlist(&mut self, now_ms: i64) -> Vec<WatchlistEntry> {
+        let runners = self.moves.runners(&mut self.market, now_ms);
+        let mut rows: Vec<WatchlistEntry> = Id::all()
             .filter(|id| id.listing().character != Character::Silent)
-            .map(|id| self.watched(id, now_ms))
+            .map(|id| self.watched(id, &runners, now_ms))
             .collect();
-        rows.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-        rows.into_iter().map(|(_, row)| row).collect()
+        rows.sort_by(|a, b| {
+            f64::total_cmp(
+                &b.quality_score.unwrap_or(0.0),
+                &a.quality_score.unwrap_or(0.0),
+            )
+        });
+        rows
     }
 
-    fn watched(&mut self, id: Id, now_ms: i64) -> (u64, Value) {
+    fn watched(&mut self, id: Id, runners: &Runners, now_ms: i64) -> WatchlistEntry {
         let listing = id.listing();
         let s = self.market.snapshot(id, now_ms);
-        let facts = self.market.facts(id, s.moment.day);
-        let usual = self
-            .market
-            .tape(id, s.moment.day)
-            .plan
-            .usual_volume(s.moment.second);
-        let relative = if usual > 0.0 {
-            rounded(s.sums.volume as f64 / usual)
-        } else {
-            0.0
-        };
-        let gap = s.gap_percent();
-        let price = if s.sums.last > 0 {
+        let plan = &self.market.tape(id, s.moment.day).plan;
+        let catalyst = Catalyst::of(plan);
+        let volume_ratio = plan.volume_ratio(s.sums.volume, s.moment.second);
+        let gap_percent = s.gap_percent();
+        let runner = runners
+            .active_runners
+            .iter()
+            .find(|r| r.symbol == listing.symbol);
+        let goes_on = runner.filter(|r| r.gap_age_days > 0);
+        let last = if s.sums.last > 0 {
             s.sums.last
         } else {
             s.prev_close
         };
-        let small_float = 1.0 - listing.float_shares as f64 / 20_000_000.0;
-        let score = 30.0 * (gap.abs() / 40.0).min(1.0)
-            + 40.0 * (relative / 5.0).min(1.0)
-            + 30.0 * small_float;
-        // Between 0 and 100.
-        let score = score.round() as u64;
-        let news = news(id, s.moment.open_ms, score);
-        let row = json!({
-            "symbol": listing.symbol,
-            "name": listing.name,
-            "price": dollars(price),
-            "previous_close": dollars(s.prev_close),
-            "gap_percent": gap,
-            "change_percent": s.net_percent(),
-            "volume": s.sums.volume,
-            "avg_volume": facts.volume_10_days,
-            "relative_volume": relative,
-            "float_shares": listing.float_shares,
-            "market_cap": (dollars(price) * listing.float_shares as f64 * 1.6).round(),
-            "high": dollars(s.sums.high),
-            "low": dollars(s.sums.low),
-            "vwap": s.vwap(),
-            "quality_score": score,
-            "has_news": !news.is_empty(),
-            "news": news,
-            "halted": s.halted,
-            "last_updated": iso(s.moment.at_ms),
-        });
-        (score, row)
+        WatchlistEntry {
+            symbol: listing.symbol.into(),
+            price: dollars(last),
+            high: (s.sums.high > 0).then(|| dollars(s.sums.high)),
+            gap_percent,
+            volume_ratio,
+            float: listing.float_shares,
+            runner_status: runner.map(|r| r.status),
+            quality_score: Some(quality(gap_percent, volume_ratio, listing.float_shares)),
+            has_definitive_catalyst: Some(catalyst.is_some_and(Catalyst::is_definitive)),
+            llm_analysis: catalyst.map(|c| c.analysis(id)),
+            continuation_play: Some(goes_on.is_some()),
+            runner_quality_score: runner.map(|r| r.quality_score),
+            runner_pullback_pct: runner.map(|r| r.pullback_percent),
+            runner_day1_high: runner.map(|r| r.day1_high),
+            continuation_data: goes_on.map(|r| ContinuationData {
+                original_gap_percent: Some(r.original_gap_percent),
+                original_catalyst: Some(r.original_catalyst.clone()),
+                day1_volume: Some(r.day1_volume),
+                status: Some(r.status),
+            }),
+        }
     }
 
-    fn vwap(&mut self, symbol: &str, now_ms: i64) -> Option<Value> {
+    fn vwap(&mut self, symbol: &str, now_ms: i64) -> Option<Vwap> {
         let id = Id::find(symbol)?;
         let vwap = self.market.snapshot(id, now_ms).vwap();
-        Some(json!({
-            "symbol": symbol,
-            "vwap": vwap,
-            "source": if vwap.is_some() { "stream" } else { "unavailable" },
-            "stale": false,
-        }))
+        Some(Vwap {
+            symbol: symbol.into(),
+            vwap,
+            source: if vwap.is_some() {
+                VwapSource::Stream
+            } else {
+                VwapSource::Unavailable
+            },
+            stale: Some(false),
+        })
     }
 
-    fn all_vwap(&mut self, now_ms: i64) -> Value {
-        let all: Map<String, Value> = Id::all()
-            .filter_map(|id| {
-                let symbol = id.listing().symbol;
-                let one = self.vwap(symbol, now_ms)?;
-                (!one["vwap"].is_null()).then(|| (symbol.to_owned(), one))
-            })
-            .collect();
-        Value::Object(all)
+    fn all_vwap(&mut self, now_ms: i64) -> BTreeMap<String, Vwap> {
+        Id::all()
+            .filter_map(|id| self.vwap(id.listing().symbol, now_ms))
+            .filter(|one| one.vwap.is_some())
+            .map(|one| (one.symbol.clone(), one))
+            .collect()
     }
 
-    fn health(&mut self, now_ms: i64) -> Value {
+    fn health(&mut self, now_ms: i64) -> StreamHealth {
         let latest = Id::all()
             .map(|id| self.market.snapshot(id, now_ms).trade_ms())
             .max()
             .unwrap_or(0);
-        let age = (latest > 0).then(|| (now_ms - latest) as f64 / 1_000.0);
-        json!({
-            "connected": true,
-            "last_message_seconds_ago": age,
-            "watchdog_kills": 0,
-            "stats": { "quotes": self.quotes.get() },
-        })
+        StreamHealth {
+            connected: true,
+            last_message_seconds_ago: (latest > 0).then(|| (now_ms - latest) as f64 / 1_000.0),
+            watchdog_kills: Some(0),
+            stats: Some(StreamStats {
+                quotes: self.quotes.get(),
+            }),
+            error: None,
+        }
     }
 
-    fn rotation(&mut self, now_ms: i64) -> Value {
+    fn rotation(&mut self, now_ms: i64) -> Rotation {
         let moment = self.market.moment(now_ms);
-        let mut lively: Vec<Id> = Id::all().collect();
-        lively.sort_by_key(|id| std::cmp::Reverse(id.listing().liveliness));
-        let priority: Vec<&str> = lively[..PRIORITY_MAX]
-            .iter()
-            .map(|id| id.listing().symbol)
-            .collect();
-        let chunks = (lively.len() - PRIORITY_MAX).div_ceil(CHUNK);
-        let turns = (moment.at_ms - moment.open_ms).max(0) / CHUNK_MS;
-        json!({
-            "enabled": true,
-            "priority_count": priority.len(),
-            "priority_symbols": priority,
-            "discovery_slots": CHUNK,
-            "universe_size": lively.len(),
-            "total_promotions": turns / 20,
-            "current_chunk_idx": turns % chunks as i64,
-            "chunk_count": chunks,
-        })
+        let bursts = self.market.spikes(moment.open_ms, now_ms);
+        let mut promoted: Vec<&Spike> = Vec::new();
+        for burst in bursts.iter().rev() {
+            let recent = now_ms - burst.at_ms < PRIORITY_MS && promoted.len() < PRIORITY_MAX;
+            if recent && promoted.iter().all(|p| p.id != burst.id) {
+                promoted.push(burst);
+            }
+        }
+        let universe = CAST.len();
+        let chunks = (universe - promoted.len()).div_ceil(CHUNK);
+        let turn = (moment.at_ms - moment.open_ms).max(0) / CHUNK_MS;
+        Rotation {
+            enabled: true,
+            priority_count: Some(promoted.len() as u64),
+            priority_symbols: Some(
+                promoted
+                    .iter()
+                    .map(|burst| self.promoted(burst, now_ms))
+                    .collect(),
+            ),
+            discovery_slots: Some(CHUNK as u64),
+            universe_size: Some(universe as u64),
+            total_promotions: Some(bursts.len() as u64),
+            current_chunk_idx: Some(turn.unsigned_abs() % chunks as u64),
+            chunk_count: Some(chunks as u64),
+            error: None,
+        }
     }
 
-    fn signals(&mut self, now_ms: i64) -> Value {
+    fn promoted(&mut self, spike: &Spike, now_ms: i64) -> Promoted {
+        /// From this range on it is one of the reasons, in percent.
+        const RANGE_PERCENT_MIN: f64 = 1.0;
+        let day = self.market.moment(now_ms).day;
+        let minute = self
+            .market
+            .tape(spike.id, day)
+            .minute(spike.burst.second / 60, 60);
+        let price_range_pct = percent(minute.high, minute.low);
+        Promoted {
+            symbol: spike.id.listing().symbol.into(),
+            reason: if price_range_pct >= RANGE_PERCENT_MIN {
+                "volume+price_range"
+            } else {
+                "volume"
+            }
+            .into(),
+            seconds_in_priority: (now_ms - spike.at_ms) as f64 / 1_000.0,
+            stats_at_promotion: PromotionStats {
+                tick_count: u64::from(1 + minute.volume / SHARES_PER_TICK),
+                volume_sum: minute.volume.into(),
+                price_range_pct,
+            },
+        }
+    }
+
+    fn signals(&mut self, now_ms: i64) -> Vec<Signal> {
         let mut recent: Vec<PaperTrade> = self
             .today(now_ms)
             .iter()
-            .filter(|t| (now_ms - SIGNAL_AGE_MAX_MS..=now_ms).contains(&t.entry_ms()))
+            .filter(|t| (now_ms - SIGNAL_MS..=now_ms).contains(&t.entry_ms()))
             .copied()
             .collect();
         recent.sort_by_key(|t| std::cmp::Reverse(t.entry_ms()));
         recent.iter().map(PaperTrade::signal).collect()
     }
 
-    fn positions(&mut self, now_ms: i64) -> Value {
+    fn positions(&mut self, now_ms: i64) -> Vec<Position> {
         let open: Vec<PaperTrade> = self
             .today(now_ms)
             .iter()
@@ -248,22 +294,22 @@ fn handshake(request: &Request) -> Outcome {
     }
 }
 
-fn news(id: Id, open_ms: i64, score: u64) -> Vec<Value> {
-    const HEADLINES: [&str; 4] = [
-        "signs a supply agreement",
-        "reports preliminary results",
-        "receives notice of a patent",
-        "announces a strategic review",
-    ];
-    /// From this score on there is some reason for it.
-    const SCORE_MIN: u64 = 55;
-    if score < SCORE_MIN {
-        return Vec::new();
+fn said(what: &impl Serialize) -> Answer {
+    match serde_json::to_value(what) {
+        Ok(body) => Answer::new(200, body),
+        // No shape of ours has a key that is not text, which is all that could go wrong.
+        Err(e) => Answer::new(500, json!({ "error": e.to_string() })),
     }
-    let listing = id.listing();
-    vec![json!({
-        "headline": format!("{} {}", listing.name, HEADLINES[id.0 % HEADLINES.len()]),
-        "source": "Embedded Wire",
-        "published_at": iso(open_ms + 3_600_000 + id.0 as i64 * 240_000),
-    })]
+}
+
+fn not_found() -> Answer {
+    Answer::new(404, json!({ "error": "not found" }))
+}
+
+/// How good a set-up is, 0 to 10 with one digit: a gap, much volume, a small float.
+fn quality(gap_percent: f64, volume_ratio: f64, float_shares: u64) -> f64 {
+    let score = 30.0 * (gap_percent.abs() / 40.0).min(1.0)
+        + 40.0 * (volume_ratio / 5.0).min(1.0)
+        + 30.0 * (1.0 - float_shares as f64 / 20_000_000.0);
+    score.round() / 10.0
 }
