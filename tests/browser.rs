@@ -187,12 +187,147 @@ fn long_lists_stay_where_they_were_scrolled_and_doubles_are_shown_once_each() {
         .fault("/api/watchlist", Fault::Status(200, None, watchlist.leak()));
     std::fs::write(
         upstreams.file("runners.json"),
-        r#"{"version":1,"active_runners":[{"symbol":"TOYO","day":1},{"symbol":"TOYO","day":2},{"symbol":"ELPW"}]}"#,
+        r#"{"version":1,"active_runners":[{"symbol":"TOYO","gap_age_days":0},{"symbol":"TOYO","gap_age_days":1},{"symbol":"ELPW"}]}"#,
     )
     .unwrap();
     let server = upstreams.server(&[]);
     server.eventually("/api/watchlist", |got| got.status == 200);
     run("lists", &server, no_orders);
+}
+
+/// What a real trader app says; the page's own tests read the same.
+fn owners(name: &str) -> String {
+    std::fs::read_to_string(sources("src/web/tests/trader").join(name)).unwrap()
+}
+
+/// Every time in it later by so much.
+fn later(value: &mut serde_json::Value, by: jiff::SignedDuration) {
+    match value {
+        serde_json::Value::String(text) => {
+            if let Ok(at) = text.parse::<jiff::Timestamp>() {
+                *text = (at + by).to_string();
+            }
+        }
+        serde_json::Value::Array(list) => list.iter_mut().for_each(|v| later(v, by)),
+        serde_json::Value::Object(map) => map.values_mut().for_each(|v| later(v, by)),
+        _ => {}
+    }
+}
+
+/// The trader app says what the owner's does, as if it were 13:50 of its day now.
+fn speak_as_the_owners(upstreams: &Upstreams) {
+    let now = jiff::Timestamp::now();
+    let then: jiff::Timestamp = "2026-03-10T13:50:00Z".parse().unwrap();
+    for (path, name) in [
+        ("/api/watchlist", "watchlist.json"),
+        ("/api/signals", "signals.json"),
+        ("/api/positions", "positions.json"),
+        ("/api/streaming/rotation", "rotation.json"),
+    ] {
+        let mut body = serde_json::from_str(&owners(name)).unwrap();
+        later(&mut body, now.duration_since(then));
+        let said = body.to_string().leak();
+        upstreams
+            .trader
+            .http
+            .fault(path, Fault::Status(200, None, said));
+    }
+    std::fs::write(upstreams.file("runners.json"), owners("runners.json")).unwrap();
+}
+
+/// Its trades were made an hour after the first candle.
+fn trade_as_the_owners(upstreams: &Upstreams, server: &Server) {
+    let candles = server.eventually("/api/candles/VERO", |got| got.status == 200);
+    let first = candles[0]["timestamp"].as_i64().unwrap();
+    let hour = jiff::Timestamp::from_millisecond(first + 3_600_000).unwrap();
+    let then: jiff::Timestamp = "2026-03-10T13:44:00Z".parse().unwrap();
+    let lines: Vec<String> = owners("trade_outcomes.jsonl")
+        .lines()
+        .map(|line| {
+            let mut trade = serde_json::from_str(line).unwrap();
+            later(&mut trade, hour.duration_since(then));
+            trade.to_string()
+        })
+        .collect();
+    // Another file in its place, not more lines of the same.
+    let fresh = upstreams.file("fresh.jsonl");
+    std::fs::write(&fresh, lines.join("\n") + "\n").unwrap();
+    std::fs::rename(fresh, upstreams.trades()).unwrap();
+    server.eventually("/api/trade-history", |got| {
+        got.json()[0]["symbol"] == "VERO"
+    });
+}
+
+#[test]
+fn all_that_a_real_trader_app_says_is_shown() {
+    if installed().is_none() {
+        return;
+    }
+    let upstreams = Upstreams::start();
+    speak_as_the_owners(&upstreams);
+    let server = upstreams.server(&[]);
+    server.eventually("/api/watchlist", |got| got.status == 200);
+    trade_as_the_owners(&upstreams, &server);
+    run("owner", &server, |order| {
+        let words: Vec<&str> = order.split(' ').collect();
+        let ["quote", symbol, price, change] = words[..] else {
+            panic!("nobody expects {order:?}")
+        };
+        eventually("a subscription", || {
+            upstreams
+                .trader
+                .stream
+                .subscribed()
+                .contains(symbol)
+                .then_some(())
+        });
+        let mut said = quote(symbol, price.parse().unwrap(), 10, kit::upstream::now_ms());
+        said["net_change"] = change.parse::<f64>().unwrap().into();
+        upstreams.trader.stream.quote(&said);
+        "done".into()
+    });
+}
+
+#[test]
+fn a_chart_is_there_soon_after_the_providers_hang() {
+    if installed().is_none() {
+        return;
+    }
+    let upstreams = Upstreams::start();
+    let server = upstreams.server(&[]);
+    server.eventually("/api/watchlist", |got| got.status == 200);
+    run("hang", &server, |order| {
+        match order {
+            "provider hangs" => upstreams.schwab.0.fault("/", Fault::Hang),
+            "provider is back" => {
+                upstreams.schwab.0.heal();
+                upstreams.schwab.0.fake.close_connections();
+            }
+            _ => panic!("nobody expects {order:?}"),
+        }
+        "done".into()
+    });
+}
+
+#[test]
+fn an_old_position_is_never_shown_as_live() {
+    if installed().is_none() {
+        return;
+    }
+    let mut upstreams = Upstreams::start();
+    speak_as_the_owners(&upstreams);
+    let server = upstreams.server(&[]);
+    for path in ["/api/watchlist", "/api/positions", "/api/vwap/VERO"] {
+        server.eventually(path, |got| got.status == 200);
+    }
+    run("away", &server, |order| {
+        match order {
+            "trader away" => upstreams.trader.http.fake.go_away(),
+            "trader back" => upstreams.trader.http.fake.come_back(),
+            _ => panic!("nobody expects {order:?}"),
+        }
+        "done".into()
+    });
 }
 
 #[test]

@@ -57,17 +57,20 @@ fn with_good_upstreams_every_route_answers_in_its_shape() {
     );
     assert_eq!(
         server.get("/api/vwap").json(),
-        json!({"TOYO": {"vwap": 2.4}})
+        json!({"TOYO": {"symbol": "TOYO", "vwap": 2.4, "source": "stream"}})
     );
     assert_eq!(
         server.get("/api/streaming/health").json()["stats"]["quotes"],
         7
     );
     assert_eq!(
-        server.get("/api/streaming/rotation").json()["priority_symbols"],
-        json!(["TOYO"])
+        server.get("/api/streaming/rotation").json()["priority_symbols"][0]["symbol"],
+        "TOYO"
     );
-    assert_eq!(server.get("/api/signals").json()[0]["kind"], "gap");
+    assert_eq!(
+        server.get("/api/signals").json()[0]["pattern"],
+        "vwap_bounce"
+    );
     assert_eq!(server.get("/api/positions").json()[0]["shares"], 100);
     let status = server.eventually("/api/streaming/status", |g| g.json()["connected"] == true);
     assert_eq!(status["trader_url"], up.trader.http.fake.url());

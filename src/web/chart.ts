@@ -4,14 +4,29 @@ import { big, percent, price } from "./core/format";
 import { type Trade, readTrades } from "./core/markers";
 import { clock, dayAndMinute, date } from "./core/newyork";
 import { fields, number, providerQuote, text } from "./core/parse";
-import { change, positionRows, runnerRows, signalRows, spikes, watchRows } from "./core/rows";
+import { Perishable } from "./core/perishable";
+import {
+  change,
+  describe as describeRow,
+  type PositionRow,
+  positionRows,
+  rotationRow,
+  type RunnerRow,
+  runnerRows,
+  type SignalRow,
+  signalRows,
+  spikes,
+  watchRows,
+} from "./core/rows";
+import type { Vwap } from "./core/shapes";
 import { type PageState, readState, smallSymbols, SMALLS, writeState } from "./core/state";
+import { briefly, noVerdict } from "./core/supply";
 import { type Quote, TIMEFRAMES, type Timeframe } from "./core/types";
-import { ask, segment } from "./net/api";
+import { ask, type Reply, segment } from "./net/api";
 import { Poller } from "./net/poller";
 import { Stream } from "./net/stream";
-import { toTime } from "./ui/chartview";
-import { announce, byId, framed, make, setAttribute, setText, show, tone } from "./ui/dom";
+import { type Level, toTime } from "./ui/chartview";
+import { announce, byId, framed, make, setAttribute, setClass, setText, show, tone } from "./ui/dom";
 import { onKeys } from "./ui/keys";
 import { drawPositions, drawRotation, drawRunners, drawSignals } from "./ui/lists";
 import { SymbolSearch } from "./ui/search";
@@ -25,26 +40,33 @@ let provider: string | null = null;
 let relay: boolean | null = null;
 let trades: readonly Trade[] = [];
 let crosshair: number | null = null;
+let hasWatchlist = false;
 const lastPrices = new Map<string, number>();
-/** The close before, of symbols that no watchlist names. */
+/** The close before, as quotes tell it. */
 const closes = new Map<string, number>();
 
 const server = new Server(() => drawHead());
 const around: Surroundings = {
   now: () => server.now(),
-  previousClose: (symbol) => watchlist.row(symbol)?.previousClose ?? closes.get(symbol) ?? null,
+  previousClose: (symbol) => closes.get(symbol) ?? null,
   trades: () => trades,
+  candlesEveryMs: () => (streaming() ? CANDLES_STREAMING_MS : CANDLES_POLLING_MS),
+  levels: runnerLevels,
   provider: (why) => {
     provider = why;
     drawHead();
   },
 };
 
-const primary = new Slot(byId("primary"), "primary", around, () => drawLegend());
+const primary = new Slot(byId("primary"), "primary", around, () => {
+  drawLegend();
+  offerVerdict();
+});
 const smalls = Array.from({ length: SMALLS }, (_, i) => makeSmall(i));
 const slots = [primary, ...smalls.map((s) => s.slot)];
 const watchlist = new Watchlist(
   state.order,
+  around.previousClose,
   (symbol) => go({ symbol }),
   (order) => go({ order }, "replace"),
 );
@@ -54,11 +76,11 @@ const verdicts = new Verdicts((symbol, levels) => {
   primary.refresh();
 });
 const search = new SymbolSearch(
-  () => watchlist.rows.map((r) => ({ symbol: r.symbol, name: r.name })),
+  () => watchlist.symbols(),
   (symbol) => go({ symbol }),
 );
-const stream = new Stream(onQuote, resync, () => {
-  candlePoller.now();
+const stream = new Stream(onQuote, pollCandles, () => {
+  pollCandles();
   quotePoller.now();
   drawHead();
 });
@@ -85,6 +107,8 @@ function apply(): void {
   if (primary.select(state.symbol, state.timeframe)) {
     verdicts.select(state.symbol);
     crosshair = null;
+    vwap.forget();
+    drawVwap();
     quotePoller.now();
     vwapPoller.now();
     if (state.symbol !== null) announce(`${state.symbol}, ${state.timeframe}`);
@@ -104,6 +128,7 @@ function apply(): void {
   }
   setText(byId("primary-symbol"), state.symbol ?? "–");
   drawLegend();
+  offerVerdict();
 }
 
 function makeSmall(i: number): { slot: Slot; title: HTMLButtonElement; figure: HTMLElement } {
@@ -143,8 +168,10 @@ const drawLegend = framed(() => {
   setText(byId("primary-last"), last === undefined ? "" : price(last.close));
   setText(byId("primary-change"), moved === null ? "" : percent(moved));
   byId("primary-change").className = `figure ${tone(moved)}`;
-  const name = symbol === null ? null : (watchlist.row(symbol)?.name ?? null);
-  setText(byId("primary-name"), name ?? "");
+  const listed = symbol === null ? undefined : watchlist.row(symbol);
+  const words = listed === undefined ? "" : describeRow(listed);
+  setText(byId("primary-name"), words);
+  setAttribute(byId("primary-name"), "title", words);
   const legend = byId("legend");
   show(legend, candle !== undefined);
   if (candle === undefined) return;
@@ -180,12 +207,17 @@ function onQuote(quote: Quote): void {
     lastPrices.set(quote.symbol, quote.last);
     watchlist.price(quote.symbol, quote.last);
   }
+  if (quote.previousClose !== null && quote.previousClose !== closes.get(quote.symbol)) {
+    closes.set(quote.symbol, quote.previousClose);
+    watchlist.refresh();
+    for (const slot of slots) if (slot.symbol === quote.symbol) slot.refresh();
+  }
   for (const slot of slots) slot.quote(quote);
 }
 
-/** The stream is back: what it did not bring is fetched. */
-function resync(): void {
-  candlePoller.now();
+/** After the stream was lost or is back: what it did not bring is fetched. */
+function pollCandles(): void {
+  for (const slot of slots) slot.poll();
 }
 
 const streaming = (): boolean => stream.feed.mode === "streaming";
@@ -193,15 +225,6 @@ const streaming = (): boolean => stream.feed.mode === "streaming";
 /** Streamed candles are held against the provider's now and then, polled ones as often as it is polite. */
 const CANDLES_STREAMING_MS = 120_000;
 const CANDLES_POLLING_MS = 30_000;
-
-const candlePoller = new Poller(
-  () => (streaming() ? CANDLES_STREAMING_MS : CANDLES_POLLING_MS),
-  async () => {
-    const well = await Promise.all(slots.map((slot) => slot.load()));
-    describe();
-    return well.every((w) => w);
-  },
-);
 
 /** While there is no stream the primary chart's last candle moves by polled quotes. */
 const quotePoller = new Poller(
@@ -217,16 +240,42 @@ const quotePoller = new Poller(
       return reply.status === 404;
     }
     around.provider(reply.stale ?? "");
-    const close = number(fields(reply.body), "closePrice");
-    if (close !== null && close > 0 && !known) {
-      closes.set(symbol, close);
+    const quote = providerQuote(symbol, reply.body);
+    if (quote.previousClose !== null && !known) {
+      closes.set(symbol, quote.previousClose);
+      watchlist.refresh();
       primary.refresh();
     }
-    const quote = providerQuote(symbol, reply.body);
     if (!streaming() && reply.stale === null) stream.polled(quote);
-    return true;
+    return reply.stale === null;
   },
 );
+
+/** Two polls and a half of what is asked for every five seconds. */
+const LIVE_MS = 12_500;
+
+const vwap = new Perishable((body) => {
+  const f = fields<Vwap>(body);
+  return { price: number(f, "vwap"), source: text(f, "source"), isOld: f.stale === true };
+}, LIVE_MS);
+
+/** Why there is no VWAP; where the trader app itself says that there is none, there is nothing to say. */
+const NO_VWAP: Record<string, string> = { timeout: "the trader app is too slow", error: "the trader app's answer is unusable" };
+
+function drawVwap(): void {
+  const view = vwap.view(Date.now());
+  let words = "";
+  if (view.kind === "unknown") words = `trader's VWAP unknown: ${briefly(view.why, "trader app")}`;
+  else if (view.kind !== "waiting") {
+    const { price: value, source, isOld } = view.value;
+    const since = view.kind === "old" ? ` as of ${clock(view.asOfMs + server.offsetMs())}` : isOld ? " (old)" : "";
+    const none = NO_VWAP[source ?? ""];
+    if (value !== null) words = `trader's VWAP ${price(value)}${since}`;
+    else if (none !== undefined || view.kind === "old") words = `trader's VWAP unknown: ${none ?? (view.kind === "old" ? briefly(view.why, "trader app") : "")}`;
+  }
+  setText(byId("trader-vwap"), words);
+  setClass(byId("trader-vwap"), "bad", view.kind === "old" || view.kind === "unknown");
+}
 
 const vwapPoller = new Poller(
   () => 5_000,
@@ -235,32 +284,44 @@ const vwapPoller = new Poller(
     if (symbol === null) return true;
     const reply = await ask(`/api/vwap/${segment(symbol)}`, "trader");
     if (symbol !== primary.symbol) return true;
-    const value = number(fields(reply.body), "vwap");
-    const stale = fields(reply.body)["stale"] === true ? " (old)" : "";
-    setText(byId("trader-vwap"), value === null ? "" : `trader's VWAP ${price(value)}${stale}`);
-    return reply.status === 200;
+    vwap.take(reply, Date.now());
+    drawVwap();
+    return reply.status === 200 && reply.stale === null;
   },
 );
 
 // --- lists ---------------------------------------------------------------------------------------
 
-let runnersBody: unknown = null;
+let runners: readonly RunnerRow[] = [];
 let runnersWhy = "";
+/** Rows of a list; a server that has only an empty old one knows nothing. */
+const rowsOf =
+  <R>(read: (body: unknown) => R[]) =>
+  (body: unknown, stale: boolean): readonly R[] | null => {
+    const rows = read(body);
+    return stale && rows.length === 0 ? null : rows;
+  };
+const signals = new Perishable<readonly SignalRow[]>(rowsOf(signalRows), LIVE_MS);
+const positions = new Perishable<readonly PositionRow[]>(rowsOf(positionRows), LIVE_MS);
 const select = (symbol: string): void => go({ symbol });
 const lastOf = (symbol: string): number | null => lastPrices.get(symbol) ?? null;
 
-function polled(everyMs: number, path: string, lane: "instant" | "trader" | "model", take: (body: unknown) => void, failed?: (why: string) => void): Poller {
-  const poller = new Poller(
+function polled(everyMs: number, path: string, lane: "instant" | "trader" | "model", take: (reply: Reply) => void): void {
+  new Poller(
     () => everyMs,
     async () => {
       const reply = await ask(path, lane, { kept: everyMs >= 30_000 });
-      if (reply.status === 200) take(reply.body);
-      else if (failed !== undefined) failed(reply.detail ?? "the server does not answer");
-      return reply.status === 200;
+      take(reply);
+      return reply.status === 200 && reply.stale === null;
     },
-  );
-  poller.now();
-  return poller;
+  ).now();
+}
+
+/** As above; what fails leaves what was there. */
+function polledBody(everyMs: number, path: string, lane: "instant" | "trader" | "model", take: (body: unknown) => void): void {
+  polled(everyMs, path, lane, (reply) => {
+    if (reply.status === 200) take(reply.body);
+  });
 }
 
 new Poller(
@@ -270,6 +331,7 @@ new Poller(
     const well = reply.status === 200;
     if (well) {
       watchlist.set(watchRows(reply.body));
+      hasWatchlist = true;
       if (!streaming()) watchlist.takeOwnPrices();
       apply();
       for (const slot of slots) slot.refresh();
@@ -277,47 +339,59 @@ new Poller(
     const why = well ? (reply.stale === null ? "" : `old: ${reply.stale}`) : (reply.detail ?? "the server does not answer");
     setText(byId("watch-note"), why);
     show(byId("watch-note"), why !== "");
-    return well;
+    return well && reply.stale === null;
   },
 ).now();
 
-function redrawRunners(): void {
-  drawRunners(runnerRows(runnersBody), lastOf, runnersWhy, select);
+function redraw(): void {
+  drawRunners(runners, lastOf, runnersWhy, select);
+  drawSignals(signals.view(Date.now()), server.now(), server.offsetMs(), select);
+  drawPositions(positions.view(Date.now()), server.offsetMs(), select);
+  drawVwap();
 }
 
-polled(
-  30_000,
-  "/api/runners",
-  "instant",
-  (body) => {
-    runnersBody = body;
-    runnersWhy = "";
-    redrawRunners();
-  },
-  (why) => {
-    runnersWhy = why;
-    redrawRunners();
-  },
-);
-polled(5_000, "/api/volume-spikes/active", "instant", (body) => watchlist.setSpikes(spikes(body)));
-polled(5_000, "/api/signals", "trader", (body) => drawSignals(signalRows(body), server.now(), select));
-polled(5_000, "/api/positions", "trader", (body) => drawPositions(positionRows(body), select));
-polled(10_000, "/api/streaming/rotation", "trader", (body) => drawRotation(body, select));
-polled(10_000, "/api/streaming/status", "instant", (body) => {
+/** Where to buy a runner, and where its move is over. */
+function runnerLevels(symbol: string): Level[] {
+  const runner = runners.find((r) => r.symbol === symbol);
+  if (runner === undefined) return [];
+  const entries = runner.entries.map((e): Level => ({ name: e.words === "" ? "entry" : e.words, price: e.price, kind: "runner" }));
+  return runner.stop === null ? entries : [...entries, { name: "runner's stop", price: runner.stop.price, kind: "runner" }];
+}
+
+polled(30_000, "/api/runners", "instant", (reply) => {
+  if (reply.status === 200) runners = runnerRows(reply.body);
+  runnersWhy = reply.status === 200 ? "" : (reply.detail ?? "the server does not answer");
+  redraw();
+  primary.refresh();
+});
+polled(5_000, "/api/signals", "trader", (reply) => {
+  signals.take(reply, Date.now());
+  redraw();
+});
+polled(5_000, "/api/positions", "trader", (reply) => {
+  positions.take(reply, Date.now());
+  redraw();
+});
+polledBody(5_000, "/api/volume-spikes/active", "instant", (body) => watchlist.setSpikes(spikes(body)));
+polledBody(10_000, "/api/streaming/rotation", "trader", (body) => drawRotation(rotationRow(body), select));
+polledBody(10_000, "/api/streaming/status", "instant", (body) => {
   relay = fields(body)["connected"] === true;
   byId("feed-relay").dataset["detail"] = text(fields(body), "detail") ?? "";
   drawHead();
 });
-polled(60_000, "/api/trade-history", "instant", (body) => {
+polledBody(60_000, "/api/trade-history", "instant", (body) => {
   trades = readTrades(body);
   for (const slot of slots) slot.refresh();
 });
-polled(60_000, "/api/validate/status", "model", (body) => {
-  const there = fields(body)["available"] === true;
-  byId("validate").title = there
-    ? "Ask the model about this set-up (v)"
-    : "The model is not there; the verdict will be to wait";
+polledBody(60_000, "/api/validate/status", "model", (body) => {
+  verdicts.setModel(fields(body)["available"] === true, text(fields(body), "model"));
 });
+
+/** The verdict is offered where there is something to judge. */
+function offerVerdict(): void {
+  const listed = hasWatchlist ? state.symbol !== null && watchlist.row(state.symbol) !== undefined : null;
+  verdicts.offer(noVerdict(state.symbol, listed, primary.supply));
+}
 
 // --- keys, address, clock ------------------------------------------------------------------------
 
@@ -356,19 +430,18 @@ window.addEventListener("popstate", () => {
 
 setInterval(() => {
   drawHead();
-  redrawRunners();
+  redraw();
 }, 1_000);
 setInterval(describe, 10_000);
 
 apply();
-candlePoller.now();
 stream.start();
 
 /** For tests and the browser's console: what the chart itself holds, by its own API. */
 Object.assign(globalThis, {
   tapewarden: {
     toTime,
-    slots: () => slots.map((s) => ({ symbol: s.symbol, timeframe: s.timeframe, supply: s.supply, data: s.view.candles.data() })),
+    slots: () => slots.map((s) => ({ symbol: s.symbol, timeframe: s.timeframe, supply: s.supply, data: s.view.candles.data(), marks: s.view.shownMarks() })),
     feed: () => ({ mode: stream.feed.mode, why: stream.feed.why, relay: stream.feed.relay }),
   },
 });

@@ -249,11 +249,19 @@ const scenarios = {
   /** No trades, a provider that is gone, and words in place of blanks. */
   async words() {
     await withPage(base, shots, async (page, shot) => {
-      await page.goto(`${base}/?s=NOTRD`);
-      await eventually(page, "No trades yet", () => document.querySelector("#primary .notice").textContent === "No trades yet");
-      await shot("no-trades");
+      const verdict = async () => [await page.locator("#validate").isDisabled(), await page.locator("#validate").getAttribute("title")];
+      await page.goto(`${base}/?s=NOPE`);
+      await eventually(page, "that nobody knows it", () => /^NOPE is unknown/.test(document.querySelector("#primary .notice").textContent));
+      assert.deepEqual(await verdict(), [true, "Nobody knows NOPE"]);
+      await shot("unknown");
+      // Candles are there, but only the watchlist's symbols are judged.
+      await page.goto(`${base}/?s=OTHERS`);
+      await loaded(page);
+      await eventually(page, "that it is not in the watchlist", () => /not in the watchlist/.test(document.getElementById("validate").title));
+      assert.equal((await verdict())[0], true);
       await page.goto(`${base}/?s=TOYO`);
       await loaded(page);
+      await eventually(page, "an offer", () => !document.getElementById("validate").disabled);
       await order("provider away");
       await page.reload();
       await eventually(page, "stale candles, said to be so", () => /^stale since \d\d:\d\d:\d\d, provider unreachable$/.test(document.querySelector("#primary .notice").textContent));
@@ -262,10 +270,106 @@ const scenarios = {
       await shot("stale");
       await page.goto(`${base}/?s=OTHER`);
       await eventually(page, "why there are none", () => /^no candles: provider unreachable$/.test(document.querySelector("#primary .notice").textContent));
+      assert.equal((await verdict())[0], true);
       await order("provider back");
       await page.goto(`${base}/?s=TOYO`);
       await eventually(page, "good candles", () => globalThis.tapewarden.slots()[0].supply.kind === "good");
       assert.equal(await page.locator("#primary .notice").isVisible(), false);
+    }, { mayFail: true });
+  },
+
+  /** What a real trader app says, fields missing, null and unknown ones among it: everything is shown. */
+  async owner() {
+    await withPage(base, shots, async (page, shot) => {
+      await page.goto(`${base}/?s=VERO`);
+      await loaded(page);
+      await mode(page, "streaming");
+      const row = (symbol) => page.locator(`#watch-rows tr[data-key="${symbol}"] td`).allInnerTexts();
+      await eventually(page, "the watchlist", () => document.querySelectorAll("#watch-rows tr").length === 4);
+      await order("quote VERO 4.87 1.75");
+      await eventually(page, "a change over the close before", () => document.querySelector('#watch-rows tr[data-key="VERO"]').cells[2].textContent === "+56.1%");
+      assert.deepEqual(await row("VERO"), ["VERO", "4.87", "+56.1%", "+62.4%", "18.7×", "3.8M", "clinical trial", "7"]);
+      assert.deepEqual(await row("LPTX"), ["LPTX", "0.8431", "–", "-4.7%", "2.0×", "21.9M", "–", "–"]);
+      assert.deepEqual(await row("NEWX"), ["NEWX", "3.10", "–", "+11.5%", "6.2×", "–", "–", "–"]);
+      assert.match(await text(page, "#primary-name"), /^clinical trial 8\/10, definitive; pulling back: Phase 2/);
+
+      const said = async (list, symbol) => (await page.locator(`#${list} li`, { has: page.locator("button", { hasText: symbol }) }).first().innerText()).replaceAll("\n", " ");
+      await eventually(page, "all lists", () => ["runners", "signals", "positions", "rotation"].every((id) => document.querySelectorAll(`#${id} li`).length > 1));
+      assert.match(await said("runners", "VERO"), /pulling back · day 2 · quality 82.*gap \+62\.4% by clinical trial.*first day's high 5\.62.*entry 5\.62 \(prior day high\), 4\.79 \(VWAP support\), stop 4\.44/);
+      assert.match(await said("runners", "HOLO"), /\+15\.9%.*extended · day 3 · quality 55/);
+      assert.match(await said("runners", "LPTX"), /^LPTX/);
+      assert.match(await said("signals", "VERO"), /left.*buy, first pullback, entry 4\.90, stop 4\.65, target 5\.40, R:R 2\.0/);
+      assert.match(await said("signals", "LPTX"), /opening range breakout, entry 0\.8431$/);
+      assert.match(await said("positions", "VERO"), /-7\.00 \(-0\.7%\).*200 shares at 4\.9\d?, now 4\.87, stop 4\.65, target 5\.40, caution/);
+      assert.match(await said("positions", "LPTX"), /\+33\.10 \(\+4\.1%\).*1000 shares at 0\.8100, now 0\.8431$/);
+      assert.equal(await text(page, "#positions-sum"), "+26.10");
+      assert.match(await said("rotation", "VERO"), /VERO\s*volume\+price range, 5 min ago/);
+      assert.match(await text(page, "#rotation-words"), /turn 4 of 21, 40 discovery slots, 812 symbols, 17 promotions/);
+      await eventually(page, "the arrows of two trades", () => globalThis.tapewarden.slots()[0].marks.length === 4);
+      assert.deepEqual((await held(page)).marks, ["buy 4.90", "+100.00 5.40", "buy 5.20", "-22.50 5.05"]);
+      await page.keyboard.press("Home");
+      await shot("owner");
+      for (const word of ["undefined", "NaN", "null", "[object"]) assert.ok(!(await page.locator("body").innerText()).includes(word), word);
+
+      // A model that takes its time is waited for and asked again.
+      let asked = 0;
+      await page.route("**/api/validate/VERO", async (route) => {
+        asked += 1;
+        if (asked === 2) await new Promise((done) => setTimeout(done, 16_000));
+        const verdict = { signal: "buy", entry_price: 4.9, stop_price: 4.65, target_price: 5.4, confidence: 72, reasoning: ["volume"], risk_reward_ratio: 2, key_concern: null };
+        await route.fulfill({ json: asked < 3 ? { signal: "wait", confidence: 0, reasoning: ["the model is at it"], pending: true } : verdict });
+      });
+      await page.locator("#validate").click();
+      await eventually(page, "how long it has taken", () => /^Validating… 1[6-9] s$/.test(document.getElementById("validate").textContent));
+      await eventually(page, "the verdict", () => document.getElementById("verdict-word").textContent === "VERO: BUY");
+      assert.equal(asked, 3);
+      assert.equal(await text(page, "#validate"), "Validate");
+      // One that is asked about another symbol meanwhile is not waited for.
+      asked = 1;
+      await page.locator("#validate").click();
+      await page.locator('#watch-rows tr[data-key="LPTX"]').click();
+      await eventually(page, "the button", () => document.getElementById("validate").textContent === "Validate" && !document.getElementById("validate").disabled);
+      assert.ok(!(await page.locator("#verdict").isVisible()));
+    }, { mayFail: true });
+  },
+
+  /** The provider hangs for twenty seconds while a page is opened. */
+  async hang() {
+    await withPage(base, shots, async (page, shot) => {
+      await order("provider hangs");
+      await page.goto(`${base}/?s=ELPW&small=AAA,BBB,CCC,DDD`);
+      await page.waitForTimeout(20_000);
+      const words = await text(page, "#primary .notice");
+      await shot("provider-hangs");
+      await order("provider is back");
+      const begun = Date.now();
+      await loaded(page);
+      const took = Date.now() - begun;
+      await eventually(page, "all charts", () => globalThis.tapewarden.slots().every((s) => s.data.length > 0));
+      say(`it said ${JSON.stringify(words)}; its chart was there ${took} ms after the hang's end, all charts after ${Date.now() - begun} ms`);
+      assert.ok(took <= 3_000, `the chart was there ${took} ms after the hang's end`);
+      await eventually(page, "good candles", () => globalThis.tapewarden.slots().every((s) => s.supply.kind === "good"));
+    }, { mayFail: true });
+  },
+
+  /** The trader app is away for longer than its positions are worth anything. */
+  async away() {
+    await withPage(base, shots, async (page, shot) => {
+      await page.goto(`${base}/?s=VERO`);
+      await loaded(page);
+      const live = () => document.querySelectorAll("#positions li").length > 0 && document.getElementById("positions-empty").hidden && /VWAP 2\.40$/.test(document.getElementById("trader-vwap").textContent);
+      await eventually(page, "live positions and VWAP", live);
+      await order("trader away");
+      const begun = Date.now();
+      await eventually(page, "old positions, said to be so", () => /^as of \d\d:\d\d:\d\d: /.test(document.getElementById("positions-empty").textContent) && document.getElementById("positions").classList.contains("old"));
+      await shot("positions-old");
+      await eventually(page, "nothing that could be taken for live", () => ["positions", "signals"].every((id) => document.querySelectorAll(`#${id} li`).length === 0 && /^unknown: ./.test(document.getElementById(`${id}-empty`).textContent)) && /^trader's VWAP unknown: ./.test(document.getElementById("trader-vwap").textContent));
+      const took = Date.now() - begun;
+      say(`unknown after ${took} ms: ${await text(page, "#positions-empty")}; ${await text(page, "#trader-vwap")}`);
+      assert.ok(took < 25_000, `an old position stood there for ${took} ms`);
+      await shot("positions-unknown");
+      await order("trader back");
+      await eventually(page, "live positions and VWAP again", live);
     }, { mayFail: true });
   },
 

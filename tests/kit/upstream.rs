@@ -267,17 +267,17 @@ impl Trader {
                 "/api/watchlist" => {
                     json!([{"symbol": "TOYO", "gap_percent": 40.5, "odd": {"kept": 1}}, {"symbol": "ELPW"}])
                 }
-                "/api/vwap" => json!({"TOYO": {"vwap": 2.4}}),
+                "/api/vwap" => json!({"TOYO": {"symbol": "TOYO", "vwap": 2.4, "source": "stream"}}),
                 path if path.starts_with("/api/vwap/") => {
-                    json!({"symbol": &path[10..], "vwap": 2.4, "source": "trader"})
+                    json!({"symbol": &path[10..], "vwap": 2.4, "source": "stream"})
                 }
                 "/api/streaming/health" => {
                     json!({"connected": true, "last_message_seconds_ago": 0.5, "watchdog_kills": 0, "stats": {"quotes": 7}})
                 }
                 "/api/streaming/rotation" => {
-                    json!({"enabled": true, "priority_count": 1, "priority_symbols": ["TOYO"]})
+                    json!({"enabled": true, "priority_count": 1, "priority_symbols": [{"symbol": "TOYO", "reason": "volume"}]})
                 }
-                "/api/signals" => json!([{"symbol": "TOYO", "kind": "gap"}]),
+                "/api/signals" => json!([{"symbol": "TOYO", "pattern": "vwap_bounce"}]),
                 "/api/positions" => json!([{"symbol": "TOYO", "shares": 100}]),
                 path if path.starts_with("/socket.io/") => return mine.serve(asked, tcp),
                 _ => {

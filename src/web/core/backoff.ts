@@ -21,3 +21,26 @@ export class Backoff {
     this.failures = 0;
   }
 }
+
+/** Between a failure and the next question there is at least this much. */
+const AGAIN_MIN_MS = 500;
+
+/** When to ask again: as often as wanted while it goes well, by a backoff while it does not. */
+export class Pace {
+  private readonly backoff: Backoff;
+
+  constructor(
+    private readonly everyMs: () => number,
+    failingMaxMs: number,
+    random: () => number,
+  ) {
+    this.backoff = new Backoff(1_000, failingMaxMs, random);
+  }
+
+  /** The wait after an answer that took so long: who waited for a failure has waited already. */
+  next(well: boolean, tookMs: number): number {
+    if (!well) return Math.max(AGAIN_MIN_MS, this.backoff.next() - tookMs);
+    this.backoff.reset();
+    return this.everyMs();
+  }
+}

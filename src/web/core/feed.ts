@@ -53,7 +53,7 @@ export class Feed {
     this.startedAt = now;
     this.socketSince = now;
     this.retryAt = now;
-    this.backoff = new Backoff(1_000, 15_000, random);
+    this.backoff = new Backoff(1_000, 10_000, random);
   }
 
   on(event: FeedEvent, now: number): FeedEffect[] {

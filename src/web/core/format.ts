@@ -36,6 +36,11 @@ export function times(value: number | null | undefined): string {
   return `${value.toFixed(value >= 100 ? 0 : 1)}×`;
 }
 
+/** "7", "7.5" */
+export function score(value: number): string {
+  return value.toFixed(Number.isInteger(value) ? 0 : 1);
+}
+
 /** "+18.78" */
 export function money(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return DASH;

@@ -1,12 +1,13 @@
 // Trades of the history as marks on a chart.
 
-import { money } from "./format";
-import { fields, list, moment, number, symbol, text } from "./parse";
+import { money, price } from "./format";
+import { fields, list, moment, number, symbol } from "./parse";
+import type { Trade as Said, TradeEntry, TradeExit, TradeOutcome } from "./shapes";
 import type { Candle } from "./types";
 
+/** A purchase and its sale. */
 export interface Trade {
   readonly symbol: string;
-  readonly long: boolean;
   readonly entryMs: number | null;
   readonly entryPrice: number | null;
   readonly exitMs: number | null;
@@ -15,20 +16,19 @@ export interface Trade {
 }
 
 export function readTrades(body: unknown): Trade[] {
-  return list(body).flatMap((entry) => {
-    const f = fields(entry);
-    const name = symbol(f["symbol"]);
+  return list(body).flatMap((line) => {
+    const f = fields<Said>(line);
+    const name = symbol(f.symbol);
     if (name === null) return [];
-    const side = text(f, "side", "direction") ?? "long";
+    const [entry, exit] = [fields<TradeEntry>(f.entry), fields<TradeExit>(f.exit)];
     return [
       {
         symbol: name,
-        long: !/^(short|sell)/i.test(side),
-        entryMs: moment(f, "entry_time_ms", "entry_time", "entry_timestamp"),
-        entryPrice: number(f, "entry_price"),
-        exitMs: moment(f, "exit_time_ms", "exit_time", "exit_timestamp"),
-        exitPrice: number(f, "exit_price"),
-        gain: number(f, "pnl", "profit"),
+        entryMs: moment(entry, "time"),
+        entryPrice: number(entry, "price"),
+        exitMs: moment(exit, "time"),
+        exitPrice: number(exit, "price"),
+        gain: number(fields<TradeOutcome>(f.outcome), "realized_pnl"),
       },
     ];
   });
@@ -38,8 +38,6 @@ export interface Mark {
   /** Beginning of the candle in which it was. */
   readonly ms: number;
   readonly kind: "entry" | "exit";
-  /** Whether shares were bought. */
-  readonly buys: boolean;
   readonly text: string;
   /** For an exit: whether it won. */
   readonly won: boolean;
@@ -51,11 +49,13 @@ export function marks(trades: readonly Trade[], candles: readonly Candle[]): Mar
   for (const t of trades) {
     const entry = candleAt(candles, t.entryMs);
     if (entry !== null) {
-      found.push({ ms: entry, kind: "entry", buys: t.long, text: t.long ? "buy" : "short", won: false });
+      const at = t.entryPrice === null ? "" : ` ${price(t.entryPrice)}`;
+      found.push({ ms: entry, kind: "entry", text: `buy${at}`, won: false });
     }
     const exit = candleAt(candles, t.exitMs);
     if (exit !== null) {
-      found.push({ ms: exit, kind: "exit", buys: !t.long, text: money(t.gain), won: (t.gain ?? 0) > 0 });
+      const at = t.exitPrice === null ? "" : ` ${price(t.exitPrice)}`;
+      found.push({ ms: exit, kind: "exit", text: `${money(t.gain)}${at}`, won: (t.gain ?? 0) > 0 });
     }
   }
   return found.sort((a, b) => a.ms - b.ms);

@@ -1,15 +1,18 @@
 // From what the API says to what the page needs. Whatever is missing or odd becomes null or is left
-// out: the upstreams add, drop and rename fields as they like.
+// out: upstreams add and drop fields as they like. Names are those of the shapes, so that a name that no
+// shape has does not compile.
 
+import type { StreamQuote } from "./shapes";
 import type { Candle, Quote } from "./types";
 
-export type Fields = Readonly<Record<string, unknown>>;
+/** What should be a `T` and may be anything: T's names, whatever their values are. */
+export type Said<T> = { readonly [Name in keyof T]?: unknown };
+
+export type Fields = Said<Record<string, unknown>>;
 
 /** An object's fields; none of anything else. */
-export function fields(value: unknown): Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Fields)
-    : {};
+export function fields<T = Record<string, unknown>>(value: unknown): Said<T> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Said<T>) : {};
 }
 
 /** The elements of an array; none of anything else. */
@@ -17,36 +20,25 @@ export function list(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-/** The first of these fields that is a finite number, or text that reads as one. */
-export function number(from: Fields, ...names: string[]): number | null {
-  for (const name of names) {
-    const value = from[name];
-    const read = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
-    if (typeof read === "number" && Number.isFinite(read)) return read;
-  }
-  return null;
+/** A field that is a finite number, or text that reads as one. */
+export function number<F extends object>(from: F, name: keyof F): number | null {
+  const value: unknown = from[name];
+  const read = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
+  return typeof read === "number" && Number.isFinite(read) ? read : null;
 }
 
-/** The first of these fields that is text and not empty. */
-export function text(from: Fields, ...names: string[]): string | null {
-  for (const name of names) {
-    const value = from[name];
-    if (typeof value === "string" && value !== "") return value;
-  }
-  return null;
+/** A field that is text and not empty. */
+export function text<F extends object>(from: F, name: keyof F): string | null {
+  const value: unknown = from[name];
+  return typeof value === "string" && value !== "" ? value : null;
 }
 
-/** A moment in milliseconds: a number (seconds or milliseconds) or an ISO date. */
-export function moment(from: Fields, ...names: string[]): number | null {
-  for (const name of names) {
-    const value = from[name];
-    if (typeof value === "number" && value > 0) return value < 1e11 ? value * 1000 : value;
-    if (typeof value === "string") {
-      const read = Date.parse(value);
-      if (Number.isFinite(read)) return read;
-    }
-  }
-  return null;
+/** A field that is a moment, in milliseconds: a number (seconds or milliseconds) or an ISO time. */
+export function moment<F extends object>(from: F, name: keyof F): number | null {
+  const value: unknown = from[name];
+  if (typeof value === "number" && value > 0) return value < 1e11 ? value * 1000 : value;
+  const read = typeof value === "string" ? Date.parse(value) : Number.NaN;
+  return Number.isFinite(read) ? read : null;
 }
 
 /** A symbol in upper case, if it is one. */
@@ -77,32 +69,48 @@ export function candles(body: unknown): Candle[] {
 }
 
 /** A quote message of the stream. */
-export function streamQuote(message: Fields): Quote | null {
-  const name = symbol(message["symbol"]);
+export function streamQuote(message: unknown): Quote | null {
+  const f = fields<StreamQuote>(message);
+  const name = symbol(f.symbol);
   if (name === null) return null;
-  const get = (field: string): number => number(message, field) ?? 0;
+  const last = number(f, "last_price") ?? 0;
+  const change = number(f, "net_change");
+  const before = change === null || last <= 0 ? 0 : Number((last - change).toFixed(4));
   return {
     symbol: name,
-    last: get("last_price"),
-    bid: get("bid_price"),
-    ask: get("ask_price"),
-    volume: get("total_volume"),
-    tradeMs: get("trade_time_ms"),
-    quoteMs: get("quote_time_ms"),
+    last,
+    bid: number(f, "bid_price") ?? 0,
+    ask: number(f, "ask_price") ?? 0,
+    volume: number(f, "total_volume") ?? 0,
+    tradeMs: number(f, "trade_time_ms") ?? 0,
+    quoteMs: number(f, "quote_time_ms") ?? 0,
+    previousClose: before > 0 ? before : null,
   };
+}
+
+/** What of the provider's quote object the page reads. */
+interface ProviderQuote {
+  lastPrice: number;
+  bidPrice: number;
+  askPrice: number;
+  closePrice: number;
+  totalVolume: number;
+  tradeTime: number;
+  quoteTime: number;
 }
 
 /** The provider's quote object, as `/api/quote` gives it. */
 export function providerQuote(name: string, body: unknown): Quote {
-  const f = fields(body);
-  const get = (field: string): number => number(f, field) ?? 0;
+  const f = fields<ProviderQuote>(body);
+  const close = number(f, "closePrice");
   return {
     symbol: name,
-    last: get("lastPrice"),
-    bid: get("bidPrice"),
-    ask: get("askPrice"),
-    volume: get("totalVolume"),
-    tradeMs: get("tradeTime"),
-    quoteMs: get("quoteTime"),
+    last: number(f, "lastPrice") ?? 0,
+    bid: number(f, "bidPrice") ?? 0,
+    ask: number(f, "askPrice") ?? 0,
+    volume: number(f, "totalVolume") ?? 0,
+    tradeMs: number(f, "tradeTime") ?? 0,
+    quoteMs: number(f, "quoteTime") ?? 0,
+    previousClose: close !== null && close > 0 ? close : null,
   };
 }

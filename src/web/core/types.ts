@@ -24,4 +24,6 @@ export interface Quote {
   readonly volume: number;
   readonly tradeMs: number;
   readonly quoteMs: number;
+  /** The close before; null where the source does not say. */
+  readonly previousClose: number | null;
 }

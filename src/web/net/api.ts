@@ -12,9 +12,11 @@ export interface Reply {
   readonly ageS: number;
   /** An error's sentence. */
   readonly detail: string | null;
+  /** When the server says that it is worth asking again. */
+  readonly retryAfterS: number | null;
 }
 
-/** The server answers within nine seconds, even with an error. */
+/** The server answers within nine seconds, even with an error; but for a verdict, which has no deadline here. */
 const DEADLINE_MS = 12_000;
 
 const lanes = new Lanes();
@@ -22,15 +24,16 @@ const lanes = new Lanes();
 export async function ask(
   path: string,
   lane: Lane,
-  options: { readonly method?: "POST"; readonly deadlineMs?: number; readonly asText?: boolean; readonly kept?: boolean; readonly signal?: AbortSignal } = {},
+  options: { readonly method?: "POST"; readonly deadlineMs?: number | null; readonly asText?: boolean; readonly kept?: boolean; readonly signal?: AbortSignal } = {},
 ): Promise<Reply> {
-  const nothing = { status: 0, body: null, stale: null, ageS: 0, detail: null };
+  const nothing = { status: 0, body: null, stale: null, ageS: 0, detail: null, retryAfterS: null };
   if (!(await lanes.enter(lane))) return nothing;
   const control = new AbortController();
   const cancel = (): void => control.abort();
   if (options.signal?.aborted === true) cancel();
   options.signal?.addEventListener("abort", cancel);
-  const timer = setTimeout(() => control.abort(), options.deadlineMs ?? DEADLINE_MS);
+  const deadlineMs = options.deadlineMs === undefined ? DEADLINE_MS : options.deadlineMs;
+  const timer = deadlineMs === null ? undefined : setTimeout(cancel, deadlineMs);
   try {
     const answer = await fetch(path, {
       method: options.method ?? "GET",
@@ -48,6 +51,7 @@ export async function ask(
       body,
       stale: answer.headers.get("X-Data-Stale"),
       ageS: Number(answer.headers.get("Age") ?? 0) || 0,
+      retryAfterS: Number(answer.headers.get("Retry-After") ?? Number.NaN) || null,
       detail: answer.ok ? null : (text(fields(body), "detail") ?? `the server says ${answer.status}`),
     };
   } catch {

@@ -1,23 +1,24 @@
-// Something asked again and again: never twice at a time, slower while it fails, resting while the page
+// Something asked again and again: never twice at a time, by a backoff while it fails, resting while the page
 // is hidden.
 
-import { Backoff } from "../core/backoff";
+import { Pace } from "../core/backoff";
 
-const FAILING_MAX_MS = 30_000;
+/** What failed is asked again after this at the latest, however rarely it is asked while it goes well. */
+export const FAILING_MAX_MS = 10_000;
 
 export class Poller {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private running = false;
   private again = false;
-  private readonly backoff: Backoff;
+  private readonly pace: Pace;
 
   constructor(
-    private readonly everyMs: () => number,
+    everyMs: () => number,
     /** True if it went well. */
     private readonly once: () => Promise<boolean>,
-    private readonly evenHidden = false,
+    private readonly options: { readonly evenHidden?: boolean; readonly failingMaxMs?: number } = {},
   ) {
-    this.backoff = new Backoff(1_000, FAILING_MAX_MS, Math.random);
+    this.pace = new Pace(everyMs, options.failingMaxMs ?? FAILING_MAX_MS, Math.random);
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden) this.now();
     });
@@ -36,6 +37,7 @@ export class Poller {
     clearTimeout(this.timer);
     this.running = true;
     this.again = false;
+    const begun = performance.now();
     let well = false;
     try {
       well = await this.once();
@@ -44,11 +46,13 @@ export class Poller {
       reportError(fault);
     }
     this.running = false;
-    if (well) this.backoff.reset();
-    const wait = this.again ? 0 : Math.max(this.everyMs(), well ? 0 : this.backoff.next());
-    this.timer = setTimeout(() => {
-      if (document.hidden && !this.evenHidden) return;
-      void this.run();
-    }, wait);
+    const wait = this.pace.next(well, performance.now() - begun);
+    this.timer = setTimeout(
+      () => {
+        if (document.hidden && this.options.evenHidden !== true) return;
+        void this.run();
+      },
+      this.again ? 0 : wait,
+    );
   }
 }

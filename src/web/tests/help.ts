@@ -17,7 +17,7 @@ export function candle(ms: number, price: number, volume = 100): Candle {
 }
 
 export function quote(tradeMs: number, last: number, volume: number): Quote {
-  return { symbol: "TOYO", last, bid: last, ask: last, volume, tradeMs, quoteMs: tradeMs };
+  return { symbol: "TOYO", last, bid: last, ask: last, volume, tradeMs, quoteMs: tradeMs, previousClose: null };
 }
 
 /** 2026-11-25, a Wednesday, at this time in New York (UTC−5). */

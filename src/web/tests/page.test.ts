@@ -1,17 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { Pace } from "../core/backoff";
 import { find } from "../core/find";
 import { big, duration, percent, price } from "../core/format";
 import { type Lane, Lanes } from "../core/lanes";
 import { marks, readTrades } from "../core/markers";
 import { clock, dayOf, offsetMs, phase } from "../core/newyork";
-import { moment, streamQuote, symbol } from "../core/parse";
-import { positionRows, runnerRows, signalRows, spikes, watchRows, watchValue, zone } from "../core/rows";
+import { moment, providerQuote, streamQuote, symbol } from "../core/parse";
+import { Perishable, type Told } from "../core/perishable";
+import { fromHigh, place, positionRows, rotationRow, runnerRows, signalRows, spikes, watchRows, watchValue } from "../core/rows";
 import { ServerWatch } from "../core/server";
 import { clicked, readOrder, sorted, writeOrder } from "../core/sort";
 import { type PageState, readState, smallSymbols, writeState } from "../core/state";
-import { briefly, type Supply, supplied } from "../core/supply";
+import { briefly, noVerdict, type Supply, supplied } from "../core/supply";
+import { ASKED_MAX_MS, pauseMs } from "../core/verdict";
 import { at, candle, dice } from "./help";
 
 test("New York's day has its phases, in summer and winter", () => {
@@ -60,39 +63,50 @@ test("the unknown stands last in both directions and equals keep their order", (
   assert.deepEqual(readOrder(writeOrder({ by: "rvol", down: false }), { by: "x", down: true }), { by: "rvol", down: false });
 });
 
-test("rows are read from what upstreams send, odd entries left out", () => {
-  const rows = watchRows([{ symbol: "toyo", gap_percent: "40.5", float_shares: 4e6, odd: {} }, "elpw", { symbol: "TOYO" }, 7, null, { symbol: "<b>" }]);
+test("odd entries of lists are left out, and what is missing or odd is unknown", () => {
+  const rows = watchRows([{ symbol: "toyo", gap_percent: "40.5", float: 4e6, odd: {} }, "elpw", { symbol: "TOYO" }, 7, null, { symbol: "<b>" }]);
   assert.deepEqual(rows.map((r) => [r.symbol, r.gap, r.float]), [["TOYO", 40.5, 4e6], ["ELPW", null, null]]);
-  assert.equal(watchValue(rows[0]!, "last", 5), 5);
-  assert.deepEqual(watchRows({}), []);
-  assert.equal(runnerRows({ active_runners: [{ symbol: "A", gain_percent: 12, zone: "entry" }, {}] })[0]?.told, "entry");
-  assert.deepEqual(runnerRows(null), []);
-  const [signal] = signalRows([{ symbol: "A", type: "buy", setup: "gap_and_go", timestamp: "2026-11-25T17:37:15Z" }]);
-  assert.deepEqual([signal?.what, signal?.atMs], ["buy gap and go", Date.UTC(2026, 10, 25, 17, 37, 15)]);
-  assert.equal(positionRows([{ symbol: "A", qty: 5 }])[0]?.shares, 5);
+  assert.equal(watchValue(rows[0]!, "last", 5, null), 5);
+  assert.equal(watchValue(rows[0]!, "change", 5, 4), 25);
+  assert.equal(watchValue(rows[0]!, "change", 5, null), null);
+  for (const nothing of [{}, null, 7, "x", [null, {}, []]]) {
+    assert.deepEqual(watchRows(nothing), []);
+    assert.deepEqual(runnerRows(nothing), []);
+    assert.deepEqual(runnerRows({ active_runners: nothing }), []);
+    assert.deepEqual(signalRows(nothing), []);
+    assert.deepEqual(positionRows(nothing), []);
+    assert.deepEqual(readTrades(nothing), []);
+    assert.deepEqual(rotationRow(nothing).promoted, []);
+    assert.equal(rotationRow(nothing).enabled, false);
+    assert.equal(spikes(nothing).size, 0);
+  }
   assert.deepEqual(spikes({ spikes: { A: { spike_ratio: 4.5, received_at: 1795628259.5 } } }).get("A"), { ratio: 4.5, atMs: 1795628259500 });
-  assert.equal(spikes("x").size, 0);
 });
 
-test("a runner's zone tells where its price stands", () => {
-  assert.equal(zone(9.8, 5, 10, 4).zone, "breakout");
-  assert.equal(zone(11, 5, 10, 4).zone, "breakout");
-  assert.equal(zone(8, 5, 10, 4).zone, "upper");
-  assert.equal(zone(6, 5, 10, 4).zone, "lower");
-  assert.equal(zone(6, 5, 10, 7).zone, "faded");
-  assert.equal(zone(5, 5, 5, null).zone, "breakout");
+test("a runner's price has its place between the first day's low and the top of its move", () => {
+  const [runner] = runnerRows({ active_runners: [{ symbol: "A", day1_high: 10, day1_low: 5, high_of_move: 12, current_price: 8 }] });
+  assert.ok(runner);
+  assert.equal(place(runner, 5), 0);
+  assert.equal(place(runner, 12), 1);
+  assert.equal(place(runner, 14), 1);
+  assert.equal(place(runner, 8.5), 0.5);
+  assert.equal(place(runner, 4), 0);
+  assert.equal(place(runner, null), null);
+  assert.equal(fromHigh(runner, 9)?.toFixed(6), "-10.000000");
+  assert.equal(place({ ...runner, dayOneHigh: null }, 8), null);
 });
 
 test("trades are marked in the candles in which they were", () => {
   const candles = Array.from({ length: 5 }, (_, i) => candle(at(9, 30) + i * 60_000, 2));
   const trades = readTrades([
-    { symbol: "A", entry_time_ms: at(9, 31, 20), exit_time: new Date(at(9, 33, 59)).toISOString(), pnl: 5 },
-    { symbol: "A", side: "short", entry_time_ms: at(9, 0), exit_time_ms: at(12, 0) },
+    { symbol: "A", entry: { time: new Date(at(9, 31, 20)).toISOString(), price: 2 }, exit: { time: new Date(at(9, 33, 59)).toISOString() }, outcome: { realized_pnl: 5 } },
+    { symbol: "A", entry: { time: new Date(at(9, 0)).toISOString() }, exit: { time: new Date(at(12, 0)).toISOString() } },
+    { symbol: "A", entry: null, exit: 7 },
     { no: "symbol" },
   ]);
-  assert.deepEqual(marks(trades, candles).map((m) => [m.ms, m.kind, m.buys, m.text]), [
-    [at(9, 31), "entry", true, "buy"],
-    [at(9, 33), "exit", false, "+5.00"],
+  assert.deepEqual(marks(trades, candles).map((m) => [m.ms, m.kind, m.text, m.won]), [
+    [at(9, 31), "entry", "buy 2.00", false],
+    [at(9, 33), "exit", "+5.00", true],
   ]);
   assert.deepEqual(marks(trades, []), []);
 });
@@ -106,12 +120,82 @@ test("what is known of candles follows from the answers", () => {
   assert.deepEqual(stale, { kind: "stale", sinceMs: 9_000, why: failed.detail });
   assert.deepEqual(supplied(stale, { ...failed, status: 0, detail: null }, 20_000), { ...stale, why: "the server does not answer" });
   assert.deepEqual(supplied(good, { ...answer, stale: "x", ageS: 7 }, 9_000), { kind: "stale", sinceMs: 2_000, why: "x" });
-  const none = { ...answer, status: 404, count: 0 };
+  const none = { ...answer, count: 0 };
+  const unknown = { ...none, status: 404, detail: "nobody knows TOYO" };
   assert.equal(supplied({ kind: "loading" }, none, 0).kind, "empty");
+  assert.deepEqual(supplied({ kind: "loading" }, unknown, 0), { kind: "unknown", why: "nobody knows TOYO" });
+  assert.equal(supplied({ kind: "empty" }, unknown, 0).kind, "unknown");
+  assert.equal(supplied({ kind: "unknown", why: "" }, none, 0).kind, "empty");
   assert.equal(supplied(good, none, 0).kind, "good");
-  assert.equal(supplied({ kind: "loading" }, failed, 0).kind, "failed");
-  const kinds: Supply["kind"][] = ["loading", "good", "empty", "stale", "failed"];
-  assert.equal(kinds.length, 5);
+  assert.equal(supplied(good, unknown, 0).kind, "good");
+  for (const status of [0, 500, 502, 503, 504]) assert.equal(supplied({ kind: "loading" }, { ...failed, status }, 0).kind, "failed");
+});
+
+test("a verdict is offered where there is something to judge", () => {
+  const good: Supply = { kind: "good" };
+  assert.equal(noVerdict("TOYO", true, good), null);
+  assert.equal(noVerdict("TOYO", true, { kind: "stale", sinceMs: 0, why: "" }), null);
+  assert.match(noVerdict("TOYO", false, good) ?? "", /not in the watchlist/);
+  assert.match(noVerdict("TOYO", null, good) ?? "", /no watchlist yet/);
+  assert.match(noVerdict("TOYO", true, { kind: "unknown", why: "" }) ?? "", /knows TOYO/);
+  assert.match(noVerdict(null, true, good) ?? "", /No symbol/);
+  for (const supply of [{ kind: "loading" }, { kind: "empty" }, { kind: "failed", why: "" }] as Supply[]) {
+    assert.match(noVerdict("TOYO", true, supply) ?? "", /no candles of TOYO/);
+  }
+});
+
+test("a verdict that is not there yet is asked for again, and not for ever", () => {
+  const pending = { status: 200, body: { signal: "wait", pending: true }, retryAfterS: null };
+  assert.equal(pauseMs(pending, 0), 1_000);
+  assert.equal(pauseMs({ ...pending, retryAfterS: 4 }, 60_000), 4_000);
+  assert.equal(pauseMs({ ...pending, retryAfterS: 3_600 }, 60_000), 10_000);
+  assert.equal(pauseMs(pending, ASKED_MAX_MS), null);
+  for (const last of [{ ...pending, body: { signal: "wait" } }, { ...pending, status: 503 }, { status: 0, body: null, retryAfterS: 2 }]) {
+    assert.equal(pauseMs(last, 0), null);
+  }
+});
+
+test("what failed is asked again within ten seconds, however rarely it is asked otherwise", () => {
+  for (let seed = 1; seed <= 50; seed += 1) {
+    const pace = new Pace(() => 120_000, 10_000, dice(seed));
+    assert.equal(pace.next(true, 3), 120_000);
+    for (let failures = 0; failures < 40; failures += 1) {
+      const wait = pace.next(false, 0);
+      assert.ok(wait >= 500 && wait <= 10_000, `${wait} after ${failures} failures, seed ${seed}`);
+    }
+    assert.ok(pace.next(false, 7_000) <= 3_000, "who waited for the failure has waited already");
+    assert.equal(pace.next(true, 3), 120_000);
+    assert.ok(pace.next(false, 0) <= 1_500, "and begins anew after a success");
+  }
+});
+
+test("an old position is never shown as live", () => {
+  const rows = (body: unknown, stale: boolean): readonly unknown[] | null => {
+    const read = Array.isArray(body) ? body : [];
+    return stale && read.length === 0 ? null : read;
+  };
+  const answer = (body: unknown, stale: string | null = null, ageS = 0): Told => ({ status: 200, body, stale, ageS, detail: null });
+  const held = new Perishable(rows, 12_500);
+  assert.deepEqual(held.view(1_000), { kind: "waiting" });
+  held.take(answer([1]), 10_000);
+  assert.deepEqual(held.view(22_000), { kind: "live", value: [1] });
+  // Nothing is heard any more: old, then unknown.
+  assert.deepEqual(held.view(23_000), { kind: "old", value: [1], asOfMs: 10_000, why: "no answer for 13 s" });
+  assert.equal(held.view(25_001).kind, "unknown");
+  // The server says that it is old, and how old.
+  held.take(answer([1], "the trader app cannot be reached", 6), 30_000);
+  assert.deepEqual(held.view(30_000), { kind: "old", value: [1], asOfMs: 24_000, why: "the trader app cannot be reached" });
+  assert.equal(held.view(39_001).kind, "unknown");
+  // Until it says that it knows nothing.
+  held.take(answer([], "the trader app cannot be reached", 16), 40_000);
+  assert.deepEqual(held.view(40_000), { kind: "unknown", why: "the trader app cannot be reached" });
+  held.take(answer([]), 50_000);
+  assert.deepEqual(held.view(50_000), { kind: "live", value: [] });
+  held.take({ ...answer(null), status: 0 }, 51_000);
+  assert.equal(held.view(51_000).kind, "old");
+  assert.deepEqual(held.view(66_000), { kind: "unknown", why: "the server does not answer" });
+  held.forget();
+  assert.equal(held.view(66_000).kind, "waiting");
 });
 
 test("long reasons are told briefly", () => {
@@ -119,6 +203,7 @@ test("long reasons are told briefly", () => {
   assert.equal(briefly("Schwab market data has failed 3 times in a row (last: y); next try in 5 s"), "provider unreachable");
   assert.equal(briefly("Schwab market data did not answer within 10000 ms"), "provider too slow");
   assert.equal(briefly("No valid access token for Schwab market data: x"), "no usable access token");
+  assert.equal(briefly("the trader app cannot be reached (x)", "trader app"), "trader app unreachable");
   assert.equal(briefly("something else"), "something else");
 });
 
@@ -175,11 +260,16 @@ test("symbols, moments and stream messages are read and nonsense is not", () => 
   assert.equal(moment({ a: 1_700_000_000_000 }, "a"), 1_700_000_000_000);
   assert.equal(moment({ a: "never" }, "a"), null);
   assert.equal(streamQuote({ symbol: "a", last_price: 2 })?.last, 2);
+  assert.equal(streamQuote({ symbol: "a", last_price: 2.1, net_change: 0.3 })?.previousClose, 1.8);
+  for (const silent of [{ last_price: 2 }, { last_price: 0, net_change: 0 }, { last_price: 2, net_change: null }, { last_price: 2, net_change: 3 }]) {
+    assert.equal(streamQuote({ symbol: "a", ...silent })?.previousClose, null);
+  }
+  assert.equal(providerQuote("A", { lastPrice: 2.1, netChange: 0.3, closePrice: 1.8 }).previousClose, 1.8);
+  assert.equal(providerQuote("A", { lastPrice: 2.1, closePrice: 0 }).previousClose, null);
   assert.equal(streamQuote({ last_price: 2 }), null);
 });
 
-test("symbols that begin so come first, names last", () => {
-  const among = [{ symbol: "XTOY", name: null }, { symbol: "ABC", name: "Toyon" }, { symbol: "TOYO", name: null }];
-  assert.deepEqual(find("toy", among, 9).map((c) => c.symbol), ["TOYO", "XTOY", "ABC"]);
-  assert.equal(find("", among, 2).length, 2);
+test("symbols that begin so come first", () => {
+  assert.deepEqual(find("toy", ["XTOY", "ABC", "TOYO"], 9), ["TOYO", "XTOY"]);
+  assert.equal(find("", ["A", "B", "C"], 2).length, 2);
 });

@@ -40,10 +40,10 @@ const SHOWN_MIN = { primary: 50, small: 30 };
 export interface Level {
   readonly name: string;
   readonly price: number;
-  readonly kind: "close" | "premarket" | "plan";
+  readonly kind: "close" | "premarket" | "plan" | "runner";
 }
 
-const LEVEL_COLORS = { close: "#8b98a8", premarket: "#6f9ac9", plan: "#c9a86f" };
+const LEVEL_COLORS = { close: "#8b98a8", premarket: "#6f9ac9", plan: "#c9a86f", runner: "#7f9f7a" };
 
 export function toTime(ms: number, timeframe: Timeframe): UTCTimestamp {
   const shifted = timeframe === "D" ? dayOf(ms) * DAY_MS : ms + offsetMs(ms);
@@ -181,13 +181,18 @@ export class ChartView {
         const color = m.kind === "entry" ? FAST : m.won ? UP : DOWN;
         return {
           time: toTime(m.ms, this.timeframe),
-          position: m.buys ? "belowBar" : "aboveBar",
-          shape: m.buys ? "arrowUp" : "arrowDown",
+          position: m.kind === "entry" ? "belowBar" : "aboveBar",
+          shape: m.kind === "entry" ? "arrowUp" : "arrowDown",
           color,
           text: m.text,
         };
       }),
     );
+  }
+
+  /** Texts of the marks on the chart, in order of time. */
+  shownMarks(): string[] {
+    return this.marks.markers().map((m) => m.text ?? "");
   }
 
   /** Calls with the index of the candle below the crosshair; null when it left. */

@@ -1,20 +1,20 @@
 // The symbol box: any symbol can be typed, those of the watchlist are proposed.
 
-import { type Candidate, find } from "../core/find";
+import { find } from "../core/find";
 import { symbol as readSymbol } from "../core/parse";
-import { byId, make, setAttribute, setText, show } from "./dom";
+import { byId, make, setAttribute, show } from "./dom";
 
 const PROPOSED_MAX = 8;
 
 export class SymbolSearch {
   private readonly input = byId<HTMLInputElement>("search-input");
   private readonly list = byId("search-list");
-  private found: Candidate[] = [];
+  private found: string[] = [];
   private at = -1;
   private before: Element | null = null;
 
   constructor(
-    private readonly candidates: () => readonly Candidate[],
+    private readonly candidates: () => readonly string[],
     private readonly onSelect: (symbol: string) => void,
   ) {
     this.input.addEventListener("input", () => this.propose());
@@ -49,10 +49,10 @@ export class SymbolSearch {
     if (event.key === "Escape") {
       this.leave();
     } else if (event.key === "Enter") {
-      const symbol = this.found[this.at]?.symbol;
+      const symbol = this.found[this.at];
       const typed = readSymbol(this.input.value);
       // What is typed in full counts more than what is proposed.
-      const exact = this.found.some((c) => c.symbol === typed);
+      const exact = typed !== null && this.found.includes(typed);
       const chosen = exact ? typed : (symbol ?? typed);
       if (chosen !== null) this.take(chosen);
     } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
@@ -89,12 +89,10 @@ export class SymbolSearch {
     setAttribute(this.input, "aria-expanded", String(isOpen));
     setAttribute(this.input, "aria-activedescendant", isOpen && this.at >= 0 ? `found-${this.at}` : null);
     this.list.replaceChildren(
-      ...this.found.map((c, i) => {
-        const name = make("span", "name");
-        setText(name, c.name ?? "");
-        const row = make("li", "", [make("b", "", c.symbol), name]);
+      ...this.found.map((symbol, i) => {
+        const row = make("li", "", [make("b", "", symbol)]);
         row.id = `found-${i}`;
-        row.dataset["symbol"] = c.symbol;
+        row.dataset["symbol"] = symbol;
         row.setAttribute("role", "option");
         row.setAttribute("aria-selected", String(i === this.at));
         return row;

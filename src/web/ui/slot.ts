@@ -8,8 +8,12 @@ import { candles as readCandles } from "../core/parse";
 import { briefly, type Supply, supplied } from "../core/supply";
 import type { Candle, Quote, Timeframe } from "../core/types";
 import { ask, segment } from "../net/api";
+import { Poller } from "../net/poller";
 import { ChartView, type Level } from "./chartview";
 import { framed, make, setText, show } from "./dom";
+
+/** A chart that fails is looked at more often than other things: somebody waits for it. */
+const FAILING_MAX_MS = 2_500;
 
 /** What the page tells every slot. */
 export interface Surroundings {
@@ -17,6 +21,10 @@ export interface Surroundings {
   now(): number;
   previousClose(symbol: string): number | null;
   trades(): readonly Trade[];
+  /** How often candles are asked for while all is well. */
+  candlesEveryMs(): number;
+  /** Prices that a plan for the symbol names. */
+  levels(symbol: string): readonly Level[];
   /** What an answer says of the provider: empty when it is well. */
   provider(why: string): void;
 }
@@ -37,6 +45,7 @@ export class Slot {
   private selection = new AbortController();
   private readonly notice = make("p", "notice");
   private readonly draw = framed(() => this.drawNow());
+  private readonly poller: Poller;
 
   constructor(
     box: HTMLElement,
@@ -49,6 +58,7 @@ export class Slot {
     this.notice.setAttribute("role", "status");
     box.append(canvas, this.notice);
     this.view = new ChartView(canvas, size);
+    this.poller = new Poller(() => around.candlesEveryMs(), () => this.load(), { failingMaxMs: FAILING_MAX_MS });
     this.tell();
   }
 
@@ -74,12 +84,16 @@ export class Slot {
     this.drawn = "nothing";
     this.goHome = true;
     this.draw();
-    void this.load();
+    this.poll();
     return true;
   }
 
-  /** Asks for the candles; true if it went well. */
-  async load(): Promise<boolean> {
+  /** Asks for the candles now, and from then on again and again. */
+  poll(): void {
+    this.poller.now();
+  }
+
+  private async load(): Promise<boolean> {
     const { symbol, timeframe } = this;
     const { signal } = this.selection;
     if (symbol === null) return true;
@@ -107,7 +121,7 @@ export class Slot {
     const change = this.series.apply(quote);
     if (change === "none") return;
     if (change === "trimmed") this.drawn = "nothing";
-    if (this.supply.kind === "empty") this.supply = { kind: "good" };
+    if (this.supply.kind === "empty" || this.supply.kind === "unknown") this.supply = { kind: "good" };
     // A lone candle before the others are there would only jump.
     if (this.supply.kind !== "loading") this.draw();
   }
@@ -140,7 +154,7 @@ export class Slot {
 
   private levels(): Level[] {
     if (this.symbol === null || this.series.candles.length === 0) return [];
-    const levels: Level[] = [...this.plan];
+    const levels: Level[] = [...this.plan, ...(this.size === "primary" ? this.around.levels(this.symbol) : [])];
     const close = this.around.previousClose(this.symbol);
     if (close !== null && this.timeframe !== "D") levels.push({ name: "prev close", price: close, kind: "close" });
     const high = this.timeframe === "D" ? null : premarketHigh(this.series.candles);
@@ -173,6 +187,8 @@ export class Slot {
         return "loading…";
       case "empty":
         return "No trades yet";
+      case "unknown":
+        return this.size === "small" ? "unknown symbol" : `${this.symbol ?? ""} is unknown: no candles, no quote, not in the watchlist`;
       case "stale":
         return `stale since ${clock(supply.sinceMs)}${this.size === "small" ? "" : `, ${briefly(supply.why)}`}`;
       case "failed":

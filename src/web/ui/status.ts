@@ -26,14 +26,19 @@ export class Server {
     this.poller = new Poller(
       () => (this.watch.state.kind === "ok" ? HEALTH_EVERY_MS : HEALTH_EVERY_ILL_MS),
       () => this.look(),
-      true,
+      { evenHidden: true },
     );
     this.poller.now();
   }
 
   /** Now, on the market's clock. */
   now(): number {
-    return Date.now() + (this.watch.health?.clockOffsetMs ?? 0);
+    return Date.now() + this.offsetMs();
+  }
+
+  /** The market's clock less this browser's. */
+  offsetMs(): number {
+    return this.watch.health?.clockOffsetMs ?? 0;
   }
 
   private async look(): Promise<boolean> {

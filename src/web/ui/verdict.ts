@@ -2,20 +2,22 @@
 
 import { price } from "../core/format";
 import { fields, list, number, text } from "../core/parse";
-import { ask, segment } from "../net/api";
+import { pauseMs } from "../core/verdict";
+import { ask, type Reply, segment } from "../net/api";
 import type { Level } from "./chartview";
 import { announce, byId, make, setText, show } from "./dom";
 
 const WORDS: Record<string, string> = { buy: "BUY", wait: "WAIT", no_trade: "NO TRADE" };
 
-/** Longer than the server takes for any answer. */
-const DEADLINE_MS = 15_000;
-
 export class Verdicts {
   private readonly button = byId<HTMLButtonElement>("validate");
   private readonly box = byId("verdict");
   private symbol: string | null = null;
-  private running = false;
+  /** Why the symbol cannot be judged. */
+  private why: string | null = "No symbol is chosen";
+  private model = "";
+  /** Ends the question that is under way. */
+  private running: AbortController | null = null;
 
   constructor(private readonly onPlan: (symbol: string, levels: readonly Level[]) => void) {
     this.button.addEventListener("click", () => void this.run());
@@ -25,33 +27,67 @@ export class Verdicts {
     });
   }
 
-  /** Another symbol is shown: its verdict, if it had one, is gone. */
+  /** Another symbol is shown: its verdict, if it had one, is gone, and nobody waits for another. */
   select(symbol: string | null): void {
     if (symbol === this.symbol) return;
     this.symbol = symbol;
     show(this.box, false);
-    this.button.disabled = symbol === null || this.running;
+    // The server keeps a verdict that comes later for who asks next.
+    this.running?.abort();
+  }
+
+  /** Why a verdict on the symbol cannot be had; null where it can. */
+  offer(why: string | null): void {
+    this.why = why;
+    this.drawButton();
+  }
+
+  /** Whether the model that is to judge is there, and which one that is. */
+  setModel(available: boolean, name: string | null): void {
+    this.model = available ? "" : `${name === null ? "the model" : `the model ${name}`} is not there`;
+    const note = byId("model-note");
+    setText(note, this.model);
+    show(note, this.model !== "");
+    this.drawButton();
+  }
+
+  private drawButton(): void {
+    this.button.disabled = this.why !== null || this.running !== null;
+    const ask = this.model === "" ? "Ask the model about this set-up (v)" : `The verdict will be to wait: ${this.model}`;
+    this.button.title = this.why ?? ask;
   }
 
   async run(): Promise<void> {
     const symbol = this.symbol;
-    if (symbol === null || this.running) return;
-    this.running = true;
-    this.button.disabled = true;
+    if (symbol === null || this.why !== null || this.running !== null) return;
+    const control = new AbortController();
+    this.running = control;
+    this.drawButton();
     this.button.setAttribute("aria-busy", "true");
     const begun = performance.now();
-    const count = setInterval(() => {
-      setText(this.button, `Validating… ${Math.round((performance.now() - begun) / 1000)} s`);
-    }, 500);
-    const reply = await ask(`/api/validate/${segment(symbol)}`, "model", { method: "POST", deadlineMs: DEADLINE_MS });
+    const tell = (): void => setText(this.button, `Validating… ${Math.round((performance.now() - begun) / 1000)} s`);
+    tell();
+    const count = setInterval(tell, 500);
+    const reply = await this.ask(symbol, control.signal);
     clearInterval(count);
     setText(this.button, "Validate");
     this.button.removeAttribute("aria-busy");
-    this.running = false;
-    this.button.disabled = this.symbol === null;
-    if (symbol !== this.symbol) return;
+    this.running = null;
+    this.drawButton();
+    if (control.signal.aborted) return;
     if (reply.status === 200) this.show(symbol, reply.body);
     else this.fail(symbol, reply.detail ?? "the server does not answer");
+  }
+
+  /** A model may take a minute, and the server says itself when it gives up. */
+  private async ask(symbol: string, signal: AbortSignal): Promise<Reply> {
+    const begun = performance.now();
+    for (;;) {
+      const reply = await ask(`/api/validate/${segment(symbol)}`, "model", { method: "POST", deadlineMs: null, signal });
+      const pause = pauseMs(reply, performance.now() - begun);
+      if (pause === null || signal.aborted) return reply;
+      await new Promise((done) => setTimeout(done, pause));
+    }
   }
 
   close(): void {

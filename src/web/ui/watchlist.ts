@@ -1,7 +1,7 @@
 // The watchlist: sortable, live prices, spikes.
 
-import { big, percent, price, times } from "../core/format";
-import { change, type WatchRow, watchValue } from "../core/rows";
+import { big, percent, price, score, times } from "../core/format";
+import { change, describe, type WatchRow, watchValue } from "../core/rows";
 import { clicked, type Order, sorted } from "../core/sort";
 import { byId, framed, make, reconcile, setAttribute, setClass, setText, tone } from "./dom";
 
@@ -18,7 +18,8 @@ const COLUMNS: readonly Column[] = [
   { by: "gap", label: "Gap", title: "Gap at the opening over the previous close" },
   { by: "rvol", label: "RVol", title: "Volume relative to a usual day at this time" },
   { by: "float", label: "Float", title: "Shares that can be traded" },
-  { by: "quality", label: "Q", title: "Quality score, 0 to 100" },
+  { by: "catalyst", label: "Catalyst", title: "Why it moves, by strength" },
+  { by: "quality", label: "Q", title: "Quality score, 0 to 10" },
 ];
 
 /** How long a row is lit after a spike was told. */
@@ -39,6 +40,7 @@ export class Watchlist {
 
   constructor(
     public order: Order,
+    private readonly previousClose: (symbol: string) => number | null,
     private readonly onSelect: (symbol: string) => void,
     private readonly onOrder: (order: Order) => void,
   ) {
@@ -95,6 +97,11 @@ export class Watchlist {
     setTimeout(this.draw, FLASH_MS + 50);
   }
 
+  /** After the close before of some symbol became known. */
+  refresh(): void {
+    this.draw();
+  }
+
   select(symbol: string | null): void {
     this.selected = symbol;
     this.draw();
@@ -121,7 +128,7 @@ export class Watchlist {
   }
 
   private inOrder(): WatchRow[] {
-    return sorted(this.rows, this.order, (row, by) => watchValue(row, by, this.last.get(row.symbol) ?? null));
+    return sorted(this.rows, this.order, (row, by) => watchValue(row, by, this.last.get(row.symbol) ?? null, this.previousClose(row.symbol)));
   }
 
   private drawNow(): void {
@@ -166,7 +173,7 @@ export class Watchlist {
 
   private update(node: HTMLTableRowElement, row: WatchRow): void {
     const last = this.last.get(row.symbol) ?? row.price;
-    const moved = change(last, row.previousClose);
+    const moved = change(last, this.previousClose(row.symbol));
     const spike = this.spikes.get(row.symbol);
     const cells = node.cells;
     const put = (i: number, words: string, className = ""): void => {
@@ -177,17 +184,17 @@ export class Watchlist {
     };
     const flag = cells[0]?.lastElementChild;
     if (flag) {
-      const words = row.halted ? "halted" : spike === undefined ? "" : times(spike.ratio);
-      setText(flag, words);
-      setAttribute(flag, "title", row.halted ? "trading is halted" : spike === undefined ? null : "volume spike");
+      setText(flag, spike === undefined ? "" : times(spike.ratio));
+      setAttribute(flag, "title", spike === undefined ? null : "volume spike");
     }
     put(1, price(last));
     put(2, percent(moved), tone(moved));
     put(3, percent(row.gap), tone(row.gap));
-    put(4, times(row.relativeVolume));
+    put(4, times(row.volumeRatio));
     put(5, big(row.float));
-    put(6, row.quality === null ? "–" : row.quality.toFixed(0));
-    const title = [row.name, row.headline].filter((w) => w !== null).join(": ");
+    put(6, row.catalyst ?? "–", row.definitive ? "catalyst definitive" : "catalyst");
+    put(7, row.quality === null ? "–" : score(row.quality));
+    const title = describe(row);
     setAttribute(node, "title", title === "" ? null : title);
     setAttribute(node, "aria-current", row.symbol === this.selected ? "true" : null);
     const button = cells[0]?.firstElementChild;
