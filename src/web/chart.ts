@@ -384,7 +384,7 @@ polledBody(60_000, "/api/trade-history", "instant", (body) => {
   for (const slot of slots) slot.refresh();
 });
 polledBody(60_000, "/api/validate/status", "model", (body) => {
-  verdicts.setModel(fields(body)["available"] === true, text(fields(body), "model"));
+  verdicts.setModel(fields(body)["available"] === true, text(fields(body), "detail"));
 });
 
 /** The verdict is offered where there is something to judge. */

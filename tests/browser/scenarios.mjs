@@ -316,13 +316,16 @@ const scenarios = {
       await page.route("**/api/validate/VERO", async (route) => {
         asked += 1;
         if (asked === 2) await new Promise((done) => setTimeout(done, 16_000));
-        const verdict = { signal: "buy", entry_price: 4.9, stop_price: 4.65, target_price: 5.4, confidence: 72, reasoning: ["volume"], risk_reward_ratio: 2, key_concern: null };
+        const verdict = { signal: "buy", entry_price: 4.9, stop_price: 4.65, target_price: 5.4, confidence: 72, reasoning: ["volume"], risk_reward_ratio: 2, key_concern: null, setup: { vwap: { zone: "green" }, ema9: 4.8 } };
         await route.fulfill({ json: asked < 3 ? { signal: "wait", confidence: 0, reasoning: ["the model is at it"], pending: true } : verdict });
       });
       await page.locator("#validate").click();
       await eventually(page, "how long it has taken", () => /^Validating… 1[6-9] s$/.test(document.getElementById("validate").textContent));
       await eventually(page, "the verdict", () => document.getElementById("verdict-word").textContent === "VERO: BUY");
       assert.equal(asked, 3);
+      await page.locator("#verdict-setup summary").click();
+      assert.match(await text(page, "#verdict-known"), /vwap zone\s+green\s+ema9\s+4\.8/);
+      await shot("verdict-known");
       assert.equal(await text(page, "#validate"), "Validate");
       // One that is asked about another symbol meanwhile is not waited for.
       asked = 1;

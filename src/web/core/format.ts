@@ -36,9 +36,9 @@ export function times(value: number | null | undefined): string {
   return `${value.toFixed(value >= 100 ? 0 : 1)}×`;
 }
 
-/** "7", "7.5" */
-export function score(value: number): string {
-  return value.toFixed(Number.isInteger(value) ? 0 : 1);
+/** "7", "7.5": no more places than it has. */
+export function score(value: number, placesMax = 1): string {
+  return String(Number(value.toFixed(placesMax)));
 }
 
 /** "+18.78" */

@@ -14,7 +14,7 @@ import { ServerWatch } from "../core/server";
 import { clicked, readOrder, sorted, writeOrder } from "../core/sort";
 import { type PageState, readState, smallSymbols, writeState } from "../core/state";
 import { briefly, noVerdict, type Supply, supplied } from "../core/supply";
-import { ASKED_MAX_MS, pauseMs } from "../core/verdict";
+import { ASKED_MAX_MS, pauseMs, setupFacts } from "../core/verdict";
 import { at, candle, dice } from "./help";
 
 test("New York's day has its phases, in summer and winter", () => {
@@ -145,14 +145,29 @@ test("a verdict is offered where there is something to judge", () => {
 });
 
 test("a verdict that is not there yet is asked for again, and not for ever", () => {
-  const pending = { status: 200, body: { signal: "wait", pending: true }, retryAfterS: null };
-  assert.equal(pauseMs(pending, 0), 1_000);
-  assert.equal(pauseMs({ ...pending, retryAfterS: 4 }, 60_000), 4_000);
-  assert.equal(pauseMs({ ...pending, retryAfterS: 3_600 }, 60_000), 10_000);
-  assert.equal(pauseMs(pending, ASKED_MAX_MS), null);
-  for (const last of [{ ...pending, body: { signal: "wait" } }, { ...pending, status: 503 }, { status: 0, body: null, retryAfterS: 2 }]) {
-    assert.equal(pauseMs(last, 0), null);
-  }
+  const pending = { status: 200, body: { signal: "wait", pending: true }, retryAfterS: null, tookMs: 9_000, sinceMs: 9_000 };
+  assert.equal(pauseMs(pending), 1_000);
+  assert.equal(pauseMs({ ...pending, retryAfterS: 4 }), 4_000);
+  assert.equal(pauseMs({ ...pending, retryAfterS: 3_600 }), 10_000);
+  assert.equal(pauseMs({ ...pending, sinceMs: ASKED_MAX_MS }), null);
+  // Too many ask, or something between has cut the answer off.
+  assert.equal(pauseMs({ ...pending, status: 503, retryAfterS: 2 }), 2_000);
+  assert.equal(pauseMs({ ...pending, status: 0, body: null }), 1_000);
+  const last = [{ body: { signal: "wait" } }, { status: 503 }, { status: 400, retryAfterS: 2 }, { status: 0, tookMs: 20 }];
+  for (const one of last) assert.equal(pauseMs({ ...pending, ...one }), null);
+});
+
+test("what was known of a set-up is told in words, what was not is left out", () => {
+  const setup = { symbol: "A", at_ms: 5, price: 4.87, vwap: { price: 4.79123, zone: "in_reach", distance_percent: null }, pillars: { gap: true, score: 4 }, exits: ["macd", "volume"], runner: null, nothing: [] };
+  assert.deepEqual(setupFacts({ signal: "buy", setup }), [
+    ["price", "4.87"],
+    ["vwap price", "4.7912"],
+    ["vwap zone", "in reach"],
+    ["pillars gap", "yes"],
+    ["pillars score", "4"],
+    ["exits", "macd, volume"],
+  ]);
+  for (const nothing of [null, {}, { setup: null }, { setup: [1] }, { setup: "x" }]) assert.deepEqual(setupFacts(nothing), []);
 });
 
 test("what failed is asked again within ten seconds, however rarely it is asked otherwise", () => {

@@ -2,10 +2,10 @@
 
 import { price } from "../core/format";
 import { fields, list, number, text } from "../core/parse";
-import { pauseMs } from "../core/verdict";
+import { pauseMs, setupFacts } from "../core/verdict";
 import { ask, type Reply, segment } from "../net/api";
 import type { Level } from "./chartview";
-import { announce, byId, make, setText, show } from "./dom";
+import { announce, byId, make, setAttribute, setText, show } from "./dom";
 
 const WORDS: Record<string, string> = { buy: "BUY", wait: "WAIT", no_trade: "NO TRADE" };
 
@@ -42,11 +42,12 @@ export class Verdicts {
     this.drawButton();
   }
 
-  /** Whether the model that is to judge is there, and which one that is. */
-  setModel(available: boolean, name: string | null): void {
-    this.model = available ? "" : `${name === null ? "the model" : `the model ${name}`} is not there`;
+  /** Whether the model that is to judge is there, and why not. */
+  setModel(available: boolean, why: string | null): void {
+    this.model = available ? "" : (why ?? "the model is not there");
     const note = byId("model-note");
     setText(note, this.model);
+    setAttribute(note, "title", this.model);
     show(note, this.model !== "");
     this.drawButton();
   }
@@ -81,12 +82,15 @@ export class Verdicts {
 
   /** A model may take a minute, and the server says itself when it gives up. */
   private async ask(symbol: string, signal: AbortSignal): Promise<Reply> {
-    const begun = performance.now();
+    const first = performance.now();
     for (;;) {
+      const begun = performance.now();
       const reply = await ask(`/api/validate/${segment(symbol)}`, "model", { method: "POST", deadlineMs: null, signal });
-      const pause = pauseMs(reply, performance.now() - begun);
-      if (pause === null || signal.aborted) return reply;
+      const now = performance.now();
+      const pause = signal.aborted ? null : pauseMs({ ...reply, tookMs: now - begun, sinceMs: now - first });
+      if (pause === null) return reply;
       await new Promise((done) => setTimeout(done, pause));
+      if (signal.aborted) return reply;
     }
   }
 
@@ -112,6 +116,7 @@ export class Verdicts {
     const reasons = list(f["reasoning"]).filter((r): r is string => typeof r === "string");
     const concern = text(f, "key_concern");
     this.fill(symbol, signal, WORDS[signal] ?? signal, facts.join(", "), reasons, concern);
+    this.fillSetup(body);
     announce(`Verdict on ${symbol}: ${WORDS[signal] ?? signal}`);
     const level = (name: string, value: number | null): Level[] =>
       value === null || value <= 0 ? [] : [{ name, price: value, kind: "plan" }];
@@ -120,6 +125,7 @@ export class Verdicts {
 
   private fail(symbol: string, why: string): void {
     this.fill(symbol, "failed", "NO VERDICT", "", [why], null);
+    this.fillSetup(null);
     announce(`No verdict on ${symbol}: ${why}`);
   }
 
@@ -137,5 +143,11 @@ export class Verdicts {
     byId("verdict-reasons").replaceChildren(...reasons.map((r) => make("li", "", r)));
     setText(byId("verdict-concern"), concern === null ? "" : `Concern: ${concern}`);
     show(this.box, true);
+  }
+
+  private fillSetup(body: unknown): void {
+    const facts = setupFacts(body);
+    show(byId("verdict-setup"), facts.length > 0);
+    byId("verdict-known").replaceChildren(...facts.map(([name, words]) => make("div", "", [make("dt", "", name), make("dd", "", words)])));
   }
 }
