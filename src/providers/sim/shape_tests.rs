@@ -55,6 +55,17 @@ fn file(w: &World, name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
+/// The file once something runs; the first one says that nothing does.
+fn runners(w: &World) -> Runners {
+    let mut last = None;
+    until("a runner", || {
+        let now: Value = serde_json::from_str(&file(w, "runners.json")).unwrap();
+        last = Some(exactly::<Runners>(&now));
+        last.as_ref().is_some_and(|r| !r.active_runners.is_empty())
+    });
+    last.unwrap()
+}
+
 /// Before the opening, in the morning, at noon, in the evening.
 fn times() -> [World; 4] {
     [(8, 0), (9, 45), (12, 30), (17, 0)].map(|(hour, minute)| world(hour, minute, None, PACES))
@@ -75,6 +86,14 @@ fn every_polled_answer_has_the_trader_apps_shape() {
                 e.has_definitive_catalyst,
                 Some(strength.is_some_and(|s| s >= 7.0))
             );
+        }
+        // Who reads of a runner finds it in the watchlist as well.
+        for r in runners(&w).active_runners {
+            let entry = watchlist.iter().find(|e| e.symbol == r.symbol).unwrap();
+            let begun = entry.continuation_data.as_ref().unwrap();
+            assert_eq!(begun.original_catalyst, Some(r.original_catalyst));
+            assert_eq!(entry.continuation_play, Some(r.gap_age_days > 0));
+            assert!(entry.runner_status.is_some() && entry.runner_quality_score.is_some());
         }
         for s in get::<Vec<Signal>>(&w, "/api/signals") {
             assert!(s.stop_loss < s.entry_price && s.entry_price < s.profit_target);
@@ -119,15 +138,11 @@ fn both_files_have_the_trader_apps_shape() {
     for w in times() {
         let first: Value = serde_json::from_str(&file(&w, "runners.json")).unwrap();
         exactly::<Runners>(&first);
-        until("a runner", || {
-            let now: Value = serde_json::from_str(&file(&w, "runners.json")).unwrap();
-            let runners: Runners = exactly(&now);
-            assert_eq!(
-                runners.statistics.total_runners,
-                runners.active_runners.len() as u64
-            );
-            !runners.active_runners.is_empty()
-        });
+        let then = runners(&w);
+        assert_eq!(
+            then.statistics.total_runners,
+            then.active_runners.len() as u64
+        );
         let text = file(&w, "paper_trading/trade_outcomes.jsonl");
         let trades: Vec<Trade> = text
             .lines()

@@ -108,7 +108,6 @@ impl TraderSite {
             .active_runners
             .iter()
             .find(|r| r.symbol == listing.symbol);
-        let goes_on = runner.filter(|r| r.gap_age_days > 0);
         let last = if s.sums.last > 0 {
             s.sums.last
         } else {
@@ -125,11 +124,11 @@ impl TraderSite {
             quality_score: Some(quality(gap_percent, volume_ratio, listing.float_shares)),
             has_definitive_catalyst: Some(catalyst.is_some_and(Catalyst::is_definitive)),
             llm_analysis: catalyst.map(|c| c.analysis(id)),
-            continuation_play: Some(goes_on.is_some()),
+            continuation_play: Some(runner.is_some_and(|r| r.gap_age_days > 0)),
             runner_quality_score: runner.map(|r| r.quality_score),
             runner_pullback_pct: runner.map(|r| r.pullback_percent),
             runner_day1_high: runner.map(|r| r.day1_high),
-            continuation_data: goes_on.map(|r| ContinuationData {
+            continuation_data: runner.map(|r| ContinuationData {
                 original_gap_percent: Some(r.original_gap_percent),
                 original_catalyst: Some(r.original_catalyst.clone()),
                 day1_volume: Some(r.day1_volume),
