@@ -254,6 +254,13 @@ const scenarios = {
       await eventually(page, "that nobody knows it", () => /^NOPE is unknown/.test(document.querySelector("#primary .notice").textContent));
       assert.deepEqual(await verdict(), [true, "Nobody knows NOPE"]);
       await shot("unknown");
+      // A symbol that is known and has not been traded.
+      await page.route("**/api/candles/ELPW?*", (route) => route.fulfill({ json: [] }));
+      await page.goto(`${base}/?s=ELPW`);
+      await eventually(page, "No trades yet", () => document.querySelector("#primary .notice").textContent === "No trades yet");
+      await eventually(page, "that there is nothing to judge", () => document.getElementById("validate").title === "There are no candles of ELPW to judge by");
+      assert.equal((await verdict())[0], true);
+      await shot("no-trades");
       // Candles are there, but only the watchlist's symbols are judged.
       await page.goto(`${base}/?s=OTHERS`);
       await loaded(page);
