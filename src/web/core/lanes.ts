@@ -14,8 +14,12 @@ export class Lanes {
   private readonly taken = new Map<Lane, number>();
   private readonly waiting = new Map<Lane, (() => void)[]>();
 
-  /** Resolves when there is a place, false if too many wait. Whoever got one must leave it. */
-  async enter(lane: Lane): Promise<boolean> {
+  /**
+   * Resolves when there is a place; false if too many wait, or when `gone` is aborted before. Whoever got one
+   * must leave it.
+   */
+  async enter(lane: Lane, gone?: AbortSignal): Promise<boolean> {
+    if (gone?.aborted === true) return false;
     const taken = this.taken.get(lane) ?? 0;
     if (taken < PLACES[lane]) {
       this.taken.set(lane, taken + 1);
@@ -24,8 +28,18 @@ export class Lanes {
     const queue = this.waiting.get(lane) ?? [];
     this.waiting.set(lane, queue);
     if (queue.length >= WAITING_MAX) return false;
-    await new Promise<void>((go) => queue.push(go));
-    return true;
+    return new Promise<boolean>((done) => {
+      const leave = (): void => {
+        queue.splice(queue.indexOf(go), 1);
+        done(false);
+      };
+      const go = (): void => {
+        gone?.removeEventListener("abort", leave);
+        done(true);
+      };
+      gone?.addEventListener("abort", leave, { once: true });
+      queue.push(go);
+    });
   }
 
   leave(lane: Lane): void {

@@ -27,7 +27,7 @@ export async function ask(
   options: { readonly method?: "POST"; readonly deadlineMs?: number | null; readonly asText?: boolean; readonly kept?: boolean; readonly signal?: AbortSignal } = {},
 ): Promise<Reply> {
   const nothing = { status: 0, body: null, stale: null, ageS: 0, detail: null, retryAfterS: null };
-  if (!(await lanes.enter(lane))) return nothing;
+  if (!(await lanes.enter(lane, options.signal))) return nothing;
   const control = new AbortController();
   const cancel = (): void => control.abort();
   if (options.signal?.aborted === true) cancel();

@@ -252,6 +252,17 @@ test("a lane has so many places, the longest waiting is next, and all are no mor
   await third;
   lanes.leave("trader");
   assert.ok(await lanes.enter("trader"));
+  // Who is gone waits no longer, and takes nobody's place.
+  const [gone, after] = [new AbortController(), lanes.enter("trader")];
+  const left = lanes.enter("trader", gone.signal);
+  const last = lanes.enter("trader");
+  gone.abort();
+  assert.equal(await left, false);
+  assert.equal(await lanes.enter("trader", gone.signal), false);
+  lanes.leave("trader");
+  assert.ok(await after);
+  lanes.leave("trader");
+  assert.ok(await last);
   const fresh = new Lanes();
   let places = 0;
   for (const lane of ["instant", "market", "trader", "model"] as Lane[]) {
