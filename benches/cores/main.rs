@@ -72,6 +72,7 @@ fn desk(c: &mut Criterion) {
         fetchers: 6,
         pending_max: 128,
         fresh_for: Duration::from_secs(3_600),
+        unread_for: Duration::ZERO,
         nodata_hold: Duration::from_secs(15),
         failure_hold: Duration::from_secs(2),
         stale_max: None,

@@ -41,6 +41,7 @@ pub fn start_market(
         fetchers,
         pending_max: s.pending_max,
         fresh_for,
+        unread_for: Duration::ZERO,
         nodata_hold: s.nodata_hold,
         failure_hold: s.failure_hold,
         stale_max,
@@ -120,6 +121,7 @@ pub fn start_trader(
         fetchers: s.fetchers,
         pending_max: s.pending_max,
         fresh_for,
+        unread_for: Duration::ZERO,
         nodata_hold: s.failure_hold,
         failure_hold: s.failure_hold,
         stale_max,
@@ -184,11 +186,12 @@ pub fn start_model(
     inbox: Receiver<ToDesk<ModelKey, Arc<Verdict>>>,
 ) -> io::Result<()> {
     let s = &settings.model;
-    let lane = |name, fetchers, fresh_for, deadline| LaneConfig {
+    let lane = |name, fetchers, fresh_for, unread_for, deadline| LaneConfig {
         name,
         fetchers,
         pending_max: s.pending_max,
         fresh_for,
+        unread_for,
         nodata_hold: MODEL_HOLD,
         failure_hold: MODEL_HOLD,
         stale_max: None,
@@ -201,11 +204,24 @@ pub fn start_model(
     let config = CacheConfig {
         upstream: MODEL,
         lanes: vec![
-            lane("validations", s.fetchers, s.cache_ttl, s.deadline),
-            lane("model status", 1, s.status_ttl, s.status_deadline),
+            lane(
+                "validations",
+                s.fetchers,
+                s.cache_ttl,
+                UNREAD_FOR,
+                s.deadline,
+            ),
+            // Of now, or of no use.
+            lane(
+                "model status",
+                1,
+                s.status_ttl,
+                Duration::ZERO,
+                s.status_deadline,
+            ),
         ],
         entries_max: WAITERS_MAX,
-        idle_max: s.cache_ttl + s.deadline,
+        idle_max: s.cache_ttl.max(UNREAD_FOR) + s.deadline,
         waiters_max: WAITERS_MAX,
         patient_max: 0,
         breaker: None,
@@ -234,6 +250,9 @@ pub fn start_model(
 
 /// A model that failed is left alone this long for the same symbol.
 const MODEL_HOLD: Duration = Duration::from_secs(2);
+
+/// A verdict that came after its askers had left is kept this long for the next one.
+const UNREAD_FOR: Duration = Duration::from_secs(300);
 
 /// For lanes whose flights make one call.
 const NO_RETRIES: Backoff = Backoff {

@@ -4,6 +4,7 @@
 //! - There is one flight for each key; everybody who asks meanwhile waits for it.
 //! - A value past its freshness is refreshed, but its askers wait only `stale_patience` for that; then,
 //!   or when the flight fails, they get the old value with the reason, unless it is older than `stale_max`.
+//! - A value whose askers had all left before it came is kept for `unread_for`, for the next one.
 //! - A key that failed is left alone for a while by itself, other keys are not; a kind or the whole
 //!   upstream only by what [`Breaker`] says. Who has no older value waits for the next try (`hold`).
 //! - Flights beyond a lane's fetchers wait: those that somebody sees nothing without before refreshes, then

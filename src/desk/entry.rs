@@ -56,6 +56,8 @@ pub(super) struct Entry<V, R> {
     pub(super) failing_since: Instant,
     /// The value must be fetched anew, however fresh it is.
     pub(super) outdated: bool,
+    /// Nobody has had the value yet.
+    pub(super) unread: bool,
     pub(super) flight: Option<Flight>,
     pub(super) waiters: Vec<Waiter<R>>,
     pub(super) asked: Instant,
@@ -74,6 +76,7 @@ impl<V: Value, R> Entry<V, R> {
             failures: 0,
             failing_since: now,
             outdated: false,
+            unread: false,
             flight: None,
             waiters: Vec::new(),
             asked: now,
@@ -102,6 +105,7 @@ impl<V: Value, R> Entry<V, R> {
 
     /// The upstream said this, or that there is nothing.
     pub(super) fn refreshed(&mut self, value: Option<(V, Instant)>) {
+        self.unread = value.is_some() && self.waiters.is_empty();
         self.value = value;
         self.failed = None;
         self.failures = 0;
@@ -147,8 +151,14 @@ impl<V: Value, R> Entry<V, R> {
         } else {
             limits.fresh_for
         };
-        let fresh = now.saturating_duration_since(*as_of) < fresh_for && !self.outdated;
-        fresh.then(|| self.served(limits).map(Ok)).flatten()
+        let age = now.saturating_duration_since(*as_of);
+        let is_fresh = age < fresh_for && !self.outdated;
+        let is_kept = self.unread && age < limits.unread_for;
+        if !is_fresh && !is_kept {
+            return None;
+        }
+        self.unread = false;
+        self.served(limits).map(Ok)
     }
 
     /// The value, if there is one.

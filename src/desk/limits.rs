@@ -16,6 +16,9 @@ pub struct LaneConfig {
     pub pending_max: usize,
     /// How long a value is served without asking again.
     pub fresh_for: Duration,
+    /// How long a value that nobody has had yet is kept for the next asker, however old: its askers left
+    /// before it came.
+    pub unread_for: Duration,
     /// How long "there is nothing" is served without asking again.
     pub nodata_hold: Duration,
     /// How long a key that failed is left alone; doubles with each failure in a row, up to

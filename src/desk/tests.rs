@@ -56,6 +56,7 @@ pub(super) fn config() -> CacheConfig {
         fetchers: 2,
         pending_max: 3,
         fresh_for: Duration::from_secs(60),
+        unread_for: Duration::ZERO,
         nodata_hold: Duration::from_secs(15),
         failure_hold: Duration::from_secs(2),
         stale_max: None,
@@ -158,6 +159,32 @@ fn a_failure_gives_the_old_value_with_its_reason_and_is_held() {
     assert!(matches!(replies(&out)[0].1, Ok(s) if s.stale_because == Some(broken())));
     let out = ask(&mut core, now + Duration::from_secs(1), 3, 1);
     assert!(jobs(&out).is_empty() && replies(&out).len() == 1);
+}
+
+#[test]
+fn a_value_that_came_after_its_askers_left_is_kept_until_it_is_read() {
+    let begun = Instant::now();
+    let at = |s| begun + Duration::from_secs(s);
+    let mut config = config();
+    config.lanes[0].unread_for = Duration::from_secs(300);
+    config.lanes[0].fetchers = 8;
+    let mut core = Core::new(config);
+    let landed_unread = |core: &mut Core, key| {
+        let job = jobs(&ask(core, begun, 1, key)).remove(0);
+        core.cancel(begun, AskId(1), &mut Out::new());
+        fetched(core, begun, &job, Ok(5));
+    };
+    landed_unread(&mut core, 1);
+    let out = ask(&mut core, at(299), 2, 1);
+    assert!(matches!(replies(&out)[0].1, Ok(s) if s.value == 5 && s.stale_because.is_none()));
+    let again = ask(&mut core, at(299), 3, 1);
+    assert_eq!(jobs(&again).len(), 1, "it is as old as any other now");
+    landed_unread(&mut core, 2);
+    assert_eq!(jobs(&ask(&mut core, at(300), 4, 2)).len(), 1);
+    // Whoever waited has read it.
+    let job = jobs(&ask(&mut core, begun, 5, 3)).remove(0);
+    fetched(&mut core, begun, &job, Ok(6));
+    assert_eq!(jobs(&ask(&mut core, at(61), 6, 3)).len(), 1);
 }
 
 #[test]
