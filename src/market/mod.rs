@@ -1,6 +1,7 @@
 //! What is traded and when: symbols, timeframes, candles, quotes, the session's hours. Plain values
 //! and pure functions.
 
+pub mod analysis;
 mod candle;
 mod quote;
 mod session;
