@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use kit::bystanders::{CLIENTS_GIVE_UP, Records};
+use kit::bystanders::{POLLED, Records};
 use kit::client::try_say;
 use kit::faults::{ShiftedClock, flood, small_pipe};
 use kit::town::{LIVELY, Stream, Town, Trial};
@@ -165,7 +165,10 @@ fn honest_in_time(records: &Records) {
             Ok(status) => status >= 500 && reason,
             Err(_) => false,
         };
-        assert!(honest && sample.took < CLIENTS_GIVE_UP, "{sample:?}");
+        assert!(
+            honest && sample.took < POLLED[sample.route].within(),
+            "{sample:?}"
+        );
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use kit::bystanders::ROUTES;
+use kit::bystanders::{END, ROUTES};
 use kit::client::try_say;
 use kit::upstream::BROKEN;
 use kit::{Fault, Server, Upstreams, eventually};
@@ -89,7 +89,7 @@ fn no_secret_is_in_any_log_report_answer_or_listing_after_every_fault() {
     ]);
     for (n, fault) in faults.enumerate() {
         up.fault(&fault);
-        for (method, path) in ROUTES {
+        for (method, path) in ROUTES.into_iter().filter(|(_, path)| *path != END) {
             ask(method, &path.replace("NEW1", &format!("F{n}")), CLIENTS);
         }
         ask("GET", "/api/health", GUESSED);

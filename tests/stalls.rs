@@ -283,6 +283,10 @@ fn a_report_is_to_be_had_while_every_http_worker_is_stuck() {
         "--set",
         "http.slots_model=1",
         "--set",
+        "http.slots_quotes=1",
+        "--set",
+        "http.slots_diagnosis=1",
+        "--set",
         "watchdog.busy_http=1s",
     ]);
     let threads = server.eventually("/api/threads", |got| got.status == 200);

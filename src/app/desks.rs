@@ -1,7 +1,6 @@
 //! The three desks with their limits, as the settings say.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam::channel::Receiver;
@@ -14,7 +13,7 @@ use crate::desk::{
     Backoff, BreakerConfig, CacheConfig, DeskThreads, Job, LaneConfig, ToDesk, start_desk,
 };
 use crate::http::desk_names;
-use crate::model::{self, MODEL, ModelConfig, ModelKey, Verdict};
+use crate::model::{self, MODEL, ModelConfig, ModelKey, ModelSaid};
 use crate::providers::schwab::{SCHWAB, SchwabConfig};
 use crate::supervise::{Supervisor, Tx};
 use crate::trader::{self, TRADER, TraderKey};
@@ -182,8 +181,8 @@ pub fn start_model(
     settings: &Settings,
     classes: &Classes,
     clock: Clock,
-    inbox_tx: &Tx<ToDesk<ModelKey, Arc<Verdict>>>,
-    inbox: Receiver<ToDesk<ModelKey, Arc<Verdict>>>,
+    inbox_tx: &Tx<ToDesk<ModelKey, ModelSaid>>,
+    inbox: Receiver<ToDesk<ModelKey, ModelSaid>>,
 ) -> io::Result<()> {
     let s = &settings.model;
     let lane = |name, fetchers, fresh_for, unread_for, deadline| LaneConfig {
@@ -239,6 +238,8 @@ pub fn start_model(
         url: s.url.0.clone(),
         name: s.name.clone(),
         attempts_max: count(s.attempts_max),
+        temperature: s.temperature.0,
+        tokens_max: s.tokens_max,
         clock,
     };
     let make = move || {

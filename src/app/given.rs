@@ -1,40 +1,53 @@
 //! Files that the settings name and that are read once, at the start.
 
-use std::fs;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::files::regular;
 use crate::gate::Secret;
-use crate::model::BUILT_IN;
+use crate::model::Prompt;
 
 use super::start::{Doing, StartError};
+
+/// A longer prompt is refused.
+const PROMPT_FILE_BYTES_MAX: u64 = 1_000_000;
 
 /// More of the file with the clients' token is not read; it is then no token.
 const CLIENT_TOKEN_FILE_BYTES_MAX: u64 = 8_192;
 
-/// The template of the model's prompt.
+/// What the model is told.
 ///
 /// # Errors
-/// When it cannot be read, or has no place for the symbol.
-pub fn prompt(settings: &Settings) -> Result<Arc<str>, StartError> {
+/// When the file cannot be read or used.
+pub fn prompt(settings: &Settings) -> Result<Arc<Prompt>, StartError> {
     let path = &settings.model.prompt_file;
-    if path.as_os_str().is_empty() {
-        return Ok(BUILT_IN.into());
-    }
-    let text = fs::read_to_string(path).doing(format!(
-        "reading the prompt template {} (model.prompt_file)",
-        path.display()
-    ))?;
-    if text.contains("{symbol}") {
-        Ok(text.into())
+    let prompt = if path.as_os_str().is_empty() {
+        Prompt::built_in()
     } else {
-        Err(io::Error::other("it has no {symbol} in it")).doing(format!(
-            "using the prompt template {} (model.prompt_file)",
+        read(path, PROMPT_FILE_BYTES_MAX).and_then(|text| Prompt::parse(path, &text))
+    };
+    prompt.map(Arc::new).map_err(|why| {
+        StartError::Setting(format!(
+            "the prompt in {} cannot be used (model.prompt_file): {why}",
             path.display()
         ))
+    })
+}
+
+/// The text of a regular file.
+fn read(path: &Path, bytes_max: u64) -> Result<String, String> {
+    let unreadable = |e: io::Error| format!("reading it failed: {e}");
+    let (file, stamp) = regular::open(path).map_err(unreadable)?;
+    if stamp.length > bytes_max {
+        return Err(format!("it is longer than {bytes_max} bytes"));
     }
+    let mut text = String::new();
+    file.take(bytes_max)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
+    Ok(text)
 }
 
 /// The token that every client must show, where one is set.

@@ -8,6 +8,7 @@ mod classes;
 mod descriptors;
 mod desks;
 mod given;
+mod lanes;
 mod lifecycle;
 mod scheduling;
 mod signals;

@@ -14,10 +14,10 @@ use crate::config::values::Market;
 use crate::desk::Backoff;
 use crate::files::scratch::Scratch;
 use crate::files::{start_file_reader, start_report_reader};
-use crate::gate::{BindError, GateConfig, Guard, LaneSpec, LinkAddress, Secret, bind, start_gate};
+use crate::gate::{BindError, GateConfig, Guard, LinkAddress, Secret, bind, start_gate};
 use crate::http::{
-    Cors, Desks, HttpConfig, LANES, Lane, Lookup, boards, desk_names, start_board_desk,
-    start_workers, unblock_workers,
+    Cors, Desks, HttpConfig, Lookup, boards, desk_names, start_board_desk, start_workers,
+    unblock_workers,
 };
 use crate::log::{LogConfig, LogError, LogHandle};
 use crate::quotes::{HubBounds, HubOutputs, StreamConfig, start_hub, start_reader};
@@ -30,6 +30,7 @@ use super::classes::Classes;
 use super::descriptors::connections_that_fit;
 use super::desks;
 use super::given;
+use super::lanes::lanes;
 use super::lifecycle::Ears;
 use super::signals::{self, Listening};
 use super::sources::sources;
@@ -55,6 +56,9 @@ pub enum StartError {
     /// The port cannot be had: exit code 3.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// A file that a setting names cannot be used: exit code 2.
+    #[error("{0}")]
+    Setting(String),
     /// The log cannot be had: exit code 2 for a level that is none, else 1.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -74,7 +78,7 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Bind(_) => 3,
-            Self::Log(LogError::Level { .. }) => 2,
+            Self::Setting(_) | Self::Log(LogError::Level { .. }) => 2,
             Self::Log(LogError::Start(_)) | Self::System { .. } => 1,
         }
     }
@@ -146,18 +150,7 @@ pub fn start(
         supervisor.channel("http -> main: commands", COMMANDS, Full::DropAndCount);
 
     let http = &settings.http;
-    let lanes: Vec<LaneSpec> = LANES
-        .iter()
-        .map(|lane| LaneSpec {
-            name: lane.name(),
-            slots: match lane {
-                Lane::Instant => http.slots_instant,
-                Lane::Market => http.slots_market,
-                Lane::Trader => http.slots_trader,
-                Lane::Model => http.slots_model,
-            },
-        })
-        .collect();
+    let lanes = lanes(settings);
     // One for each request that can be under way, and one for the lane keeper's ping.
     let workers = lanes.iter().map(|l| l.slots).sum::<usize>() + 1;
     // The board desk has a set like any worker.
@@ -301,7 +294,8 @@ pub fn start(
     let cors = Cors::new(&http.origins, http.allow_null_origin);
     let (private, link_address, server) = worker_server()?;
     let config = HttpConfig {
-        answer_deadline: http.answer_deadline,
+        answer_deadlines: lanes.iter().map(|l| l.deadline).collect(),
+        model_deadline: settings.model.deadline,
         validate_ttl: settings.model.cache_ttl,
         spike_window: settings.stream.spike_window,
         prompt,
@@ -350,7 +344,6 @@ pub fn start(
         head_deadline: settings.gate.head_deadline,
         keep_alive: settings.gate.keep_alive,
         write_deadline: settings.gate.write_deadline,
-        answer_deadline: http.answer_deadline,
         lanes,
         guard: Guard::new(address.ip(), &http.hosts, token, cors),
         lookup: Lookup {

@@ -43,6 +43,7 @@ fn raw(value: &DeValue<'_>) -> Raw {
         DeValue::Integer(n) => {
             i64::from_str_radix(n.as_str(), n.radix()).map_or(other, Raw::Number)
         }
+        DeValue::Float(n) => Raw::Decimal(n.as_str().to_owned()),
         DeValue::Array(list) => list
             .iter()
             .map(|v| v.get_ref().as_str().map(str::to_owned))

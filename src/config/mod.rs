@@ -344,6 +344,7 @@ fn spoken(raw: &Raw) -> String {
             without_password(text).chars().take(80).collect::<String>()
         ),
         Raw::Number(n) => n.to_string(),
+        Raw::Decimal(n) => n.clone(),
         Raw::Bool(b) => b.to_string(),
         Raw::List(list) => format!("{list:?}"),
         Raw::Other(kind) => format!("a TOML {kind}"),
@@ -361,7 +362,8 @@ fn without_password(text: &str) -> String {
 }
 
 /// The candidate that a word was probably meant to be: at most a third of it is wrong.
-fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // Nobody mistypes that much, and comparing takes the product of both lengths.
     if word.len() > MISTYPED_BYTES_MAX {
         return None;

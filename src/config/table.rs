@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::values::{Auto, Bytes, Limit, Listen, Market, Raw, Setting, SimTime, Url};
+use super::values::{Auto, Bytes, Limit, Listen, Market, Raw, Setting, SimTime, Temperature, Url};
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -189,9 +189,9 @@ settings! {
         url: Url = "http://127.0.0.1:11434",
         /// The model's name there
         name: String = "llama3.1",
-        /// A prompt template instead of the built-in one
+        /// The prompt instead of the built-in one: a template, or YAML with `system_prompt` and `user_prompt_template`
         prompt_file: PathBuf = "",
-        /// For one verdict
+        /// For one verdict, all tries together; who asks for it waits as long
         deadline: Duration = "60s",
         /// Verdicts made at once
         fetchers: usize = "2",
@@ -199,6 +199,10 @@ settings! {
         cache_ttl: Duration = "60s",
         /// Tries until the model's answer is well-formed
         attempts_max: usize = "3",
+        /// How freely the model chooses its words
+        temperature: Temperature = "0.3",
+        /// Tokens that the model may use for one answer, its thinking included
+        tokens_max: usize = "2000",
         /// For the question whether the model is there
         status_deadline: Duration = "4s",
         /// Its answer is served this long
@@ -208,16 +212,20 @@ settings! {
     }
     /// Answers.
     http: HttpSettings "http." {
-        /// Every request is answered within this; clients give up at 10 s
+        /// Every request but a validation is answered within this; clients give up at 10 s
         answer_deadline: Duration = "9s",
         /// Requests under way at once that wait for nobody
         slots_instant: usize = "4",
-        /// For candles and quotes
-        slots_market: usize = "24",
-        /// For what the trader app knows
-        slots_trader: usize = "12",
-        /// For validations
+        /// For candles
+        slots_market: usize = "16",
+        /// For quotes
+        slots_quotes: usize = "8",
+        /// For each kind of question to the trader app
+        slots_trader: usize = "4",
+        /// For validations, each of which may take `model.deadline`
         slots_model: usize = "6",
+        /// For each kind of diagnosis: dumps and drills, past reports
+        slots_diagnosis: usize = "2",
         /// Origins whose pages may use this server; "localhost" is every page of this machine
         origins: Vec<String> = "localhost",
         /// Whether pages opened from files may (origin `null` or `file://`), as a packaged app is; other pages can pass for such

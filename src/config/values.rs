@@ -11,6 +11,8 @@ pub enum Raw {
     Text(String),
     /// A TOML integer.
     Number(i64),
+    /// A TOML float, as it is written.
+    Decimal(String),
     /// A TOML boolean.
     Bool(bool),
     /// A TOML array of strings.
@@ -169,6 +171,25 @@ impl Setting for Auto {
     }
     fn show(&self) -> String {
         self.0.map_or_else(|| quoted("auto"), |b| b.to_string())
+    }
+}
+
+/// A model's temperature.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Temperature(pub f64);
+
+impl Setting for Temperature {
+    const ACCEPTS: &'static str = "a number from 0 to 2";
+    fn read(raw: &Raw) -> Option<Self> {
+        let given: f64 = match raw {
+            Raw::Number(n) => i32::try_from(*n).ok()?.into(),
+            Raw::Decimal(text) | Raw::Text(text) => text.trim().parse().ok()?,
+            _ => return None,
+        };
+        (0.0..=2.0).contains(&given).then_some(Self(given))
+    }
+    fn show(&self) -> String {
+        format!("{:?}", self.0)
     }
 }
 
@@ -372,6 +393,18 @@ mod tests {
         for bad in ["x:1", "ftp://x", "http://", "http://x?y", "http://u:p@h"] {
             assert_eq!(of::<Url>(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_temperature_is_a_number_in_any_form() {
+        let of = |raw| Temperature::read(&raw).map(|t| t.0);
+        assert_eq!(of(Raw::Text("0.3".into())), Some(0.3));
+        assert_eq!(of(Raw::Decimal("1.5".into())), Some(1.5));
+        assert_eq!(of(Raw::Number(0)), Some(0.0));
+        for bad in ["-0.1", "2.1", "NaN", "inf", "warm", ""] {
+            assert_eq!(of(Raw::Text(bad.into())), None, "{bad}");
+        }
+        assert_eq!(Temperature(1.0).show(), "1.0");
     }
 
     proptest! {

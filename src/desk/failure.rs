@@ -133,6 +133,9 @@ pub enum Failure {
         /// What its name begins with.
         fetcher: &'static str,
     },
+    /// The whole server ends.
+    #[error("The server is shutting down; ask again when it is back")]
+    Ending,
     /// The client left before there was an answer. Nobody reads this.
     #[error("The request was cancelled")]
     Cancelled,
@@ -174,7 +177,8 @@ impl Failure {
             | Self::Budget { .. }
             | Self::Busy { .. }
             | Self::DeskSilent { .. }
-            | Self::Panicked { .. } => 503,
+            | Self::Panicked { .. }
+            | Self::Ending => 503,
             Self::Unreachable { .. } | Self::Status { .. } | Self::Malformed { .. } => 502,
             Self::Cancelled => 499,
         }

@@ -56,8 +56,6 @@ pub struct GateConfig {
     pub keep_alive: Duration,
     /// How long an answer may take to be written.
     pub write_deadline: Duration,
-    /// By when a worker has answered.
-    pub answer_deadline: Duration,
     /// In the order of [`crate::http::LANES`].
     pub lanes: Vec<LaneSpec>,
     /// Who is answered at all, and which pages may read answers.
@@ -204,7 +202,7 @@ impl Conn {
             request.extend_from_slice(&body);
             request
         };
-        let deadline = Instant::now() + self.shared.config.answer_deadline;
+        let deadline = Instant::now() + self.shared.config.lanes[lane.index()].deadline;
         pulse.wait(what.clone(), deadline + ANSWER_GRACE);
         let asked = ToWorker {
             client: stream,

@@ -17,9 +17,6 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// The longest body of an answer, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// How long a request waits for a place in its lane: who finds all of them taken is told soon.
-const LEASE_PATIENCE: Duration = Duration::from_secs(2);
-
 /// Workers that are asked in turn.
 const WORKERS_MAX: u32 = 3;
 
@@ -37,7 +34,7 @@ pub struct Forwarded {
 pub enum NotForwarded {
     /// The client left.
     ClientGone,
-    /// Every connection of the lane was busy for [`LEASE_PATIENCE`].
+    /// Every connection of the lane was busy for all of its patience.
     LaneFull,
     /// The worker did not answer until the deadline, or broke off.
     WorkerSilent(io::Error),
@@ -73,7 +70,7 @@ pub fn forward(
 ) -> Result<Forwarded, NotForwarded> {
     let last = asked.deadline + asked.grace;
     for tried in 0.. {
-        let soon = last.min(Instant::now() + LEASE_PATIENCE);
+        let soon = last.min(Instant::now() + lane.patience);
         let mut leased = match lease(asked.client, lane, soon) {
             Err(NotForwarded::LaneFull) if tried > 0 => {
                 return Err(NotForwarded::WorkerSilent(ErrorKind::TimedOut.into()));

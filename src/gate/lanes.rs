@@ -45,6 +45,10 @@ pub struct LaneSpec {
     pub name: &'static str,
     /// Requests that may be under way at once.
     pub slots: usize,
+    /// By when one is answered, from its arrival on.
+    pub deadline: Duration,
+    /// How long one waits for a place: who finds all of them taken is told soon.
+    pub patience: Duration,
 }
 
 /// One lane as a `conn-N` thread sees it.
@@ -52,6 +56,8 @@ pub struct LaneSpec {
 pub struct Lane {
     /// As errors name it.
     pub name: &'static str,
+    /// How long a request waits for a place.
+    pub patience: Duration,
     index: usize,
     idle: Receiver<Link>,
     back: Tx<Link>,
@@ -150,6 +156,7 @@ pub fn start_lanes(
         fills.push(back.clone());
         lanes.push(Lane {
             name: spec.name,
+            patience: spec.patience,
             index,
             idle,
             back,
@@ -225,6 +232,7 @@ mod tests {
         let (lost, told) = supervisor.channel("lost", 1, Full::Never("one is all"));
         let lane = Lane {
             name: "market",
+            patience: Duration::from_secs(2),
             index: 3,
             idle,
             back,

@@ -12,49 +12,15 @@ use crate::candles::{MarketData, MarketKey, MarketOut};
 use crate::clock::Clock;
 use crate::desk::{Ask, AskId, Failure, Key, Reply, ToDesk, Value};
 use crate::files::ToReports;
-use crate::model::{ModelKey, Verdict};
-use crate::supervise::{Pulse, Tx, one_shot};
+use crate::model::{ModelKey, ModelSaid, Prompt};
+use crate::supervise::{Pulse, Stop, Tx, one_shot};
 use crate::trader::TraderKey;
 use crate::watchdog::ToWatchdog;
 
 use super::boards::Boards;
 use super::cors::Cors;
 use super::gate_end::{GateEnd, WORKER_PATIENCE};
-
-/// A kind of work, with its own connections through the gate, so that none can take another's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
-    /// Waits for nobody.
-    Instant,
-    /// May wait for the candle desk.
-    Market,
-    /// May wait for the trader desk.
-    Trader,
-    /// May wait for the model desk.
-    Model,
-}
-
-/// All lanes, in the order of their numbers.
-pub const LANES: [Lane; 4] = [Lane::Instant, Lane::Market, Lane::Trader, Lane::Model];
-
-impl Lane {
-    /// As errors and `/api/threads` name it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Instant => "instant",
-            Self::Market => "market",
-            Self::Trader => "trader",
-            Self::Model => "model",
-        }
-    }
-
-    /// Its place in [`LANES`].
-    #[must_use]
-    pub fn index(self) -> usize {
-        self as usize
-    }
-}
+use super::lane::Lane;
 
 /// The inboxes of the desks.
 #[derive(Clone, Debug)]
@@ -64,19 +30,24 @@ pub struct Desks {
     /// What the trader app says.
     pub trader: Tx<ToDesk<TraderKey, Body>>,
     /// Validations.
-    pub model: Tx<ToDesk<ModelKey, Arc<Verdict>>>,
+    pub model: Tx<ToDesk<ModelKey, ModelSaid>>,
 }
 
 impl Desks {
     /// The client of this request left: its desk may forget it. Lost when the desk's inbox is full;
     /// then the request's own deadline ends it.
     pub fn cancel(&self, lane: Lane, id: AskId) {
-        let _full = match lane {
-            Lane::Instant => true,
-            Lane::Market => self.market.offer(ToDesk::Cancel(id)).is_err(),
-            Lane::Trader => self.trader.offer(ToDesk::Cancel(id)).is_err(),
-            Lane::Model => self.model.offer(ToDesk::Cancel(id)).is_err(),
+        let (market, trader, model) = match lane {
+            Lane::Instant | Lane::Dump | Lane::Reports => (false, false, false),
+            Lane::Candles | Lane::Quotes => (true, false, false),
+            Lane::Watchlist | Lane::Vwap | Lane::Feed | Lane::Lists => (false, true, false),
+            // It gathers what its prompt needs from all of them.
+            Lane::Validation => (true, true, true),
+            Lane::ModelStatus => (false, false, true),
         };
+        let _full = market && self.market.offer(ToDesk::Cancel(id)).is_err();
+        let _full = trader && self.trader.offer(ToDesk::Cancel(id)).is_err();
+        let _full = model && self.model.offer(ToDesk::Cancel(id)).is_err();
     }
 }
 
@@ -90,14 +61,16 @@ pub enum Command {
 /// Settings of the routes.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
-    /// An answer, even an error, is there before this has passed.
-    pub answer_deadline: Duration,
+    /// By lane: an answer, even an error, is there before this has passed.
+    pub answer_deadlines: Vec<Duration>,
+    /// How long a verdict may take, once its prompt is made.
+    pub model_deadline: Duration,
     /// `cache_ttl_seconds` of `/api/validate/status`.
     pub validate_ttl: Duration,
     /// How long spikes are active.
     pub spike_window: Duration,
-    /// Template of the model's prompt.
-    pub prompt: Arc<str>,
+    /// What the model is told.
+    pub prompt: Arc<Prompt>,
     /// For `/api/streaming/status`.
     pub trader_url: String,
     /// Who may read our answers.
@@ -136,6 +109,8 @@ pub struct Context<'a> {
     pub peer: &'a str,
     /// By when a desk must have answered.
     pub deadline: Instant,
+    /// The end of everything.
+    pub stop: &'a Stop,
     /// Who waits for the answer.
     pub gate: &'a RefCell<GateEnd>,
 }
@@ -153,53 +128,103 @@ pub mod desk_names {
 /// A desk answers by the deadline; this much later it is taken to be silent.
 const DESK_GRACE: Duration = Duration::from_millis(400);
 
-/// A wait longer than this is told to the gate, which else takes the worker to be stuck.
-const UNTOLD_WAIT: Duration = Duration::from_millis(200);
+/// A wait longer than this is told to the gate, which else takes the worker to be stuck; and again as
+/// often, so that a worker whose client left is free soon.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+
+/// The gate hears of a wait for no longer than this ahead: a worker that is stuck in a long one is seen.
+const TOLD_AHEAD_MAX: Duration = Duration::from_secs(5);
+
+/// How long a desk may take to say what it has ready.
+const LOOK_PATIENCE: Duration = Duration::from_millis(200);
+
+/// What a desk was asked, and where its answer comes.
+pub struct Asked<V> {
+    desk: &'static str,
+    /// What the desk will say, or why it could not be asked.
+    answer: Result<Receiver<Reply<V>>, Failure>,
+    deadline: Instant,
+}
 
 impl Context<'_> {
     /// Asks the candle desk.
     pub fn ask_market(&self, key: MarketKey, deadline: Instant) -> Reply<MarketOut> {
-        self.ask(desk_names::MARKET, &self.desks.market, key, deadline)
+        self.answer(self.begin_market(key, deadline))
     }
 
     /// Asks the trader desk.
     pub fn ask_trader(&self, key: TraderKey, deadline: Instant) -> Reply<Body> {
-        self.ask(desk_names::TRADER, &self.desks.trader, key, deadline)
+        self.answer(self.begin_trader(key, deadline))
     }
 
     /// Asks the model desk.
-    pub fn ask_model(&self, key: ModelKey, deadline: Instant) -> Reply<Arc<Verdict>> {
-        self.ask(desk_names::MODEL, &self.desks.model, key, deadline)
+    pub fn ask_model(&self, key: ModelKey, deadline: Instant) -> Reply<ModelSaid> {
+        self.answer(self.begin(desk_names::MODEL, &self.desks.model, key, deadline))
     }
 
-    fn ask<K: Key, V: Value>(
+    /// Asks the candle desk and does not wait yet.
+    pub fn begin_market(&self, key: MarketKey, deadline: Instant) -> Asked<MarketOut> {
+        self.begin(desk_names::MARKET, &self.desks.market, key, deadline)
+    }
+
+    /// Asks the trader desk and does not wait yet.
+    pub fn begin_trader(&self, key: TraderKey, deadline: Instant) -> Asked<Body> {
+        self.begin(desk_names::TRADER, &self.desks.trader, key, deadline)
+    }
+
+    /// What the model desk has ready; nothing is begun for it.
+    pub fn look_model(&self, key: ModelKey) -> Option<Reply<ModelSaid>> {
+        let (reply, answer) = one_shot();
+        self.desks.model.offer(ToDesk::Look { key, reply }).ok()?;
+        let by = Instant::now() + LOOK_PATIENCE;
+        self.hear(desk_names::MODEL, &answer, by, Duration::ZERO)?
+    }
+
+    fn begin<K: Key, V: Value>(
         &self,
         desk: &'static str,
         inbox: &Tx<ToDesk<K, V>>,
         key: K,
         deadline: Instant,
-    ) -> Reply<V::Out> {
-        if self.boards.is_down(desk) {
-            return Err(Failure::DeskSilent { desk });
-        }
-        let (reply, answer) = one_shot();
+    ) -> Asked<V::Out> {
+        let (reply, receiver) = one_shot();
         let ask = Ask {
             id: self.id,
             key,
             deadline,
             reply,
         };
-        if inbox.offer(ToDesk::Ask(ask)).is_err() {
-            return Err(Failure::Busy {
+        let answer = if self.boards.is_down(desk) {
+            Err(Failure::DeskSilent { desk })
+        } else if inbox.offer(ToDesk::Ask(ask)).is_err() {
+            Err(Failure::Busy {
                 what: format!("the {desk}"),
                 retry_in: Duration::from_secs(1),
-            });
+            })
+        } else {
+            Ok(receiver)
+        };
+        Asked {
+            desk,
+            answer,
+            deadline,
         }
-        self.hear(desk, &answer, deadline, DESK_GRACE)
-            .unwrap_or(Err(Failure::DeskSilent { desk }))
     }
 
-    /// Waits for another thread's word until `deadline` and `grace`.
+    /// Waits for a desk's answer.
+    pub fn answer<V>(&self, asked: Asked<V>) -> Reply<V> {
+        let desk = asked.desk;
+        let heard = self.hear(desk, &asked.answer?, asked.deadline, DESK_GRACE);
+        heard.unwrap_or_else(|| {
+            Err(if self.stop.is_set() {
+                Failure::Ending
+            } else {
+                Failure::DeskSilent { desk }
+            })
+        })
+    }
+
+    /// Waits for another thread's word until `deadline` and `grace`, or until the client has left.
     pub fn hear<T>(
         &self,
         thread: &str,
@@ -210,18 +235,29 @@ impl Context<'_> {
         self.pulse
             .wait(format!("{}, waiting for {thread}", self.what), deadline);
         let last = deadline + grace;
-        let untold = last.min(Instant::now() + UNTOLD_WAIT);
-        let heard = match word.recv_deadline(untold) {
-            Err(RecvTimeoutError::Timeout) if untold < last => {
-                let left = last.saturating_duration_since(Instant::now());
-                self.gate.borrow_mut().hear_within(left + UNTOLD_WAIT);
-                let heard = word.recv_deadline(last);
-                self.gate.borrow_mut().hear_within(WORKER_PATIENCE);
-                heard
+        let mut told = false;
+        let heard = loop {
+            let untold = last.min(Instant::now() + TELL_EVERY);
+            match word.recv_deadline(untold) {
+                Err(RecvTimeoutError::Timeout) if untold < last => {
+                    let left = last.saturating_duration_since(Instant::now()) + TELL_EVERY;
+                    told = true;
+                    if !self.gate_waits(left.min(TOLD_AHEAD_MAX)) {
+                        break None;
+                    }
+                }
+                heard => break heard.ok(),
             }
-            heard => heard,
         };
+        if told {
+            self.gate_waits(WORKER_PATIENCE);
+        }
         self.pulse.begin(format!("{}, answering", self.what));
-        heard.ok()
+        heard
+    }
+
+    /// Whether somebody still waits for the answer; if so, for so long without a word.
+    pub fn gate_waits(&self, time: Duration) -> bool {
+        self.gate.borrow_mut().hear_within(time)
     }
 }

@@ -35,13 +35,14 @@ impl GateEnd {
         }
     }
 
-    /// Has the gate wait: another worker could not answer sooner.
-    pub fn hear_within(&mut self, time: Duration) {
+    /// Has the gate wait: another worker could not answer sooner. False when it waits no more: the client
+    /// left.
+    pub fn hear_within(&mut self, time: Duration) -> bool {
         let words = format!(
             "HTTP/1.1 102 Processing\r\n{ANSWER_WITHIN}: {}\r\n\r\n",
             millis(time)
         );
-        self.send(words.as_bytes());
+        self.send(words.as_bytes())
     }
 
     /// The answer, head and body.
@@ -50,9 +51,10 @@ impl GateEnd {
         self.send(bytes);
     }
 
-    fn send(&mut self, bytes: &[u8]) {
-        // The gate closed its end when the client left: nobody is there to be told.
-        let _gone = self.out.write_all(bytes).and_then(|()| self.out.flush());
+    /// False when the gate has closed its end: the client left, and nobody is there to be told.
+    fn send(&mut self, bytes: &[u8]) -> bool {
+        let sent = self.out.write_all(bytes).and_then(|()| self.out.flush());
+        sent.is_ok()
     }
 }
 

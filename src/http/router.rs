@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use crate::market::{BadSymbol, Symbol, Timeframe, UnknownTimeframe};
 
-use super::context::Lane;
+use super::lane::Lane;
 use super::page::{self, Asset};
 use super::path::{query_value, segments};
+use super::table::{self, GET, POST};
 
 /// Every route, with what its path and query say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,9 +144,6 @@ pub enum RouteError {
     Escape,
 }
 
-const GET: &str = "GET, HEAD, OPTIONS";
-const POST: &str = "POST, OPTIONS";
-
 /// How much of a path is repeated in an error.
 const ECHO_CHARS_MAX: usize = 80;
 
@@ -156,25 +154,11 @@ const ECHO_CHARS_MAX: usize = 80;
 pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError> {
     let segments = segments(path).ok_or(RouteError::Escape)?;
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
-    let allow = match segments.as_slice() {
-        ["metrics"] => GET,
-        _ if page::find(path).is_some() => GET,
-        _ if path == LANE_PING_PATH => GET,
-        ["api", "validate", "status"] => GET,
-        ["api", "validate", _] | ["api", "shutdown" | "drill"] => POST,
-        ["api", "threads", "dump"] => GET,
-        [
-            "api",
-            "health" | "threads" | "stalls" | "watchlist" | "runners" | "trade-history" | "vwap"
-            | "signals" | "positions",
-        ]
-        | ["api", "candles" | "quote" | "vwap" | "stalls", _]
-        | ["api", "streaming", "status" | "health" | "rotation"]
-        | ["api", "volume-spikes", "active"]
-        | ["api", "ws", "quotes"] => GET,
-        _ => {
-            return Err(RouteError::Unknown { path: echo(path) });
-        }
+    let allow = if path == LANE_PING_PATH || page::find(path).is_some() {
+        GET
+    } else {
+        let unknown = || RouteError::Unknown { path: echo(path) };
+        table::find(&segments).ok_or_else(unknown)?.allow
     };
     match method {
         "OPTIONS" => return Ok(Route::Preflight { allow }),
@@ -235,21 +219,11 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError>
 /// request that is refused anyway waits for nothing.
 #[must_use]
 pub fn lane_of(method: &str, path: &str) -> Lane {
-    let Some(rest) = path.strip_prefix("/api/") else {
+    let Some(segments) = segments(path).filter(|_| method != "OPTIONS") else {
         return Lane::Instant;
     };
-    if method == "OPTIONS" {
-        return Lane::Instant;
-    }
-    let (family, more) = rest.split_once('/').unwrap_or((rest, ""));
-    match family {
-        "candles" | "quote" => Lane::Market,
-        "watchlist" | "vwap" | "signals" | "positions" => Lane::Trader,
-        "streaming" if more.trim_end_matches('/') != "status" => Lane::Trader,
-        "validate" | "drill" | "stalls" => Lane::Model,
-        "threads" if !more.is_empty() => Lane::Model,
-        _ => Lane::Instant,
-    }
+    let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+    table::find(&segments).map_or(Lane::Instant, |row| row.lane)
 }
 
 /// Whether a request may be handed to a second worker while the first is silent: nothing happens twice.
@@ -372,6 +346,21 @@ mod tests {
     }
 
     #[test]
+    fn every_row_of_the_table_is_a_route() {
+        for row in table::ROUTES {
+            let path = row
+                .template()
+                .replace("{symbol}", "A")
+                .replace("{name}", "1");
+            let query = "stall=main&how=sleep&for=1s";
+            assert!(route(row.method(), &path, query).is_ok(), "{path}");
+            let other = if row.allow == GET { "POST" } else { "GET" };
+            let wrong = route(other, &path, query);
+            assert!(matches!(wrong, Err(RouteError::Method { .. })), "{path}");
+        }
+    }
+
+    #[test]
     fn a_timeframe_is_read_from_the_query_and_checked() {
         let got = route("GET", "/api/candles/A", "x=1&timeframe=15m").unwrap();
         assert_eq!(got, Route::Candles(symbol("A"), Timeframe::M15));
@@ -401,9 +390,14 @@ mod tests {
     fn each_kind_of_work_has_its_own_lane() {
         assert_eq!(lane_of("GET", "/api/health"), Lane::Instant);
         assert_eq!(lane_of("GET", "/api/streaming/status"), Lane::Instant);
-        assert_eq!(lane_of("GET", "/api/streaming/health"), Lane::Trader);
-        assert_eq!(lane_of("GET", "/api/candles/X"), Lane::Market);
-        assert_eq!(lane_of("POST", "/api/validate/X"), Lane::Model);
+        assert_eq!(lane_of("GET", "/api/streaming/health/"), Lane::Feed);
+        assert_eq!(lane_of("GET", "/api/candles/BRK%2FB"), Lane::Candles);
+        assert_eq!(lane_of("GET", "/api/quote/X"), Lane::Quotes);
+        assert_eq!(lane_of("POST", "/api/validate/X"), Lane::Validation);
+        assert_eq!(lane_of("GET", "/api/validate/status"), Lane::ModelStatus);
+        assert_eq!(lane_of("GET", "/api/threads"), Lane::Instant);
+        assert_eq!(lane_of("GET", "/api/threads/dump"), Lane::Dump);
+        assert_eq!(lane_of("GET", "/api/stalls/1"), Lane::Reports);
         assert_eq!(lane_of("OPTIONS", "/api/candles/X"), Lane::Instant);
     }
 

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use tiny_http::{Request, Server};
 
 use crate::desk::AskId;
-use crate::supervise::{Class, Pulse, Supervisor, Tx};
+use crate::supervise::{Class, Pulse, Stop, Supervisor, Tx};
 
 use super::answer::{Answer, Wants};
 use super::boards::Boards;
 use super::context::{Command, Context, Desks, HttpConfig};
 use super::gate_end::GateEnd;
-use super::router::{Route, RouteError, route};
+use super::router::{Route, RouteError, lane_of, route};
 use super::routes;
 
 /// An idle worker beats this often: an order (a drill, the end of its service) must not wait for a client.
@@ -40,6 +40,7 @@ pub fn start_workers(
             config: config.clone(),
             commands: commands.clone(),
             boards: RefCell::new(boards),
+            stop: supervisor.stop().clone(),
         };
         let stop = supervisor.stop().clone();
         supervisor.spawn_replaceable(format!("http-{}", n + 1), class, move |pulse| {
@@ -82,17 +83,19 @@ struct Worker {
     config: HttpConfig,
     commands: Tx<Command>,
     boards: RefCell<Boards>,
+    stop: Stop,
 }
 
 impl Worker {
     fn serve(&self, request: Request, pulse: &Pulse) {
-        // Less where it waited for its place in the lane.
-        let within = header(&request, "X-Left-Ms").and_then(|v| v.parse().ok());
-        let within = within.map_or(self.config.answer_deadline, Duration::from_millis);
-        let deadline = Instant::now() + within.min(self.config.answer_deadline);
         let method = request.method().as_str().to_owned();
         let target = request.url().to_owned();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let most = self.config.answer_deadlines[lane_of(&method, path).index()];
+        // Less where it waited for its place in the lane.
+        let within = header(&request, "X-Left-Ms").and_then(|v| v.parse().ok());
+        let within = within.map_or(most, Duration::from_millis);
+        let deadline = Instant::now() + within.min(most);
         let what = format!("{method} {path}");
         let [origin, ask, peer, asked, encoding, has] = [
             "Origin",
@@ -121,6 +124,7 @@ impl Worker {
                     what: &what,
                     peer: peer.as_deref().unwrap_or("an unknown address"),
                     deadline,
+                    stop: &self.stop,
                     gate: &gate,
                 };
                 let mut answer = routes::answer(&route, &context);

@@ -66,9 +66,7 @@ pub fn parse(text: &str, symbol: &Symbol, now_ms: i64) -> Result<Verdict, String
 pub fn fallback(symbol: &Symbol, why: &Failure, now_ms: i64) -> Verdict {
     let why = match why {
         Failure::Timeout { .. } => {
-            format!(
-                "{why}; if the model is only slow its verdict is kept: ask again in a few seconds"
-            )
+            format!("{why}; a verdict that comes later is kept for five minutes: ask again")
         }
         _ => why.to_string(),
     };

@@ -178,6 +178,19 @@ pub fn watchlist_symbols(watchlist: &[u8]) -> Vec<Symbol> {
     list.iter().filter_map(symbol).take(SYMBOLS_MAX).collect()
 }
 
+/// A symbol's entry in `runners.json`.
+#[must_use]
+pub fn runner_entry(runners: &[u8], symbol: &Symbol) -> Option<Map<String, Value>> {
+    let runners: Map<String, Value> = serde_json::from_slice(runners).ok()?;
+    let list = runners.get("active_runners")?.as_array()?;
+    let mut entries = list.iter().filter_map(Value::as_object);
+    let is_it = |e: &&Map<String, Value>| {
+        let named = e.get("symbol").and_then(Value::as_str);
+        named.is_some_and(|s| s.eq_ignore_ascii_case(symbol.as_str()))
+    };
+    entries.find(is_it).cloned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,6 +214,15 @@ mod tests {
         assert!(watchlist_entry(list, &"ELPW".parse().unwrap()).is_some());
         assert!(watchlist_entry(list, &"NOPE".parse().unwrap()).is_none());
         assert!(watchlist_entry(b"{}", &"NOPE".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_runner_is_found_in_any_case() {
+        let runners = br#"{"active_runners":[7,{"symbol":"toyo","status":"X"}]}"#;
+        let toyo = runner_entry(runners, &"TOYO".parse().unwrap()).unwrap();
+        assert_eq!(toyo["status"], "X");
+        assert!(runner_entry(runners, &"NOPE".parse().unwrap()).is_none());
+        assert!(runner_entry(b"[]", &"TOYO".parse().unwrap()).is_none());
     }
 
     #[test]

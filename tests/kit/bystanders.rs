@@ -18,6 +18,10 @@ use super::stream::SocketIo;
 /// Clients of the old system gave up after this; an answer, even an error, comes sooner.
 pub const CLIENTS_GIVE_UP: Duration = Duration::from_secs(10);
 
+/// For a verdict they wait without a limit of their own: `model.deadline`, what is gathered before, and
+/// the gate's grace.
+pub const VERDICT_WITHIN: Duration = Duration::from_secs(67);
+
 /// What a route needs from outside the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -36,6 +40,15 @@ pub struct Polled {
 }
 
 impl Polled {
+    /// By when it is answered.
+    pub fn within(&self) -> Duration {
+        if self.method == "POST" {
+            VERDICT_WITHIN
+        } else {
+            CLIENTS_GIVE_UP
+        }
+    }
+
     pub fn needs_any(&self, parts: &[Part]) -> bool {
         self.needs.iter().any(|part| parts.contains(part))
     }
@@ -49,8 +62,8 @@ const fn get(path: &'static str, needs: &'static [Part]) -> Polled {
     }
 }
 
-/// All routes.
-pub const POLLED: [Polled; 19] = [
+/// Every route that can be asked ten times a second; `tests/routes.rs` holds that none is forgotten.
+pub const POLLED: [Polled; 21] = [
     get("/api/health", &[]),
     get("/api/threads", &[]),
     get("/metrics", &[]),
@@ -74,19 +87,51 @@ pub const POLLED: [Polled; 19] = [
         path: "/api/validate/TOYO",
         needs: &[Part::Model, Part::Trader, Part::Schwab],
     },
+    get("/api/stalls", &[]),
+    get("/", &[]),
 ];
 
-/// Method and path of every polled route, with a symbol in place of a number.
-pub const ROUTES: [(&str, &str); 19] = {
-    let mut routes = [("", ""); 19];
-    let mut n = 0;
-    while n < routes.len() {
-        routes[n] = (POLLED[n].method, POLLED[n].path);
-        n += 1;
-    }
-    routes[6].1 = "/api/candles/NEW1?timeframe=5m";
-    routes
-};
+/// The others, and why they are not polled.
+pub const NOT_POLLED: [(&str, &str); 5] = [
+    ("/api/threads/dump", "each is a report of all threads"),
+    ("/api/stalls/{name}", "there is no report while all is well"),
+    ("/api/drill", "it stalls a thread"),
+    ("/api/shutdown", "it ends the server"),
+    ("/api/ws/quotes", "it is a stream; ten of them are open"),
+];
+
+/// Method and path of every route, for who asks each once; `tests/routes.rs` holds that none is missing.
+pub const ROUTES: [(&str, &str); 26] = [
+    ("GET", "/api/health"),
+    ("GET", "/api/threads"),
+    ("GET", "/api/threads/dump"),
+    ("GET", "/metrics"),
+    ("GET", "/api/stalls"),
+    ("GET", "/api/stalls/1"),
+    ("POST", "/api/drill"),
+    ("GET", "/api/streaming/status"),
+    ("GET", "/api/streaming/health"),
+    ("GET", "/api/streaming/rotation"),
+    ("GET", "/api/volume-spikes/active"),
+    ("GET", "/api/candles/TOYO?timeframe=1m"),
+    ("GET", "/api/candles/NEW1?timeframe=5m"),
+    ("GET", "/api/quote/TOYO"),
+    ("GET", "/api/watchlist"),
+    ("GET", "/api/vwap/TOYO"),
+    ("GET", "/api/vwap"),
+    ("GET", "/api/signals"),
+    ("GET", "/api/positions"),
+    ("GET", "/api/runners"),
+    ("GET", "/api/trade-history"),
+    ("GET", "/api/validate/status"),
+    ("POST", "/api/validate/TOYO"),
+    ("GET", "/"),
+    ("GET", "/api/ws/quotes"),
+    ("POST", END),
+];
+
+/// The route that ends the server.
+pub const END: &str = "/api/shutdown";
 
 /// How one request ended.
 #[derive(Clone, Debug)]
@@ -359,7 +404,7 @@ impl Client {
                 let stream = TcpStream::connect_timeout(&self.address, CLIENTS_GIVE_UP)
                     .map_err(|e| format!("connecting: {e}"))?;
                 stream.set_nodelay(true).unwrap();
-                let patience = CLIENTS_GIVE_UP + Duration::from_secs(5);
+                let patience = VERDICT_WITHIN + Duration::from_secs(5);
                 stream.set_read_timeout(Some(patience)).unwrap();
                 stream.set_write_timeout(Some(patience)).unwrap();
                 BufReader::new(stream)

@@ -66,9 +66,14 @@ pub fn say(address: &str, bytes: &[u8]) -> Got {
 
 /// As above, where it may be refused; what went wrong then.
 pub fn try_say(address: &str, bytes: &[u8]) -> Result<Got, String> {
+    try_say_within(address, bytes, PATIENCE)
+}
+
+/// As above, with so much patience for what comes next.
+pub fn try_say_within(address: &str, bytes: &[u8], patience: Duration) -> Result<Got, String> {
     let words = |e: std::io::Error| e.to_string();
     let mut stream = TcpStream::connect(address).map_err(words)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(words)?;
+    stream.set_read_timeout(Some(patience)).map_err(words)?;
     stream.write_all(bytes).map_err(words)?;
     let mut all = Vec::new();
     stream.read_to_end(&mut all).map_err(words)?;

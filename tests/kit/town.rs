@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::bystanders::{Bystanders, CLIENTS_GIVE_UP, Heard, Load, POLLED, Part, Records, Sample};
+use super::bystanders::{Bystanders, Heard, Load, POLLED, Part, Records, Sample};
 use super::client::try_say;
 use super::server::Server;
 use super::upstream::Upstreams;
@@ -437,7 +437,7 @@ impl Judge<'_> {
             } else {
                 sample.outcome == Ok(200)
             };
-            if !fine || sample.took >= CLIENTS_GIVE_UP {
+            if !fine || sample.took >= POLLED[sample.route].within() {
                 wrong.push(format!(
                     "{} answered {:?} {:?} after {:?}{}",
                     POLLED[sample.route].path,

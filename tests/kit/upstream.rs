@@ -49,20 +49,26 @@ pub const BROKEN: [Fault; 6] = [
     Fault::BadGzip,
 ];
 
-/// Paths (by their beginning) with a fault.
+/// Paths (by their beginning) with a fault from a request's number on.
 #[derive(Clone, Default)]
-struct Faults(Arc<Mutex<Vec<(String, Fault)>>>);
+struct Faults(Arc<Mutex<Vec<(String, usize, Fault)>>>);
 
 impl Faults {
-    fn of(&self, target: &str) -> Option<Fault> {
+    fn of(&self, asked: &Asked) -> Option<Fault> {
         let faults = self.0.lock().unwrap();
-        let hit = faults.iter().rev().find(|(p, _)| target.starts_with(p));
-        hit.map(|(_, fault)| fault.clone())
+        let is_of = |(path, nth, _): &&(String, usize, Fault)| {
+            asked.target.starts_with(path.as_str()) && asked.nth >= *nth
+        };
+        faults
+            .iter()
+            .rev()
+            .find(is_of)
+            .map(|(.., fault)| fault.clone())
     }
 
     /// Does what the fault says; nothing where a good answer is still due.
     fn apply(&self, asked: &Asked, stream: &mut TcpStream) -> Option<Then> {
-        let then = match self.of(&asked.target)? {
+        let then = match self.of(asked)? {
             Fault::Hang => hang(stream),
             Fault::Drop => Then::Close,
             Fault::Truncated => {
@@ -178,7 +184,17 @@ impl Upstream {
 
     /// Everything below this path has this fault from now on.
     pub fn fault(&self, path: &str, fault: Fault) {
-        self.faults.0.lock().unwrap().push((path.to_owned(), fault));
+        self.faults
+            .0
+            .lock()
+            .unwrap()
+            .push((path.to_owned(), 0, fault));
+    }
+
+    /// From the `nth` request on (from 0) everything below this path has this fault.
+    pub fn turn(&self, path: &str, nth: usize, fault: Fault) {
+        let turn = (path.to_owned(), nth, fault);
+        self.faults.0.lock().unwrap().push(turn);
     }
 
     /// All faults end. Requests that hang are dropped.
@@ -298,7 +314,7 @@ impl Model {
     fn start_at(address: &str) -> Option<Self> {
         let upstream = Upstream::start_at(address, |asked, stream| {
             let body = if asked.target == "/api/tags" {
-                json!({"models": []})
+                json!({"models": [{"name": "llama3.1:latest", "model": "llama3.1:latest"}]})
             } else {
                 let verdict = json!({"signal": "buy", "entry_price": 2.5, "stop_price": 2.3, "target_price": 3.1,
                     "confidence": 70, "reasoning": ["volume"], "key_concern": "spread"});

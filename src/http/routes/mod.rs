@@ -26,6 +26,7 @@ pub use market::answer as market_answer;
 pub use page::answer as page_answer;
 pub use stream::not_a_stream;
 pub use trader::answer as trader_answer;
+pub use validate::VALIDATION_INPUTS_MAX;
 
 /// Who has a route's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
