@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kit::bystanders::{CLIENTS_GIVE_UP, Part};
+use kit::bystanders::{CLIENTS_GIVE_UP, Part, VERDICT_WITHIN};
 use kit::client::{Quotes, try_say};
 use kit::faults::{flood, many_files, wrap};
 use kit::town::{LIVELY, Town, Trial, p};
@@ -345,7 +345,7 @@ fn validations_that_take_all_their_threads_take_nobody_elses() {
                     let began = Instant::now();
                     let got = try_say(&address, request.as_bytes()).unwrap();
                     assert!(matches!(got.status, 200 | 503), "{}", got.text());
-                    assert!(began.elapsed() < CLIENTS_GIVE_UP + Duration::from_secs(2));
+                    assert!(began.elapsed() < VERDICT_WITHIN);
                 }));
             }
         },
