@@ -4,6 +4,8 @@ mod kit;
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -231,22 +233,43 @@ fn who_leaves_frees_the_place_and_finds_the_verdict_later() {
 fn clients_that_ask_for_verdicts_and_leave_hold_no_worker() {
     let up = upstreams();
     up.model.0.fault("/api/generate", Fault::Hang);
-    // What a prompt needs hangs as well: they leave at every step.
-    up.schwab
-        .0
-        .fault("/", Fault::Slow(Duration::from_millis(700)));
-    let server = up.server(&[]);
-    server.eventually("/api/candles/TOYO?timeframe=1m", |got| got.status == 200);
-    for n in 0..60_u64 {
-        let stream = begin(&server, &format!("S{n}"));
-        thread::sleep(Duration::from_millis(n * 7 % 50));
-        drop(stream);
-        if n % 10 == 0 {
+    let server = Arc::new(up.server(&[]));
+    server.eventually("/api/threads", |got| got.status == 200);
+    // What a prompt needs is not to be had: they leave while it is waited for.
+    up.schwab.0.fault("/", Fault::Hang);
+    let over = Arc::new(AtomicBool::new(false));
+    let leavers: Vec<_> = (0..12)
+        .map(|n| {
+            let (server, over) = (server.clone(), over.clone());
+            thread::spawn(move || {
+                while !over.load(Ordering::SeqCst) {
+                    let stream = begin(&server, &format!("S{n}"));
+                    thread::sleep(Duration::from_millis(150));
+                    drop(stream);
+                }
+            })
+        })
+        .collect();
+    let until = Instant::now() + Duration::from_secs(6);
+    let mut most = 0;
+    while Instant::now() < until {
+        for path in ["/api/validate/status", "/api/stalls"] {
             let began = Instant::now();
-            assert_eq!(server.get("/api/validate/status").status, 200);
-            assert!(began.elapsed() < AT_ONCE, "{n}: {:?}", began.elapsed());
+            let got = server.get(path);
+            assert_eq!(got.status, 200, "{path}: {}", got.text());
+            let took = began.elapsed();
+            assert!(took < AT_ONCE, "{path}: {took:?}");
         }
+        most = most.max(waiting_workers(&server));
+        thread::sleep(Duration::from_millis(50));
     }
+    over.store(true, Ordering::SeqCst);
+    for leaver in leavers {
+        leaver.join().unwrap();
+    }
+    println!("at most {most} workers waited for clients, most of whom had left");
+    // Six places, and as many again whose clients have just left.
+    assert!(most <= 18, "{most} workers waited");
     eventually("all workers are free", || {
         (waiting_workers(&server) == 0).then_some(())
     });
@@ -288,6 +311,30 @@ fn a_model_that_is_missing_is_named_with_what_to_do() {
     server.eventually("/api/validate/status", |got| {
         got.json() == json!({"available": true, "cache_ttl_seconds": 60})
     });
+}
+
+#[test]
+fn many_who_ask_at_once_whether_a_model_that_hangs_is_there_are_all_told_in_time() {
+    let up = upstreams();
+    up.model.0.fault("/", Fault::Hang);
+    let server = Arc::new(up.server(&[]));
+    let asking: Vec<_> = (0..40)
+        .map(|_| {
+            let server = server.clone();
+            thread::spawn(move || {
+                let began = Instant::now();
+                let got = server.get("/api/validate/status");
+                (got, began.elapsed())
+            })
+        })
+        .collect();
+    for one in asking {
+        let (got, took) = one.join().unwrap();
+        assert_eq!(got.json()["available"], false, "{}", got.text());
+        let detail = got.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("did not answer"), "{detail}");
+        assert!(took < Duration::from_secs(5), "{took:?}");
+    }
 }
 
 #[test]

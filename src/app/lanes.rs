@@ -12,6 +12,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// `GET /api/validate/status` is answered within 5 s, the gate's own grace included.
 const MODEL_STATUS_DEADLINE: Duration = Duration::from_millis(4_200);
 
+/// Places for answers from the trader's files; most are given by the gate itself.
+const FILES_SLOTS: usize = 2;
+
 /// Places for questions whether the model is there: all share one call, and who waits for a place finds
 /// its answer ready.
 const MODEL_STATUS_SLOTS: usize = 2;
@@ -26,6 +29,7 @@ fn spec(lane: Lane, settings: &Settings) -> LaneSpec {
     let http = &settings.http;
     let slots = match lane {
         Lane::Instant => http.slots_instant,
+        Lane::Files => FILES_SLOTS,
         Lane::Candles => http.slots_market,
         Lane::Quotes => http.slots_quotes,
         Lane::Watchlist | Lane::Vwap | Lane::Feed | Lane::Lists => http.slots_trader,

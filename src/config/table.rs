@@ -204,7 +204,7 @@ settings! {
         /// Tokens that the model may use for one answer, its thinking included
         tokens_max: usize = "2000",
         /// For the question whether the model is there
-        status_deadline: Duration = "4s",
+        status_deadline: Duration = "3s",
         /// Its answer is served this long
         status_ttl: Duration = "10s",
         /// Verdicts that may wait
@@ -336,6 +336,10 @@ impl Settings {
         needs(
             self.http.answer_deadline <= Duration::from_secs(9),
             "http.answer_deadline must be at most \"9s\": clients give up at 10 s",
+        );
+        needs(
+            self.model.status_deadline <= Duration::from_secs(4),
+            "model.status_deadline must be at most \"4s\": whether the model is there is told within 5 s",
         );
         needs(
             self.schwab.backoff_min <= self.schwab.backoff_max,

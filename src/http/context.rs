@@ -38,7 +38,7 @@ impl Desks {
     /// then the request's own deadline ends it.
     pub fn cancel(&self, lane: Lane, id: AskId) {
         let (market, trader, model) = match lane {
-            Lane::Instant | Lane::Dump | Lane::Reports => (false, false, false),
+            Lane::Instant | Lane::Files | Lane::Dump | Lane::Reports => (false, false, false),
             Lane::Candles | Lane::Quotes => (true, false, false),
             Lane::Watchlist | Lane::Vwap | Lane::Feed | Lane::Lists => (false, true, false),
             // It gathers what its prompt needs from all of them.

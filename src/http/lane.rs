@@ -6,6 +6,8 @@
 pub enum Lane {
     /// Waits for nobody.
     Instant,
+    /// What the trader's files say: nothing to wait for, and up to megabytes to make.
+    Files,
     /// Candles of the provider.
     Candles,
     /// Its quotes.
@@ -29,8 +31,9 @@ pub enum Lane {
 }
 
 /// All lanes, in the order of their numbers.
-pub const LANES: [Lane; 11] = [
+pub const LANES: [Lane; 12] = [
     Lane::Instant,
+    Lane::Files,
     Lane::Candles,
     Lane::Quotes,
     Lane::Watchlist,
@@ -49,6 +52,7 @@ impl Lane {
     pub fn name(self) -> &'static str {
         match self {
             Self::Instant => "instant",
+            Self::Files => "runner and history",
             Self::Candles => "candle",
             Self::Quotes => "quote",
             Self::Watchlist => "watchlist",

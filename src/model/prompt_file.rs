@@ -44,6 +44,8 @@ impl Prompt {
     /// # Errors
     /// What is wrong with it, and what to do.
     pub fn parse(path: &Path, text: &str) -> Result<Self, String> {
+        // Windows tools put one before a text.
+        let text = text.trim_start_matches('\u{feff}');
         let is_yaml = path
             .extension()
             .is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml"));
@@ -101,6 +103,7 @@ mod tests {
         let said = inputs(|i| prompt.template.render(i));
         assert_eq!(said, "TOYO at $4.50\n");
         assert_eq!(yaml(flat).unwrap(), prompt);
+        assert_eq!(yaml(&format!("\u{feff}{flat}")).unwrap(), prompt);
     }
 
     #[test]
