@@ -7,7 +7,7 @@
 //! clients ─ gate, conn-N ─(private sockets)─ http-N ──ask──▶ candle-desk ──jobs──▶ candle-fetch-N ─ Schwab
 //!              │ │                              ├──ask──▶ trader-desk ──jobs──▶ …-get-N ───────── trader app
 //!              │ │                              ├──ask──▶ model-desk ───jobs──▶ model-fetch-N ─── model
-//!              │ │                              └──look─▶ boards ◀── watchdog, quote-hub, file-reader
+//!              │ │                              └──look─▶ boards ◀── watchdog, quote-hub, file readers
 //!              │ └──look at what is ready──▶ candle-desk, trader-desk, board-desk (boards of its own)
 //!              └─ ws sessions ◀──batches── quote-hub ◀──quotes── quote-reader ─────────────────── trader app
 //!                                        candle-desk ◀─candles──┘

@@ -780,6 +780,26 @@ fn a_model_that_talks_nonsense_is_asked_three_times_and_then_replaced_by_wait() 
 }
 
 #[test]
+fn a_history_that_cannot_be_read_to_its_end_holds_up_no_other_file() {
+    let up = Upstreams::start();
+    let server = up.server(&["watchdog.allow_drills=true"]);
+    server.eventually("/api/runners", |got| got.json()["version"] == 1);
+    let order = "/api/drill?stall=history-reader&how=read&for=25s";
+    assert_eq!(server.ask("POST", order).status, 200);
+    let is_stuck = |got: &kit::Got| {
+        let threads = got.json()["threads"].clone();
+        let list = threads.as_array().cloned().unwrap_or_default();
+        let mut it = list.iter().filter(|t| t["name"] == "history-reader");
+        it.any(|t| t.to_string().contains("a drill"))
+    };
+    server.eventually("/api/threads", is_stuck);
+    std::fs::write(up.file("runners.json"), r#"{"version": 2}"#).unwrap();
+    server.eventually("/api/runners", |got| got.json()["version"] == 2);
+    assert_eq!(server.get("/api/trade-history").status, 200, "the last one");
+    assert!(is_stuck(&server.get("/api/threads")), "all that meanwhile");
+}
+
+#[test]
 fn a_broken_edit_of_the_runners_keeps_the_last_good_ones() {
     let up = Upstreams::start();
     let server = up.server(&[]);

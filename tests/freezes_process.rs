@@ -44,7 +44,7 @@ fn a_wall_clock_that_jumps_is_no_stall_and_costs_nobody_anything() {
 
 /// One thread of each kind that meets its orders: `signals` and `scribe` wait for the system, and a
 /// stream's writer for a client that does not keep up. `*` takes all whose names begin so.
-const KINDS: [&str; 26] = [
+const KINDS: [&str; 27] = [
     "http-1",
     "candle-fetch-1",
     "quote-fetch-1",
@@ -55,6 +55,7 @@ const KINDS: [&str; 26] = [
     "model-fetch-1",
     "model-status-1",
     "file-reader",
+    "history-reader",
     "report-reader",
     "quote-reader",
     "candle-desk",

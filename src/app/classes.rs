@@ -32,7 +32,7 @@ pub struct Classes {
     pub desk: Class,
     /// Their fetchers.
     pub fetcher: Class,
-    /// The file reader.
+    /// Those that read files.
     pub files: Class,
     /// The quote reader.
     pub reader: Class,

@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::config::values::Market;
 use crate::desk::Backoff;
 use crate::files::scratch::Scratch;
-use crate::files::{start_file_reader, start_report_reader};
+use crate::files::{start_file_readers, start_report_reader};
 use crate::gate::{BindError, GateConfig, Guard, LinkAddress, Secret, bind, start_gate};
 use crate::http::{
     Cors, Desks, HttpConfig, Lookup, boards, desk_names, start_board_desk, start_workers,
@@ -231,14 +231,15 @@ pub fn start(
         model: model_tx,
     };
 
-    start_file_reader(
+    start_file_readers(
         supervisor,
         classes.files,
         sources.data_dir.clone(),
         sources.token_file.clone(),
         publishers.reads,
+        publishers.histories,
     )
-    .doing("starting the file reader")?;
+    .doing("starting the file readers")?;
     let (reports_tx, reports) =
         supervisor.channel("http -> report-reader", REPORTS_INBOX, Full::Shed);
     start_report_reader(

@@ -1,6 +1,7 @@
-//! The trader's files: the `file-reader` thread follows them and publishes what they say to the
-//! workers' boards. In: the system's change notices, and a slow look of its own, since notices can be
-//! lost. Nobody waits for this thread: a stalled disk costs freshness, not answers.
+//! The trader's files: the threads `file-reader` (runners, the token's expiry) and `history-reader` follow
+//! them and publish what they say to the workers' boards. In: the system's change notices, and a slow look
+//! of their own, since notices can be lost. Nobody waits for these threads: a stalled disk costs freshness,
+//! not answers, and a history that takes long or never ends holds up nothing else.
 
 pub(crate) mod history;
 pub(crate) mod read;
@@ -9,7 +10,7 @@ mod reports;
 pub mod scratch;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,33 +36,95 @@ const SETTLE: Duration = Duration::from_millis(20);
 /// Notices that can wait; one is enough to look.
 const NOTICES_MAX: usize = 64;
 
-/// Everything as last read.
+/// What is small, as last read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesRead {
     /// The last good `runners.json`; none while there never was one.
     pub runners: Option<Runners>,
     /// What is wrong with it now.
     pub runners_error: Option<String>,
-    /// The trade history.
-    pub history: History,
     /// When the access token expires, in milliseconds since the Unix epoch, where its file tells.
     pub token_expires_ms: Option<i64>,
 }
 
-/// Starts the thread.
+/// Starts both threads.
 ///
 /// # Errors
-/// When the system refuses it.
-pub fn start_file_reader(
+/// When the system refuses one.
+pub fn start_file_readers(
     supervisor: &Supervisor,
     class: Class,
     data_dir: PathBuf,
     token_file: PathBuf,
-    boards: Vec<KeptTx<Arc<FilesRead>>>,
+    reads: Vec<KeptTx<Arc<FilesRead>>>,
+    histories: Vec<KeptTx<Arc<History>>>,
+) -> io::Result<()> {
+    let trades = data_dir.join("paper_trading");
+    let folders = vec![data_dir.clone(), trades];
+    let dir = data_dir.clone();
+    follow(supervisor, class, "history-reader", folders, move || {
+        let mut history = HistoryFile::new(history_path(&dir));
+        let histories = histories.clone();
+        Box::new(move |is_due| {
+            let changed = history.look();
+            if changed {
+                say(&history.history);
+            }
+            // Told again at each slow look: a worker that took another's place has heard nothing yet.
+            if changed || is_due {
+                publish(&histories, history.history.clone());
+            }
+        })
+    })?;
+    let folders = vec![data_dir.clone()];
+    follow(supervisor, class, "file-reader", folders, move || {
+        let mut runners = RunnersFile::new(runners_path(&data_dir));
+        let mut token = TokenExpiry::new(token_file.clone());
+        let reads = reads.clone();
+        Box::new(move |is_due| {
+            let runners_changed = runners.look();
+            if runners_changed && let Some(why) = &runners.error {
+                let kept = if runners.good.is_some() {
+                    "; the last good one is served"
+                } else {
+                    ""
+                };
+                log::warn!(target: "FILES", "{why}{kept}");
+            }
+            let read = |token: &TokenExpiry| FilesRead {
+                runners: runners.good.clone(),
+                runners_error: runners.error.clone(),
+                token_expires_ms: token.at_ms,
+            };
+            // Before the token is looked for: it may lie on another disk.
+            if runners_changed || is_due {
+                publish(&reads, read(&token));
+            }
+            if token.look() {
+                publish(&reads, read(&token));
+            }
+        })
+    })
+}
+
+/// Looks at files: told whether everything is to be published, changed or not.
+type Look = Box<dyn FnMut(bool)>;
+
+/// A thread that looks whenever something changes in `folders`, and now and then.
+fn follow(
+    supervisor: &Supervisor,
+    class: Class,
+    name: &'static str,
+    folders: Vec<PathBuf>,
+    make: impl Fn() -> Look + Send + 'static,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
-    let (notices_tx, notices) = supervisor.channel("file notices", NOTICES_MAX, Full::DropAndCount);
-    supervisor.spawn("file-reader", class, move |pulse| {
+    let (notices_tx, notices) = supervisor.channel(
+        format!("file notices -> {name}"),
+        NOTICES_MAX,
+        Full::DropAndCount,
+    );
+    supervisor.spawn(name, class, move |pulse| {
         let tell = notices_tx.clone();
         // The watcher's own thread only sends: a full queue holds a notice already. Reading a file is
         // an event too, which must not lead to the next reading.
@@ -73,41 +136,16 @@ pub fn start_file_reader(
             })
             .ok();
         let mut watched: Vec<PathBuf> = Vec::new();
-        let mut runners = RunnersFile::new(runners_path(&data_dir));
-        let mut history = HistoryFile::new(history_path(&data_dir));
-        let mut token = TokenExpiry::new(token_file.clone());
+        let mut look = make();
         let looks = tick(LOOK_EVERY);
         let mut told: Option<Instant> = None;
         loop {
             pulse.begin("reading the trader's files");
-            watch(watcher.as_mut(), &mut watched, &data_dir);
-            let runners_changed = runners.look();
-            let history_changed = history.look();
-            let token_changed = token.look();
-            if runners_changed && let Some(why) = &runners.error {
-                let kept = if runners.good.is_some() {
-                    "; the last good one is served"
-                } else {
-                    ""
-                };
-                log::warn!(target: "FILES", "{why}{kept}");
-            }
-            if history_changed {
-                say(&history.history);
-            }
-            // Told again at each slow look: a worker that took another's place has heard nothing yet.
-            let changed = runners_changed || history_changed || token_changed;
-            if changed || told.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+            watch(watcher.as_mut(), &mut watched, &folders);
+            let is_due = told.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
+            look(is_due);
+            if is_due {
                 told = Some(Instant::now());
-                let read = Arc::new(FilesRead {
-                    runners: runners.good.clone(),
-                    runners_error: runners.error.clone(),
-                    history: history.history.clone(),
-                    token_expires_ms: token.at_ms,
-                });
-                for board in &boards {
-                    board.publish(Arc::clone(&read));
-                }
             }
             pulse.idle();
             select_biased! {
@@ -125,19 +163,30 @@ pub fn start_file_reader(
     Ok(())
 }
 
+fn publish<T>(boards: &[KeptTx<Arc<T>>], read: T) {
+    let read = Arc::new(read);
+    for board in boards {
+        board.publish(Arc::clone(&read));
+    }
+}
+
 /// Watches the folders that are there now. A folder that was removed is watched anew when it is back;
 /// until that is seen, the slow look does.
-fn watch(watcher: Option<&mut RecommendedWatcher>, watched: &mut Vec<PathBuf>, data_dir: &Path) {
+fn watch(
+    watcher: Option<&mut RecommendedWatcher>,
+    watched: &mut Vec<PathBuf>,
+    folders: &[PathBuf],
+) {
     let Some(watcher) = watcher else { return };
-    for folder in [data_dir.to_owned(), data_dir.join("paper_trading")] {
-        let there = is_folder(&folder);
-        let known = watched.iter().position(|w| *w == folder);
+    for folder in folders {
+        let there = is_folder(folder);
+        let known = watched.iter().position(|w| w == folder);
         match (there, known) {
-            (true, None) if watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok() => {
-                watched.push(folder);
+            (true, None) if watcher.watch(folder, RecursiveMode::NonRecursive).is_ok() => {
+                watched.push(folder.clone());
             }
             (false, Some(i)) => {
-                let _gone = watcher.unwatch(&folder);
+                let _gone = watcher.unwatch(folder);
                 watched.swap_remove(i);
             }
             _ => {}

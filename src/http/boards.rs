@@ -1,10 +1,10 @@
 //! What a worker can answer without asking anybody: the latest word of the watchdog, the quote hub
-//! and the file reader, published to each worker's own cells. A worker that takes a stuck one's place finds the same there.
+//! and the file readers, published to each worker's own cells. A worker that takes a stuck one's place finds the same there.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::files::FilesRead;
+use crate::files::{FilesRead, History};
 use crate::quotes::StreamStatus;
 use crate::supervise::{KeptRx, KeptTx, kept};
 use crate::watchdog::{Snapshot, ThreadState};
@@ -22,11 +22,13 @@ pub struct Boards {
     snapshots: KeptRx<Arc<Snapshot>>,
     streams: KeptRx<Arc<StreamStatus>>,
     reads: KeptRx<Arc<FilesRead>>,
+    histories: KeptRx<Arc<History>>,
     snapshot: Option<Arc<Snapshot>>,
     /// Since when the last snapshot was seen to be too old.
     silent_since: Option<Instant>,
     stream: Arc<StreamStatus>,
     files: Option<Arc<FilesRead>>,
+    history: Option<Arc<History>>,
 }
 
 /// The publishing ends of all workers' boards.
@@ -38,6 +40,8 @@ pub struct BoardPublishers {
     pub streams: Vec<KeptTx<Arc<StreamStatus>>>,
     /// For the file reader.
     pub reads: Vec<KeptTx<Arc<FilesRead>>>,
+    /// For the history reader.
+    pub histories: Vec<KeptTx<Arc<History>>>,
 }
 
 /// Boards for `workers` workers.
@@ -49,17 +53,21 @@ pub fn boards(workers: usize) -> (BoardPublishers, Vec<Boards>) {
             let (snapshots, snapshots_rx) = kept();
             let (streams, streams_rx) = kept();
             let (reads, reads_rx) = kept();
+            let (histories, histories_rx) = kept();
             publishers.snapshots.push(snapshots);
             publishers.streams.push(streams);
             publishers.reads.push(reads);
+            publishers.histories.push(histories);
             Boards {
                 snapshots: snapshots_rx,
                 streams: streams_rx,
                 reads: reads_rx,
+                histories: histories_rx,
                 snapshot: None,
                 silent_since: None,
                 stream: Arc::default(),
                 files: None,
+                history: None,
             }
         })
         .collect();
@@ -87,6 +95,10 @@ impl Boards {
             self.files = Some(new);
             new_word = true;
         }
+        if let Some(new) = self.histories.news() {
+            self.history = Some(new);
+            new_word = true;
+        }
         new_word
     }
 
@@ -102,10 +114,16 @@ impl Boards {
         &self.stream
     }
 
-    /// The files as last read; none before the first read.
+    /// The other files as last read; none before the first read.
     #[must_use]
     pub fn files(&self) -> Option<&FilesRead> {
         self.files.as_deref()
+    }
+
+    /// The trade history as last read; none before the first read.
+    #[must_use]
+    pub fn history(&self) -> Option<&History> {
+        self.history.as_deref()
     }
 
     /// Whether the watchdog says that this thread is stalled or dead: asking it would only cost the

@@ -1,4 +1,4 @@
-//! What the trader's files say, from the file reader's board.
+//! What the trader's files say, from the file readers' boards.
 
 use crate::body::Body;
 use crate::files::History;
@@ -29,7 +29,7 @@ pub fn runners(boards: &Boards) -> Answer {
 /// object, or of those after the first `since`, or of the last `limit` of them. `X-Total-Count` is how
 /// many there are: the next `since`.
 pub fn trade_history(boards: &Boards, trades: Trades) -> Answer {
-    match boards.files().map(|f| &f.history) {
+    match boards.history() {
         Some(History::Read { body, starts, .. }) => {
             let body = match first_wanted(starts.len(), trades) {
                 0 => body.clone(),
