@@ -229,6 +229,15 @@ fn who_leaves_frees_the_place_and_finds_the_verdict_later() {
     assert_eq!(again.json()["cached"], false, "it was read");
 }
 
+/// Ends the threads of a test, also of one that fails.
+struct Ends(Arc<AtomicBool>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn clients_that_ask_for_verdicts_and_leave_hold_no_worker() {
     let up = upstreams();
@@ -238,6 +247,7 @@ fn clients_that_ask_for_verdicts_and_leave_hold_no_worker() {
     // What a prompt needs is not to be had: they leave while it is waited for.
     up.schwab.0.fault("/", Fault::Hang);
     let over = Arc::new(AtomicBool::new(false));
+    let ends = Ends(over.clone());
     let leavers: Vec<_> = (0..12)
         .map(|n| {
             let (server, over) = (server.clone(), over.clone());
@@ -263,7 +273,7 @@ fn clients_that_ask_for_verdicts_and_leave_hold_no_worker() {
         most = most.max(waiting_workers(&server));
         thread::sleep(Duration::from_millis(50));
     }
-    over.store(true, Ordering::SeqCst);
+    drop(ends);
     for leaver in leavers {
         leaver.join().unwrap();
     }
