@@ -221,6 +221,7 @@ impl Failure {
             | Self::Busy { .. }
             | Self::DeskSilent { .. }
             | Self::Panicked { .. }
+            | Self::Ending
             | Self::Cancelled => false,
         }
     }

@@ -20,6 +20,7 @@ fn provider() -> CacheConfig {
         fetchers,
         pending_max: 128,
         fresh_for: ms(60_000),
+        unread_for: Duration::ZERO,
         nodata_hold: ms(15_000),
         failure_hold: ms(2_000),
         stale_max: None,

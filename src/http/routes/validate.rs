@@ -87,6 +87,7 @@ pub fn validate(context: &Context<'_>, symbol: &Symbol) -> Answer {
             value: ModelSaid::Verdict(verdict),
             as_of,
             stale_because: None,
+            ..
         }) => Answer::json(model::answer((*verdict).clone(), as_of < asked)),
         // An old verdict on an old price would be worse than none.
         Ok(served) => {
