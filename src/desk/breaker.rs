@@ -90,6 +90,8 @@ struct Circuit<K> {
     /// When the next trial may be made; none while closed.
     next_trial: Option<Instant>,
     succeeded: Option<Instant>,
+    /// When the last call was made.
+    called: Option<Instant>,
     /// When a call last did not reach the upstream.
     unreached_at: Option<Instant>,
 }
@@ -120,6 +122,7 @@ impl<K: Ord + Clone> Breaker<K> {
             last: None,
             next_trial: None,
             succeeded: None,
+            called: None,
             unreached_at: None,
         };
         Self {
@@ -188,6 +191,9 @@ impl<K: Ord + Clone> Breaker<K> {
     /// Asks to call now.
     pub fn enter(&mut self, now: Instant, kind: usize) -> Permit {
         let permit = self.look(now, kind);
+        if !matches!(permit, Permit::Open { .. }) {
+            self.kinds[kind].called = Some(now);
+        }
         if permit == Permit::Trial {
             let next = now + self.config.open_for;
             if let Some(pause) = &mut self.pause {
@@ -258,17 +264,21 @@ impl<K: Ord + Clone> Breaker<K> {
         if evidence == Evidence::Unreachable && room(&circuit.unreached) {
             circuit.unreached.insert(key.clone());
         }
-        let next = now + self.config.open_for;
+        // From the last call on, and not from when it turned out to be lost: an upstream that works again is
+        // heard that much sooner.
+        let open_for = self.config.open_for;
+        let next_after = |called: Option<Instant>| (called.unwrap_or(now) + open_for).max(now);
         let kind_opens = circuit.next_trial.is_none() && circuit.failed.len() >= needed;
         if kind_opens {
-            circuit.next_trial = Some(next);
+            circuit.next_trial = Some(next_after(circuit.called));
         }
         let unreached = || self.kinds.iter().map(|c| c.unreached.len());
         let whole_opens = self.whole_next_trial.is_none()
             && unreached().filter(|n| *n > 0).count() >= 2
             && unreached().sum::<usize>() >= needed;
         if whole_opens {
-            self.whole_next_trial = Some(next);
+            let last = self.kinds.iter().filter_map(|c| c.called).max();
+            self.whole_next_trial = Some(next_after(last));
             return Turn::WholeOpened;
         }
         if kind_opens {

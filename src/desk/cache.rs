@@ -386,8 +386,12 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                     entry.failures += u32::from(counts);
                 }
                 let alone = self.left_alone_for(key, &failure, out);
-                // A call that took as long has left it alone meanwhile.
-                let next_try = (called.unwrap_or(now) + alone).max(now);
+                // A call that took as long has left it alone meanwhile, for who waits for the next. Where
+                // nobody waits, all who ask in that time are told of this one.
+                let from = called
+                    .filter(|_| self.config.patient_max > 0)
+                    .unwrap_or(now);
+                let next_try = (from + alone).max(now);
                 if let Some(entry) = self.entries.get_mut(key) {
                     entry.failed = Some(Failed {
                         failure: failure.clone(),

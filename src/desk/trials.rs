@@ -224,7 +224,7 @@ proptest! {
 
     /// The calls of before the end are never answered: a connection that lost its other end.
     #[test]
-    fn after_a_hang_whoever_asks_has_its_value_within_three_seconds(
+    fn after_a_hang_whoever_asks_has_its_value_by_the_next_trial_or_its_own_next_asking(
         begins in 0_u64..3_000, lasts in 16_000_u64..24_000, pause in 400_u64..10_000,
         starts in prop::collection::vec(0_u64..15_000, 1..12)
     ) {
@@ -237,9 +237,9 @@ proptest! {
         let starts = starts.iter().enumerate().map(|(n, at)| {
             (key(n), from + ms(if n < 2 { 0 } else { *at }))
         });
-        let pause = if pause > 1_500 { 500 } else { pause };
         let back = polled(&mut world, starts.collect(), pause, to);
-        prop_assert!(back <= to + ms(3_000), "{:?} after the end", back - to);
+        // The next trial, the calls after it, and for who was told just before that its own pause.
+        prop_assert!(back <= to + ms(2_400 + pause), "{:?} after the end", back - to);
     }
 
     #[test]

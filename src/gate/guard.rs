@@ -105,8 +105,12 @@ impl Guard {
             (Some(Site::Own), _) => Some(Asker::Page),
             (Some(Site::Nobody), _) | (None, None) => Some(Asker::NoPage),
             (None, Some(referer)) => self.may_use(referer, head).then_some(Asker::Page),
-            // A redirect by another site would have made it cross-site: the page itself asks.
-            (Some(Site::Neighbour), _) => self.same_site_may(head).then_some(Asker::Page),
+            // A redirect by another site would have made it cross-site: the page itself asks. One that does
+            // not say who it is may read and no more: a page that changes something says so.
+            (Some(Site::Neighbour), referer) => self.same_site_may(head).then_some(match referer {
+                Some(_) => Asker::Page,
+                None => Asker::NoPage,
+            }),
             // An image of an allowed page may have been redirected here by anybody.
             (Some(Site::Foreign), _) => None,
         };
