@@ -52,6 +52,7 @@ fn every_source_overrides_the_one_before() {
         ("TAPEWARDEN_LISTEN", "127.0.0.1:2"),
         ("HOME", "x"),
         ("TAPEWARDEN_INTEROP", "1"),
+        ("TAPEWARDEN_AUTOBAHN", "1"),
         ("TAPEWARDEN_NPM", ""),
     ];
     let port = |s: &Settings| s.server.listen.0.port();
