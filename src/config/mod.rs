@@ -30,7 +30,7 @@ pub const DEFAULT_FILE: &str = "tapewarden.toml";
 pub const ENV_PREFIX: &str = "TAPEWARDEN_";
 
 /// Variables that tests and the build use and that are no settings.
-const ENV_OF_OTHERS: [&str; 4] = [
+const ENV_OF_OTHERS: [&str; 5] = [
     "TAPEWARDEN_INTEROP",
     "TAPEWARDEN_BROWSER",
     "TAPEWARDEN_AUTOBAHN",
