@@ -32,6 +32,7 @@ pub mod files;
 mod fuzz_tests;
 pub mod gate;
 pub mod http;
+pub mod json;
 pub mod log;
 pub mod market;
 pub mod model;

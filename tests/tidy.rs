@@ -94,7 +94,11 @@ fn atomics_stand_in_the_files_that_explain_them() {
     assert_eq!(
         offences(
             &words,
-            &["src/supervise/counter.rs", "src/capture/slots.rs"]
+            &[
+                "src/supervise/counter.rs",
+                "src/capture/slots.rs",
+                "src/json/totals.rs"
+            ]
         ),
         Vec::<String>::new()
     );

@@ -48,6 +48,12 @@ impl GrowingArray {
         start
     }
 
+    /// Where the next item will begin.
+    #[must_use]
+    pub fn next_start(&self) -> usize {
+        self.plain.len() + usize::from(self.plain.len() > 1)
+    }
+
     /// The array with `last` behind it, which is not kept: an item that is not final yet.
     pub fn body(&mut self, last: Option<&[u8]>) -> Body {
         let new = &self.plain[self.known..];

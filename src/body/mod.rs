@@ -14,6 +14,8 @@ use flate2::write::GzEncoder;
 
 pub use array::GrowingArray;
 
+use crate::json::{Mended, Passed};
+
 /// Shorter bodies are sent as they are: the head would outweigh what compression saves.
 const GZIP_FROM_BYTES: usize = 1_024;
 
@@ -24,6 +26,8 @@ pub struct Body {
     gzip: Option<Arc<[u8]>>,
     /// Of the plain bytes; none for what no client keeps.
     tag: Option<u64>,
+    /// What in it was mended on its way through.
+    mended: Mended,
 }
 
 impl Body {
@@ -38,7 +42,26 @@ impl Body {
             plain: plain.into(),
             gzip,
             tag,
+            mended: Mended::default(),
         }
+    }
+
+    /// Another program's document, passed on.
+    #[must_use]
+    pub fn passed(document: Passed<'_>) -> Self {
+        Self::built(document.json.into_owned()).with_mended(document.mended)
+    }
+
+    /// Has it say what in it was mended.
+    #[must_use]
+    pub fn with_mended(self, mended: Mended) -> Self {
+        Self { mended, ..self }
+    }
+
+    /// What in it was mended on its way through.
+    #[must_use]
+    pub fn mended(&self) -> &Mended {
+        &self.mended
     }
 
     /// A body for one client: neither compressed nor tagged.
@@ -48,6 +71,7 @@ impl Body {
             plain: plain.into(),
             gzip: None,
             tag: None,
+            mended: Mended::default(),
         }
     }
 
@@ -58,6 +82,7 @@ impl Body {
             plain: plain.into(),
             gzip: gzip.filter(|_| worth_it).map(Into::into),
             tag: Some(tag),
+            mended: Mended::default(),
         }
     }
 

@@ -89,13 +89,15 @@ impl Answer {
         Self::with_status(200, body)
     }
 
-    /// JSON with any status.
+    /// JSON with any status. `X-Data-Mended` says how many values and characters of it could not be kept,
+    /// by kind.
     #[must_use]
     pub fn with_status(status: u16, body: Body) -> Self {
+        let mended = body.mended().header();
         Self {
             status,
             content_type: "application/json; charset=utf-8",
-            headers: Vec::new(),
+            headers: mended.map(|m| ("X-Data-Mended", m)).into_iter().collect(),
             body,
             as_of: None,
             until: None,

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::body::Body;
 use crate::clock::system_ms;
+use crate::json;
 use crate::watchdog::{Snapshot, ThreadState, export};
 
 use super::super::answer::Answer;
@@ -86,11 +87,11 @@ pub fn threads(boards: &Boards, config: &HttpConfig) -> Answer {
     }
 }
 
-/// `GET /metrics`: the same for Prometheus.
+/// `GET /metrics`: the same for Prometheus, and what was mended or left out of what others wrote.
 pub fn metrics(boards: &Boards) -> Answer {
     match boards.snapshot() {
         Some(snapshot) => {
-            let text = export::metrics_text(snapshot);
+            let text = export::metrics_text(snapshot) + &json::metrics_text();
             let mut answer = Answer::built(Body::built(text.into_bytes()));
             answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
             answer

@@ -1,0 +1,118 @@
+//! What was mended in a document, by kind. Plain data.
+
+use std::fmt;
+
+/// How much of a document was mended, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mended {
+    /// Numbers that JSON does not have (`NaN`, `Infinity`) or that are beyond a double's range: `null`.
+    pub numbers: u64,
+    /// Halves of characters beyond U+FFFF without their other half: U+FFFD.
+    pub surrogates: u64,
+    /// Bytes that are no UTF-8: U+FFFD.
+    pub bytes: u64,
+    /// Values nested too deep for many readers: `null`.
+    pub deep: u64,
+    /// What was written otherwise than JSON is, and lost nothing: marks, UTF-16, padding, raw control
+    /// characters, escapes.
+    pub form: u64,
+}
+
+/// How many kinds there are.
+pub(super) const KINDS: usize = 5;
+
+impl Mended {
+    /// Nothing was.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Values and characters that could not be kept.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.numbers + self.surrogates + self.bytes + self.deep
+    }
+
+    /// Each kind with its name in metrics and headers.
+    #[must_use]
+    pub fn kinds(&self) -> [(&'static str, u64); KINDS] {
+        [
+            ("numbers", self.numbers),
+            ("surrogates", self.surrogates),
+            ("bytes", self.bytes),
+            ("deep", self.deep),
+            ("form", self.form),
+        ]
+    }
+
+    /// `numbers=1, surrogates=2`, for a header; none where nothing was lost.
+    #[must_use]
+    pub fn header(&self) -> Option<String> {
+        let kinds = self.kinds();
+        let lost = kinds.iter().filter(|(kind, n)| *n > 0 && *kind != "form");
+        let words: Vec<String> = lost.map(|(kind, n)| format!("{kind}={n}")).collect();
+        (!words.is_empty()).then(|| words.join(", "))
+    }
+
+    /// What came since `before`, which was counted earlier.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            numbers: self.numbers.saturating_sub(before.numbers),
+            surrogates: self.surrogates.saturating_sub(before.surrogates),
+            bytes: self.bytes.saturating_sub(before.bytes),
+            deep: self.deep.saturating_sub(before.deep),
+            form: self.form.saturating_sub(before.form),
+        }
+    }
+}
+
+impl std::ops::AddAssign for Mended {
+    fn add_assign(&mut self, other: Self) {
+        self.numbers += other.numbers;
+        self.surrogates += other.surrogates;
+        self.bytes += other.bytes;
+        self.deep += other.deep;
+        self.form += other.form;
+    }
+}
+
+impl fmt::Display for Mended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = [
+            (self.numbers, "numbers that JSON does not have (now null)"),
+            (self.surrogates, "halves of characters (now U+FFFD)"),
+            (self.bytes, "pieces that are no UTF-8 (now U+FFFD)"),
+            (self.deep, "values nested too deep (now null)"),
+            (self.form, "slips of form (nothing is lost)"),
+        ];
+        let mut first = true;
+        for (n, what) in words.into_iter().filter(|(n, _)| *n > 0) {
+            let comma = if std::mem::take(&mut first) { "" } else { ", " };
+            write!(f, "{comma}{n} {what}")?;
+        }
+        if first {
+            f.write_str("nothing")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_names_only_what_was_lost_and_words_name_all() {
+        let mut mended = Mended {
+            form: 2,
+            ..Mended::default()
+        };
+        assert_eq!((mended.header(), mended.lost()), (None, 0));
+        mended.numbers = 1;
+        mended.surrogates = 3;
+        assert_eq!(mended.header().unwrap(), "numbers=1, surrogates=3");
+        assert!(mended.to_string().contains("2 slips of form"), "{mended}");
+    }
+}

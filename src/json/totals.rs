@@ -1,0 +1,120 @@
+//! How much was mended and left out since the start, by source. Cells that any thread may raise and none
+//! waits for; nothing depends on them but what `/metrics` says.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::mended::{KINDS, Mended};
+
+/// Who writes what is read here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Schwab's REST answers.
+    Schwab,
+    /// The trader app's REST answers.
+    Trader,
+    /// The trader app's events.
+    Stream,
+    /// The model's server, and the model.
+    Model,
+    /// `runners.json`.
+    Runners,
+    /// The trade history.
+    History,
+    /// The token file.
+    Token,
+}
+
+/// Each with its label in metrics.
+const SOURCES: [(Source, &str); 7] = [
+    (Source::Schwab, "schwab"),
+    (Source::Trader, "trader"),
+    (Source::Stream, "stream"),
+    (Source::Model, "model"),
+    (Source::Runners, "runners"),
+    (Source::History, "history"),
+    (Source::Token, "token"),
+];
+
+static MENDED: [[AtomicU64; KINDS]; SOURCES.len()] =
+    [const { [const { AtomicU64::new(0) }; KINDS] }; SOURCES.len()];
+
+static LEFT_OUT: [AtomicU64; SOURCES.len()] = [const { AtomicU64::new(0) }; SOURCES.len()];
+
+/// Counts what was mended in something of this source.
+pub fn count_mended(source: Source, mended: &Mended) {
+    for (cell, (_, n)) in MENDED[source as usize].iter().zip(mended.kinds()) {
+        cell.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+/// Counts records of this source (candles, lines, events) that were left out whole.
+pub fn count_left_out(source: Source, records: u64) {
+    LEFT_OUT[source as usize].fetch_add(records, Ordering::Relaxed);
+}
+
+/// The totals since the start, for Prometheus.
+#[must_use]
+pub fn metrics_text() -> String {
+    use std::fmt::Write;
+    let mut out = String::from(
+        "# HELP tapewarden_input_mended_total Values, characters and slips of form mended in what others wrote.\n\
+         # TYPE tapewarden_input_mended_total counter\n",
+    );
+    for (source, label) in SOURCES {
+        let cells = &MENDED[source as usize];
+        for (cell, (kind, _)) in cells.iter().zip(Mended::default().kinds()) {
+            let n = cell.load(Ordering::Relaxed);
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                out,
+                "tapewarden_input_mended_total{{source=\"{label}\",kind=\"{kind}\"}} {n}"
+            );
+        }
+    }
+    out.push_str(
+        "# HELP tapewarden_input_left_out_total Candles, lines and events that could not be used at all.\n\
+         # TYPE tapewarden_input_left_out_total counter\n",
+    );
+    for (source, label) in SOURCES {
+        let n = LEFT_OUT[source as usize].load(Ordering::Relaxed);
+        let _ = writeln!(
+            out,
+            "tapewarden_input_left_out_total{{source=\"{label}\"}} {n}"
+        );
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_totals_are_told_by_source_and_kind() {
+        let told = |line: &str| {
+            let text = metrics_text();
+            let found = text.lines().find_map(|l| l.strip_prefix(line));
+            found.unwrap().trim().parse::<u64>().unwrap()
+        };
+        let numbers = r#"tapewarden_input_mended_total{source="token",kind="deep"}"#;
+        let left_out = r#"tapewarden_input_left_out_total{source="token"}"#;
+        let before = (told(numbers), told(left_out));
+        let mended = Mended {
+            deep: 2,
+            ..Mended::default()
+        };
+        count_mended(Source::Token, &mended);
+        count_left_out(Source::Token, 3);
+        assert_eq!(
+            (told(numbers), told(left_out)),
+            (before.0 + 2, before.1 + 3)
+        );
+    }
+
+    #[test]
+    fn each_source_has_its_own_cells() {
+        for (n, (source, _)) in SOURCES.into_iter().enumerate() {
+            assert_eq!(source as usize, n);
+        }
+    }
+}
