@@ -9,7 +9,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::body::accepts_gzip;
@@ -17,6 +16,7 @@ use crate::config;
 use crate::files::{history::Lines, read::RunnersFile};
 use crate::gate::{Guard, Secret, head};
 use crate::http::{Cors, lane_of, path, query_value, route};
+use crate::json;
 use crate::market::Symbol;
 use crate::model::verdict;
 use crate::providers::schwab::{parse, token};
@@ -204,6 +204,25 @@ fn targets(folder: PathBuf) -> Vec<Target> {
             },
         ),
         target(
+            "JSON of others",
+            &[
+                "\u{feff}{\"a\":NaN,\"b\":[-Infinity,1e400,123456789012345678901234567890],\"c\":\"\\ud83d x \\ud83d\\ude00\",\"d\":\"C:\\x\"}\0\0",
+                "{'signal': 'it\\'s', a: 1,234.50, /* x */ \"b\": [1,],} // y",
+                "{\0\"\0a\0\"\0:\0[\01\0,\02\0]\0}\0\r\0\n\0",
+            ],
+            |bytes| {
+                for rules in [json::Rules::Programs, json::Rules::Models] {
+                    let _ = json::read_by::<Value>(rules, bytes);
+                    let _ = json::mend(&json::text(bytes).0, rules);
+                }
+                if let Ok(passed) = json::pass(bytes) {
+                    let again = json::pass(&passed.json).expect("sound by now");
+                    assert!(again.mended.is_none(), "{again:?}");
+                    assert!(serde_json::from_slice::<Value>(&passed.json).is_ok());
+                }
+            },
+        ),
+        target(
             "the trader app's answers",
             &[
                 r#"[{"symbol":"TOYO","gap_percent":40.5},"ELPW"]"#,
@@ -229,15 +248,19 @@ fn targets(folder: PathBuf) -> Vec<Target> {
         ),
         target(
             "trade histories",
-            &["{\"n\":1}\nnot json\n\n{\"n\":2}\r\n[1]\n{\"half\":"],
+            &[
+                "{\"n\":1}\nnot json\n\n{\"n\":2}\r\n[1]\n{\"half\":",
+                "[\n  {\n    \"n\": {\"m\": NaN}\n  },\n{\"n\":2}{\"n\":3},\n]\n",
+                "{\"n\":1}\n{\0\"\0n\0\"\0:\02\0}\0\r\0\n\0{\"n\":3}",
+            ],
             |bytes| {
                 let mut lines = Lines::default();
                 let cut = bytes.len() / 3;
                 lines.feed(&bytes[..cut]);
                 lines.feed(&bytes[cut..]);
                 lines.feed(b"\n");
-                let array = lines.array();
-                assert!(serde_json::from_slice::<Vec<IgnoredAny>>(array.plain()).is_ok());
+                let array = lines.trades().body;
+                assert!(serde_json::from_slice::<Vec<Value>>(array.plain()).is_ok());
             },
         ),
         {
@@ -252,7 +275,7 @@ fn targets(folder: PathBuf) -> Vec<Target> {
                     let mut file = RunnersFile::new(path.clone());
                     let _ = file.look();
                     if let Some(good) = file.good {
-                        assert!(serde_json::from_slice::<IgnoredAny>(good.body.plain()).is_ok());
+                        assert!(serde_json::from_slice::<Value>(good.body.plain()).is_ok());
                     }
                 },
             )
@@ -324,6 +347,13 @@ const PIECES: &[&[u8]] = &[
     b"9223372036854775807",
     b"-9223372036854775808",
     b"NaN",
+    b"-Infinity",
+    b"1e400",
+    b"'",
+    b"\\",
+    b"\xe9",
+    b"\xff\xfe{\0\"\0",
+    b"\xe2\x80\xa8",
     b"\xef\xbb\xbf",
     "é\u{202e}\u{1f600}".as_bytes(),
     b" ",

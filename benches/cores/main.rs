@@ -15,6 +15,7 @@ use tapewarden::desk::{AskId, Backoff, Cache, CacheConfig, LaneConfig};
 use tapewarden::files::Lines;
 use tapewarden::gate::{Guard, Parsed, parse_head};
 use tapewarden::http::{Cors, route};
+use tapewarden::json;
 use tapewarden::market::{Candle, Quote, Symbol, Timeframe};
 use tapewarden::providers::schwab::parse;
 use tapewarden::providers::trader::socketio;
@@ -324,20 +325,55 @@ fn bodies(c: &mut Criterion) {
         b.iter(|| {
             let mut lines = Lines::default();
             lines.feed(black_box(text.as_bytes()));
-            lines.array()
+            lines.trades()
         });
     });
     group.finish();
     let mut grown = Lines::default();
     grown.feed(text.as_bytes());
-    drop(grown.array());
+    drop(grown.trades());
     let one = line(10_000);
     c.bench_function("history: a line more to 10,000 and on", |b| {
         b.iter(|| {
             grown.feed(black_box(one.as_bytes()));
-            grown.array()
+            grown.trades()
         });
     });
+}
+
+/// What the tolerant reader costs a sound document, beside serde_json alone, and what one costs that is mended.
+fn json_reader(c: &mut Criterion) {
+    let entry = |n: usize| {
+        json!({"symbol": symbol(n).as_str(), "price": 2.51, "gap_percent": 40.5, "volume_ratio": 12.25, "float": 4_300_000,
+            "llm_analysis": {"catalyst_type": "earnings", "sentiment": "positive", "recommendation": "watch \"closely\""}})
+    };
+    let sound = serde_json::Value::from((0..100).map(entry).collect::<Vec<_>>()).to_string();
+    let odd = sound.replacen("40.5", "NaN", 1);
+    let mut group = c.benchmark_group("json");
+    group.throughput(Throughput::Bytes(sound.len() as u64));
+    type List = Vec<serde_json::Value>;
+    group.bench_function("100 entries by serde_json alone", |b| {
+        b.iter(|| serde_json::from_slice::<List>(black_box(sound.as_bytes())).map(|v| v.len()));
+    });
+    group.bench_function("100 entries read", |b| {
+        b.iter(|| json::read::<List>(black_box(sound.as_bytes())).map(|(v, _)| v.len()));
+    });
+    group.bench_function("100 entries with a NaN read", |b| {
+        b.iter(|| json::read::<List>(black_box(odd.as_bytes())).map(|(v, _)| v.len()));
+    });
+    group.bench_function("100 entries looked at by serde_json alone", |b| {
+        b.iter(|| {
+            serde_json::from_slice::<&serde_json::value::RawValue>(black_box(sound.as_bytes()))
+                .map(|v| v.get().len())
+        });
+    });
+    group.bench_function("100 entries passed on", |b| {
+        b.iter(|| json::pass(black_box(sound.as_bytes())).map(|p| p.json.len()));
+    });
+    group.bench_function("100 entries with a NaN passed on", |b| {
+        b.iter(|| json::pass(black_box(odd.as_bytes())).map(|p| p.json.len()));
+    });
+    group.finish();
 }
 
 fn ledger(c: &mut Criterion) {
@@ -378,6 +414,7 @@ fn main() {
     heads(&mut criterion);
     stream(&mut criterion);
     bodies(&mut criterion);
+    json_reader(&mut criterion);
     ledger(&mut criterion);
     criterion.final_summary();
 }

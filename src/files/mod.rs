@@ -194,17 +194,9 @@ fn watch(
     }
 }
 
+/// What is mended and left out is accounted for where it is read.
 fn say(history: &History) {
-    match history {
-        History::Missing => {}
-        History::Unreadable(why) => log::warn!(target: "FILES", "{why}"),
-        History::Read {
-            starts, skipped, ..
-        } if *skipped > 0 => log::warn!(
-            target: "FILES",
-            "the trade history has {} trades; {skipped} lines of it are no JSON objects and are left out",
-            starts.len()
-        ),
-        History::Read { .. } => {}
+    if let History::Unreadable(why) = history {
+        log::warn!(target: "FILES", "{why}");
     }
 }

@@ -27,16 +27,25 @@ pub fn runners(boards: &Boards) -> Answer {
 
 /// `GET /api/trade-history?since=&limit=`: an array of every line of `trade_outcomes.jsonl` that is an
 /// object, or of those after the first `since`, or of the last `limit` of them. `X-Total-Count` is how
-/// many there are: the next `since`.
+/// many there are: the next `since`. `X-Lines-Left-Out`, where there are any: how many lines gave no object.
 pub fn trade_history(boards: &Boards, trades: Trades) -> Answer {
     match boards.history() {
-        Some(History::Read { body, starts, .. }) => {
+        Some(History::Read {
+            body,
+            starts,
+            skipped,
+        }) => {
             let body = match first_wanted(starts.len(), trades) {
                 0 => body.clone(),
-                first => Body::built(array(body.plain(), starts.get(first))),
+                first => {
+                    Body::built(array(body.plain(), starts.get(first))).with_mended(*body.mended())
+                }
             };
             let mut answer = Answer::built(body);
             answer.set("X-Total-Count", starts.len().to_string());
+            if *skipped > 0 {
+                answer.set("X-Lines-Left-Out", skipped.to_string());
+            }
             answer
         }
         Some(History::Unreadable(why)) => {
