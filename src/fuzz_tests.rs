@@ -19,7 +19,7 @@ use crate::http::{Cors, lane_of, path, query_value, route};
 use crate::json;
 use crate::market::Symbol;
 use crate::model::verdict;
-use crate::providers::schwab::{parse, token};
+use crate::providers::schwab::{parse, token_form};
 use crate::providers::trader::socketio;
 use crate::quotes::merge::Merge;
 use crate::trader::{answers, watchlist_entry};
@@ -195,11 +195,12 @@ fn targets(folder: PathBuf) -> Vec<Target> {
             "token files",
             &[
                 r#"{"creation_timestamp":1,"token":{"access_token":"abc","refresh_token":"r","expires_in":1800,"expires_at":2}}"#,
-                r#"{"access_token_issued":"x","token_dictionary":{"access_token":"abc"}}"#,
+                r#"{"access_token_issued":"2036-11-27T20:00:00.5","token_dictionary":{"access_token":"abc","expires_in":1800}}"#,
+                r#"{"access":"abc","access_expires_in":"2036-11-27 20:00:00+00:00"}"#,
             ],
             |bytes| {
-                if let Ok(token) = token::parse(bytes) {
-                    assert!(!token.bearer().contains(['\r', '\n']));
+                if let Ok(held) = token_form::read(bytes) {
+                    assert!(!held.token.bearer().contains(['\r', '\n']));
                 }
             },
         ),
@@ -208,7 +209,7 @@ fn targets(folder: PathBuf) -> Vec<Target> {
             &[
                 "\u{feff}{\"a\":NaN,\"b\":[-Infinity,1e400,123456789012345678901234567890],\"c\":\"\\ud83d x \\ud83d\\ude00\",\"d\":\"C:\\x\"}\0\0",
                 "{'signal': 'it\\'s', a: 1,234.50, /* x */ \"b\": [1,],} // y",
-                "{\0\"\0a\0\"\0:\0[\01\0,\02\0]\0}\0\r\0\n\0",
+                "{\0\"\0a\0\"\0:\0[\x001\0,\x002\0]\0}\0\r\0\n\0",
             ],
             |bytes| {
                 for rules in [json::Rules::Programs, json::Rules::Models] {
@@ -251,7 +252,7 @@ fn targets(folder: PathBuf) -> Vec<Target> {
             &[
                 "{\"n\":1}\nnot json\n\n{\"n\":2}\r\n[1]\n{\"half\":",
                 "[\n  {\n    \"n\": {\"m\": NaN}\n  },\n{\"n\":2}{\"n\":3},\n]\n",
-                "{\"n\":1}\n{\0\"\0n\0\"\0:\02\0}\0\r\0\n\0{\"n\":3}",
+                "{\"n\":1}\n{\0\"\0n\0\"\0:\x002\0}\0\r\0\n\0{\"n\":3}",
             ],
             |bytes| {
                 let mut lines = Lines::default();

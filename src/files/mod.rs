@@ -45,6 +45,8 @@ pub struct FilesRead {
     pub runners_error: Option<String>,
     /// When the access token expires, in milliseconds since the Unix epoch, where its file tells.
     pub token_expires_ms: Option<i64>,
+    /// Whether there is an access token in its file.
+    pub has_token: bool,
 }
 
 /// Starts both threads.
@@ -95,6 +97,7 @@ pub fn start_file_readers(
                 runners: runners.good.clone(),
                 runners_error: runners.error.clone(),
                 token_expires_ms: token.at_ms,
+                has_token: token.has_token,
             };
             // Before the token is looked for: it may lie on another disk.
             if runners_changed || is_due {

@@ -36,11 +36,15 @@ pub fn health(boards: &Boards, config: &HttpConfig) -> Answer {
     Answer::with_status(status, Body::built(body.to_string().into_bytes()))
 }
 
-/// `{"remaining_seconds"}` of the access token, below zero once it has expired; null where the token file
-/// does not tell.
+/// `{"remaining_seconds"}` of the access token, below zero once it has expired; null in it and
+/// `"expiry":"unknown"` where the token file does not tell; null where there is no token.
 fn token(boards: &Boards) -> Value {
-    match boards.files().and_then(|f| f.token_expires_ms) {
+    let Some(files) = boards.files() else {
+        return Value::Null;
+    };
+    match files.token_expires_ms {
         Some(at) => json!({"remaining_seconds": (at - system_ms()) / 1_000}),
+        None if files.has_token => json!({"remaining_seconds": null, "expiry": "unknown"}),
         None => Value::Null,
     }
 }

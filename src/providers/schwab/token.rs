@@ -1,47 +1,25 @@
 //! The token file: written by another program, only read here.
-//!
-//! Forms: schwab-py `{"creation_timestamp":s,"token":{"access_token","expires_at":s,…}}` and Schwabdev 2
-//! `{"access_token_issued","token_dictionary":{"access_token","expires_in",…}}`.
 
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value;
 use thiserror::Error;
 
 use crate::files::regular::{self, Stamp};
+use crate::json::{Account, Source};
+
+use super::token_form::{self, NoToken, Token};
 
 /// A longer file is no token file.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
-
-/// An access token, never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
-
-impl Token {
-    /// The `Authorization` header's value.
-    #[must_use]
-    pub fn bearer(&self) -> String {
-        format!("Bearer {}", self.0)
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(***)")
-    }
-}
 
 /// Why there is no token. The words name the file; they never hold its content.
 #[derive(Debug, Error)]
 pub enum TokenError {
     /// No such file, or not readable.
-    #[error(
-        "the token file {path} cannot be read ({source}); set schwab.token_file to the file that your login program writes"
-    )]
+    #[error("the token file {path} cannot be read ({source}); {}", remedy(source))]
     Unreadable {
         /// Where.
         path: String,
@@ -49,15 +27,22 @@ pub enum TokenError {
         source: io::Error,
     },
     /// Something else stands in it.
-    #[error(
-        "the token file {path} holds no access token ({why}); let your login program write it anew"
-    )]
+    #[error("the token file {path} holds no access token {source}")]
     Unusable {
         /// Where.
         path: String,
-        /// What is wrong.
-        why: &'static str,
+        /// What is wrong, and what to do.
+        source: NoToken,
     },
+}
+
+fn remedy(e: &io::Error) -> &'static str {
+    match e.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "let the user that this server runs as read it, or set schwab.token_file to another"
+        }
+        _ => "set schwab.token_file to the file that your login program writes",
+    }
 }
 
 /// The file, and the token last read from it.
@@ -143,40 +128,18 @@ impl TokenFile {
     }
 
     fn read(&self, mut file: File, length: u64) -> Result<Token, TokenError> {
-        let unusable = |why| TokenError::Unusable {
+        let unusable = |source| TokenError::Unusable {
             path: self.path.display().to_string(),
-            why,
+            source,
         };
         if length > FILE_BYTES_MAX {
-            return Err(unusable("it is longer than a token file can be"));
+            return Err(unusable(token_form::too_long()));
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)
             .map_err(|e| self.unreadable(e))?;
-        parse(&bytes).map_err(unusable)
-    }
-}
-
-/// The access token in a token file of any known form.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Token, &'static str> {
-    if bytes.starts_with(b"SQLite format 3") {
-        return Err("it is a Schwabdev 3 database, which is not read here; use its JSON export");
-    }
-    let value: Value = serde_json::from_slice(bytes).map_err(|_| "it is not whole JSON")?;
-    let token = [
-        "/token/access_token",
-        "/token_dictionary/access_token",
-        "/access_token",
-    ]
-    .iter()
-    .find_map(|p| value.pointer(p))
-    .and_then(Value::as_str)
-    .ok_or("there is no token.access_token in it")?;
-    let sound = !token.is_empty() && token.bytes().all(|b| (b'!'..=b'~').contains(&b));
-    if sound {
-        Ok(Token(token.to_owned()))
-    } else {
-        Err("its access token is empty or has characters that no header may carry")
+        let held = token_form::read(&bytes).map_err(unusable)?;
+        Ok(held.token)
     }
 }
 
@@ -187,6 +150,9 @@ pub struct TokenExpiry {
     seen: Option<Stamp>,
     /// In milliseconds since the Unix epoch; none where the file does not tell.
     pub at_ms: Option<i64>,
+    /// Whether there is a token.
+    pub has_token: bool,
+    account: Account,
 }
 
 impl TokenExpiry {
@@ -197,12 +163,14 @@ impl TokenExpiry {
             path,
             seen: None,
             at_ms: None,
+            has_token: false,
+            account: Account::new(Source::Token, "the token file"),
         }
     }
 
     /// Reads the file again if it changed. True if what it tells did.
     pub fn look(&mut self) -> bool {
-        let before = self.at_ms;
+        let before = (self.at_ms, self.has_token);
         match regular::open(&self.path) {
             Ok((_, stamp)) if self.seen == Some(stamp) => {}
             Ok((file, stamp)) => {
@@ -210,30 +178,21 @@ impl TokenExpiry {
                 let mut bytes = Vec::new();
                 // A file caught half-written tells nothing; its next stamp has it read again.
                 if file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).is_ok()
-                    && let Ok(value) = serde_json::from_slice(&bytes)
+                    && let Ok(held) = token_form::read(&bytes)
                 {
-                    self.at_ms = expires_ms(&value);
+                    self.account.tell("the content", &held.mended, 0);
+                    self.at_ms = held.expires_ms;
+                    self.has_token = true;
                 }
             }
             Err(_) => {
                 self.seen = None;
                 self.at_ms = None;
+                self.has_token = false;
             }
         }
-        before != self.at_ms
+        before != (self.at_ms, self.has_token)
     }
-}
-
-/// schwab-py tells the second; Schwabdev 2 when the token was issued and for how long.
-fn expires_ms(value: &Value) -> Option<i64> {
-    if let Some(at) = value.pointer("/token/expires_at") {
-        let seconds = at.as_f64().filter(|s| (0.0..1e12).contains(s))?;
-        #[expect(clippy::cast_possible_truncation, reason = "bounded above")]
-        return Some((seconds * 1_000.0) as i64);
-    }
-    let issued: jiff::Timestamp = value.get("access_token_issued")?.as_str()?.parse().ok()?;
-    let life = value.pointer("/token_dictionary/expires_in")?.as_i64()?;
-    Some(issued.as_millisecond() + life.checked_mul(1_000)?)
 }
 
 fn spoken(age: Duration) -> String {
@@ -247,7 +206,6 @@ fn spoken(age: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn file(content: &str) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -257,28 +215,19 @@ mod tests {
     }
 
     #[test]
-    fn every_json_form_met_in_the_wild_is_read() {
-        for text in [
-            r#"{"creation_timestamp":1,"token":{"access_token":"abc","expires_at":2}}"#,
-            r#"{"access_token_issued":"x","token_dictionary":{"access_token":"abc"}}"#,
-            r#"{"access_token":"abc"}"#,
-        ] {
-            assert_eq!(parse(text.as_bytes()), Ok(Token("abc".into())), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_expiry_is_told_in_both_forms_and_followed() {
+    fn the_expiry_is_followed_and_one_that_is_not_told_is_unknown() {
         let (_folder, path) = file(r#"{"token":{"access_token":"a","expires_at":1700000000}}"#);
         let mut expiry = TokenExpiry::new(path.clone());
         assert!(expiry.look() && !expiry.look());
         assert_eq!(expiry.at_ms, Some(1_700_000_000_000));
-        let text = r#"{"access_token_issued":"2026-01-02T03:04:05+00:00","token_dictionary":{"expires_in":1800}}"#;
+        let text = r#"{"access_token_issued":"2026-01-02T03:04:05+00:00","token_dictionary":{"access_token":"b","expires_in":1800}}"#;
         fs::write(&path, text).unwrap();
         assert!(expiry.look());
         assert_eq!(expiry.at_ms, Some(1_767_324_845_000));
-        fs::write(&path, r#"{"access_token":"no word of it"}"#).unwrap();
-        assert!(expiry.look() && expiry.at_ms.is_none());
+        fs::write(&path, r#"{"access_token":"silent"}"#).unwrap();
+        assert!(expiry.look() && expiry.at_ms.is_none() && expiry.has_token);
+        fs::remove_file(&path).unwrap();
+        assert!(expiry.look() && !expiry.has_token);
     }
 
     #[test]
@@ -308,13 +257,5 @@ mod tests {
         fs::remove_file(&path).unwrap();
         let words = TokenFile::new(path).token().unwrap_err().to_string();
         assert!(words.contains("schwab.token_file"), "{words}");
-        assert_eq!(format!("{:?}", Token("hush".into())), "Token(***)");
-    }
-
-    proptest! {
-        #[test]
-        fn no_file_makes_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = parse(&bytes);
-        }
     }
 }
