@@ -239,9 +239,11 @@ fn targets(folder: PathBuf) -> Vec<Target> {
             &[
                 "Sure! ```json\n{\"signal\":\"buy\",\"entry_price\":2.5,\"stop_price\":2.3,\"target_price\":3.1,\"confidence\":70,\"reasoning\":[\"a\"],\"key_concern\":\"b\"}\n``` done",
                 r#"{"signal":"wait","confidence":"80%","reasoning":"text"}"#,
+                "<think>{x}</think>[{'TOYO': {'signal': 'BUY', entry_price: 1,234.50, 'stop_price': '$1,2', 'target_price': 9e3, 'confidence': '0.85',}}]",
             ],
             |bytes| {
                 if let Ok(found) = verdict::parse(&text(bytes), &toyo(), 0) {
+                    assert!(found["signal"] != "buy" || found["confidence"].as_f64() > Some(0.0));
                     let answer = verdict::answer(found, false);
                     assert!(serde_json::from_slice::<Value>(&answer).is_ok());
                 }

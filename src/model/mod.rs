@@ -2,9 +2,11 @@
 //! how fetchers ask it. Answers can take a minute and be malformed; a malformed one is asked for again.
 
 mod fetch;
+mod number;
 mod places;
 mod presence;
 mod prompt_file;
+mod reply;
 pub mod setup;
 mod template;
 pub(crate) mod verdict;

@@ -5,6 +5,9 @@ use serde_json::{Map, Value, json};
 use crate::desk::Failure;
 use crate::market::Symbol;
 
+use super::number::{number, percent};
+use super::reply::{self, bare, field};
+
 /// Sentences and characters kept of what a model writes.
 const REASONS_MAX: usize = 10;
 /// As above.
@@ -13,49 +16,54 @@ const TEXT_CHARS_MAX: usize = 500;
 /// A checked verdict, with every field of the answer but `cached`.
 pub type Verdict = Map<String, Value>;
 
-/// Reads a model's text: a JSON object, possibly with words or code fences around it.
+/// Reads a model's text: a verdict, as [`reply::verdict`] finds it, with numbers as [`number`] and
+/// [`percent`] read them. A `buy` has all prices in order and a confidence above zero.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn parse(text: &str, symbol: &Symbol, now_ms: i64) -> Result<Verdict, String> {
-    let (start, end) = (text.find('{'), text.rfind('}'));
-    let object = match (start, end) {
-        (Some(start), Some(end)) if start < end => &text[start..=end],
-        _ => return Err("there is no JSON object in it".into()),
-    };
-    let raw: Map<String, Value> =
-        serde_json::from_str(object).map_err(|e| format!("it is not JSON ({e})"))?;
-    let signal = raw
-        .get("signal")
-        .and_then(Value::as_str)
-        .map(|s| s.trim().to_ascii_lowercase())
-        .filter(|s| matches!(s.as_str(), "buy" | "wait" | "no_trade"))
-        .ok_or("its signal is none of buy, wait, no_trade")?;
-    let entry = number(&raw, "entry_price");
-    let stop = number(&raw, "stop_price");
-    let target = number(&raw, "target_price");
-    let mut ratio = number(&raw, "risk_reward_ratio");
+    let raw = reply::verdict(text, symbol)?;
+    let signal = signal(&raw)?;
+    let price = |name: &str| field(&raw, name).and_then(number);
+    let (entry, stop, target) = (
+        price("entry_price"),
+        price("stop_price"),
+        price("target_price"),
+    );
+    let mut ratio = price("risk_reward_ratio");
+    let confidence = field(&raw, "confidence").and_then(percent);
     if signal == "buy" {
         let (Some(entry), Some(stop), Some(target)) = (entry, stop, target) else {
-            return Err("it says buy without entry, stop and target".into());
+            let names = ["entry_price", "stop_price", "target_price"];
+            let missing = names.iter().find(|name| price(name).is_none());
+            return Err(format!(
+                "it says buy without entry, stop and target: {}",
+                as_written(&raw, missing.unwrap_or(&""))
+            ));
         };
+        if confidence.is_none_or(|c| c <= 0.0) {
+            return Err(format!(
+                "it says buy without confidence: {}",
+                as_written(&raw, "confidence")
+            ));
+        }
         if !(0.0 < stop && stop < entry && entry < target) {
             return Err("it says buy with prices out of order (stop < entry < target)".into());
         }
         ratio = ratio.or_else(|| Some(((target - entry) / (entry - stop) * 100.0).round() / 100.0));
     }
-    let reasoning: Vec<String> = match raw.get("reasoning") {
+    let reasoning: Vec<String> = match field(&raw, "reasoning") {
         Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(cut).collect(),
         Some(Value::String(one)) => vec![cut(one)],
         _ => Vec::new(),
     };
-    let concern = raw.get("key_concern").and_then(Value::as_str).map(cut);
+    let concern = field(&raw, "key_concern").and_then(Value::as_str).map(cut);
     Ok(body(
         symbol,
         now_ms,
-        &signal,
+        signal,
         [entry, stop, target, ratio],
-        number(&raw, "confidence").unwrap_or(0.0).clamp(0.0, 100.0),
+        confidence.unwrap_or(0.0).clamp(0.0, 100.0),
         &reasoning[..reasoning.len().min(REASONS_MAX)],
         concern.as_deref(),
     ))
@@ -119,14 +127,29 @@ fn body(
     }
 }
 
-/// A finite number, also one written as text.
-fn number(raw: &Map<String, Value>, field: &str) -> Option<f64> {
-    let value = match raw.get(field)? {
-        Value::Number(n) => n.as_f64()?,
-        Value::String(s) => s.trim().trim_start_matches('$').parse().ok()?,
-        _ => return None,
-    };
-    value.is_finite().then_some(value)
+/// `buy`, `wait` or `no_trade`, however it is written: "NO TRADE", "no-trade".
+fn signal(raw: &Map<String, Value>) -> Result<&'static str, String> {
+    let said = field(raw, "signal").and_then(Value::as_str).map(bare);
+    match said.as_deref() {
+        Some("buy") => Ok("buy"),
+        Some("wait") => Ok("wait"),
+        Some("notrade") => Ok("no_trade"),
+        _ => Err(format!(
+            "its signal is none of buy, wait, no_trade: {}",
+            as_written(raw, "signal")
+        )),
+    }
+}
+
+/// `"confidence" is "high"`, for errors.
+fn as_written(raw: &Map<String, Value>, name: &str) -> String {
+    match field(raw, name) {
+        None => format!("{name} is missing"),
+        Some(value) => {
+            let value: String = value.to_string().chars().take(60).collect();
+            format!("{name} is {value}")
+        }
+    }
 }
 
 fn cut(text: &str) -> String {
@@ -164,8 +187,78 @@ mod tests {
             r#"{"signal":"buy","entry_price":2,"stop_price":3,"target_price":4}"#,
             r#"{"signal":"buy","entry_price":2}"#,
             r#"{"signal":"wait""#,
+            r#"{"signal":"buy","entry_price":2,"stop_price":1,"target_price":4}"#,
+            r#"{"signal":"buy","entry_price":2,"stop_price":1,"target_price":4,"confidence":0}"#,
+            r#"{"signal":"buy","entry_price":2,"stop_price":1,"target_price":4,"confidence":-5}"#,
+            r#"{"signal":"buy","entry_price":2,"stop_price":1,"target_price":4,"confidence":NaN}"#,
+            r#"{"signal":"buy","entry_price":NaN,"stop_price":1,"target_price":4,"confidence":50}"#,
+            r#"{"signal":null}"#,
         ] {
             assert!(parse(bad, &symbol(), 0).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn verdicts_as_models_write_them_are_understood() {
+        let v = json!({"signal":"buy","entry_price":4.2,"stop_price":3.98,"target_price":4.75,"confidence":72});
+        let with = |field: &str, value: Value| {
+            let mut v = v.clone();
+            v[field] = value;
+            v.to_string()
+        };
+        for (text, signal, confidence) in [
+            (v.to_string(), "buy", 72.0),
+            (with("confidence", json!(0.85)), "buy", 85.0),
+            (with("confidence", json!("85%")), "buy", 85.0),
+            (with("confidence", json!("85/100")), "buy", 85.0),
+            (
+                format!("<think>\nWeigh {{entry, stop}}: 2.5 to 1.\n</think>\n\n{v}"),
+                "buy",
+                72.0,
+            ),
+            (format!("{v}\n\nNote: {{entry}} is a limit."), "buy", 72.0),
+            (with("signal", json!("NO TRADE")), "no_trade", 72.0),
+            (with("signal", json!("no-trade.")), "no_trade", 72.0),
+            (v.to_string().replace('}', ",}"), "buy", 72.0),
+            (v.to_string().replace('"', "'"), "buy", 72.0),
+            (v.to_string().replace("4.75", "1,234.50"), "buy", 72.0),
+            (with("target_price", json!("1,234.50")), "buy", 72.0),
+            (json!({"TOYO": v}).to_string(), "buy", 72.0),
+            (json!([{"verdict": v}]).to_string(), "buy", 72.0),
+            (
+                r#"{"signal":"wait","confidence":NaN}"#.to_owned(),
+                "wait",
+                0.0,
+            ),
+        ] {
+            let got = parse(&text, &symbol(), 0).unwrap_or_else(|e| panic!("{e}: {text}"));
+            assert_eq!(
+                (&got["signal"], &got["confidence"]),
+                (&json!(signal), &json!(confidence)),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_refused_is_told_as_it_was_written() {
+        for (text, why) in [
+            (r#"{"signal":"hold"}"#, "signal is \"hold\""),
+            (
+                r#"{"signal":"buy","entry_price":"4.20-4.30","stop_price":1,"target_price":9}"#,
+                "entry_price is \"4.20-4.30\"",
+            ),
+            (
+                r#"{"signal":"buy","entry_price":2,"stop_price":1,"target_price":4,"confidence":"high"}"#,
+                "confidence is \"high\"",
+            ),
+            (
+                r#"{"signal":"buy","entry_price":2,"stop_price":1,"target_price":4}"#,
+                "confidence is missing",
+            ),
+        ] {
+            let got = parse(text, &symbol(), 0).unwrap_err();
+            assert!(got.contains(why), "{got}");
         }
     }
 
