@@ -304,7 +304,9 @@ fn bodies(c: &mut Criterion) {
     let mut group = c.benchmark_group("provider");
     group.throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function("960 candles parsed", |b| {
-        b.iter(|| parse::candles(black_box(body.as_bytes()), 0).map(|c| c.map_or(0, |c| c.len())));
+        b.iter(|| {
+            parse::candles(black_box(body.as_bytes()), 0).map(|(c, _)| c.map_or(0, |c| c.len()))
+        });
     });
     group.finish();
     let line = |n: usize| {

@@ -157,14 +157,17 @@ impl Fetch {
                     }
                     other => other?,
                 };
-                let series = Series::new(*timeframe, candles, asked_ms);
+                let series =
+                    Series::new(*timeframe, candles, asked_ms).with_mended(schwab.mended());
                 Ok(MarketData::Series(Box::new(series)))
             }
             MarketKey::Quote(symbol) => {
                 let quote = schwab.quote(symbol, job.deadline)?;
                 // A map by string always has a JSON form.
                 let json = serde_json::to_vec(&quote).unwrap_or_default();
-                Ok(MarketData::Quote(Body::built(json)))
+                Ok(MarketData::Quote(
+                    Body::built(json).with_mended(schwab.mended()),
+                ))
             }
         }
     }

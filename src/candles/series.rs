@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::body::{Body, GrowingArray};
 use crate::desk::Heard;
+use crate::json::Mended;
 use crate::market::{Candle, Timeframe};
 
 use super::live::LiveCandles;
@@ -55,6 +56,8 @@ struct Finished {
     array: GrowingArray,
     /// How many candles are in the array: all but the last, which still moves.
     closed: usize,
+    /// In the provider's answer.
+    mended: Mended,
     series: FinishedSeries,
 }
 
@@ -65,6 +68,7 @@ impl Series {
         let mut finished = Finished {
             array: GrowingArray::default(),
             closed: 0,
+            mended: Mended::default(),
             series: FinishedSeries {
                 body: Body::once(*b"[]"),
                 candles: Arc::from([]),
@@ -81,6 +85,15 @@ impl Series {
             changed: false,
             finished,
         }
+    }
+
+    /// Has its bodies say what was mended in the provider's answer.
+    #[must_use]
+    pub fn with_mended(mut self, mended: Mended) -> Self {
+        let finished = &mut self.finished;
+        finished.mended = mended;
+        finished.series.body = finished.series.body.clone().with_mended(mended);
+        self
     }
 
     /// Whether there is no candle in it.
@@ -179,7 +192,7 @@ impl Finished {
         self.closed = closed;
         let last = candles.last().map(json);
         self.series = FinishedSeries {
-            body: self.array.body(last.as_deref()),
+            body: self.array.body(last.as_deref()).with_mended(self.mended),
             candles: candles.into(),
         };
     }

@@ -112,7 +112,7 @@ impl RunnersFile {
         if document.kind != Kind::Object {
             return Err(format!("{} is JSON but no object", self.path.display()));
         }
-        self.account.tell("the content", &document.mended, 0);
+        self.account.tell("the content", &document.mended);
         self.good = Some(Runners {
             body: Body::passed(document),
         });
@@ -136,7 +136,7 @@ pub struct HistoryFile {
     /// As last read.
     pub history: History,
     account: Account,
-    told: (Mended, u64),
+    told: Mended,
 }
 
 impl HistoryFile {
@@ -152,7 +152,7 @@ impl HistoryFile {
             lines: Lines::default(),
             history: History::Missing,
             account: Account::new(Source::History, "trade_outcomes.jsonl"),
-            told: (Mended::default(), 0),
+            told: Mended::default(),
         }
     }
 
@@ -187,10 +187,10 @@ impl HistoryFile {
 
     /// Accounts for what was mended and left out since it was last told.
     fn tell(&mut self) {
-        let (mended, left_out) = (self.lines.mended(), self.lines.left_out());
-        let news = (mended.since(&self.told.0), left_out - self.told.1);
-        self.account.tell("lines", &news.0, news.1);
-        self.told = (mended, left_out);
+        let mut mended = self.lines.mended();
+        mended += Mended::left_out(self.lines.left_out());
+        self.account.tell("lines", &mended.since(&self.told));
+        self.told = mended;
     }
 
     fn forget(&mut self) {
@@ -199,7 +199,7 @@ impl HistoryFile {
         self.offset = 0;
         self.checksum = Crc::new();
         self.lines = Lines::default();
-        self.told = (Mended::default(), 0);
+        self.told = Mended::default();
     }
 
     fn read(&mut self) -> io::Result<bool> {

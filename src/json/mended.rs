@@ -13,25 +13,36 @@ pub struct Mended {
     pub bytes: u64,
     /// Values nested too deep for many readers: `null`.
     pub deep: u64,
+    /// Records (candles, lines, events) that could not be used at all and are left out.
+    pub records: u64,
     /// What was written otherwise than JSON is, and lost nothing: marks, UTF-16, padding, raw control
     /// characters, escapes.
     pub form: u64,
 }
 
 /// How many kinds there are.
-pub(super) const KINDS: usize = 5;
+pub(super) const KINDS: usize = 6;
 
 impl Mended {
+    /// So many records were left out, and nothing else.
+    #[must_use]
+    pub fn left_out(records: u64) -> Self {
+        Self {
+            records,
+            ..Self::default()
+        }
+    }
+
     /// Nothing was.
     #[must_use]
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Values and characters that could not be kept.
+    /// Values, characters and records that could not be kept.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.numbers + self.surrogates + self.bytes + self.deep
+        self.numbers + self.surrogates + self.bytes + self.deep + self.records
     }
 
     /// Each kind with its name in metrics and headers.
@@ -42,6 +53,7 @@ impl Mended {
             ("surrogates", self.surrogates),
             ("bytes", self.bytes),
             ("deep", self.deep),
+            ("records", self.records),
             ("form", self.form),
         ]
     }
@@ -63,6 +75,7 @@ impl Mended {
             surrogates: self.surrogates.saturating_sub(before.surrogates),
             bytes: self.bytes.saturating_sub(before.bytes),
             deep: self.deep.saturating_sub(before.deep),
+            records: self.records.saturating_sub(before.records),
             form: self.form.saturating_sub(before.form),
         }
     }
@@ -74,6 +87,7 @@ impl std::ops::AddAssign for Mended {
         self.surrogates += other.surrogates;
         self.bytes += other.bytes;
         self.deep += other.deep;
+        self.records += other.records;
         self.form += other.form;
     }
 }
@@ -85,15 +99,13 @@ impl fmt::Display for Mended {
             (self.surrogates, "halves of characters (now U+FFFD)"),
             (self.bytes, "pieces that are no UTF-8 (now U+FFFD)"),
             (self.deep, "values nested too deep (now null)"),
+            (self.records, "records of no use (left out)"),
             (self.form, "slips of form (nothing is lost)"),
         ];
         let mut first = true;
         for (n, what) in words.into_iter().filter(|(n, _)| *n > 0) {
             let comma = if std::mem::take(&mut first) { "" } else { ", " };
             write!(f, "{comma}{n} {what}")?;
-        }
-        if first {
-            f.write_str("nothing")?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::mended::Mended;
-use super::totals::{Source, count_left_out, count_mended};
+use super::totals::{Source, count};
 
 /// The same reader's losses are told no more often than this; the counts go on.
 const SAY_EVERY: Duration = Duration::from_secs(60);
@@ -29,16 +29,14 @@ impl Account {
         }
     }
 
-    /// Counts what was mended in `what` and how many records of it were left out; a line in the log where
-    /// something was lost, once a minute.
-    pub fn tell(&mut self, what: &str, mended: &Mended, left_out: u64) {
-        if mended.is_none() && left_out == 0 {
+    /// Counts what was mended in `what`; a line in the log where something was lost, once a minute.
+    pub fn tell(&mut self, what: &str, mended: &Mended) {
+        if mended.is_none() {
             return;
         }
-        count_mended(self.source, mended);
-        count_left_out(self.source, left_out);
-        if mended.lost() == 0 && left_out == 0 {
-            log::debug!(target: "INPUT", "{what} of {}: mended {mended}", self.who);
+        count(self.source, mended);
+        if mended.lost() == 0 {
+            log::debug!(target: "INPUT", "{what} of {}: {mended}", self.who);
             return;
         }
         let now = Instant::now();
@@ -47,17 +45,13 @@ impl Account {
             return;
         }
         self.said = Some(now);
-        let left_out = match left_out {
-            0 => String::new(),
-            n => format!("; {n} records could not be used and are left out"),
-        };
         let before = match std::mem::take(&mut self.unsaid) {
             0 => String::new(),
             n => format!(" ({n} times before this were not logged)"),
         };
         log::warn!(
             target: "INPUT",
-            "{what} of {}: mended {mended}{left_out}{before}; the rest is served",
+            "{what} of {} could not be used as written: {mended}{before}; the rest is served",
             self.who
         );
     }

@@ -1,4 +1,4 @@
-//! How much was mended and left out since the start, by source. Cells that any thread may raise and none
+//! How much was mended since the start, by source. Cells that any thread may raise and none
 //! waits for; nothing depends on them but what `/metrics` says.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,18 +38,11 @@ const SOURCES: [(Source, &str); 7] = [
 static MENDED: [[AtomicU64; KINDS]; SOURCES.len()] =
     [const { [const { AtomicU64::new(0) }; KINDS] }; SOURCES.len()];
 
-static LEFT_OUT: [AtomicU64; SOURCES.len()] = [const { AtomicU64::new(0) }; SOURCES.len()];
-
 /// Counts what was mended in something of this source.
-pub fn count_mended(source: Source, mended: &Mended) {
+pub fn count(source: Source, mended: &Mended) {
     for (cell, (_, n)) in MENDED[source as usize].iter().zip(mended.kinds()) {
         cell.fetch_add(n, Ordering::Relaxed);
     }
-}
-
-/// Counts records of this source (candles, lines, events) that were left out whole.
-pub fn count_left_out(source: Source, records: u64) {
-    LEFT_OUT[source as usize].fetch_add(records, Ordering::Relaxed);
 }
 
 /// The totals since the start, for Prometheus.
@@ -57,7 +50,7 @@ pub fn count_left_out(source: Source, records: u64) {
 pub fn metrics_text() -> String {
     use std::fmt::Write;
     let mut out = String::from(
-        "# HELP tapewarden_input_mended_total Values, characters and slips of form mended in what others wrote.\n\
+        "# HELP tapewarden_input_mended_total What could not be read as others wrote it, by kind; records are left out whole.\n\
          # TYPE tapewarden_input_mended_total counter\n",
     );
     for (source, label) in SOURCES {
@@ -70,17 +63,6 @@ pub fn metrics_text() -> String {
                 "tapewarden_input_mended_total{{source=\"{label}\",kind=\"{kind}\"}} {n}"
             );
         }
-    }
-    out.push_str(
-        "# HELP tapewarden_input_left_out_total Candles, lines and events that could not be used at all.\n\
-         # TYPE tapewarden_input_left_out_total counter\n",
-    );
-    for (source, label) in SOURCES {
-        let n = LEFT_OUT[source as usize].load(Ordering::Relaxed);
-        let _ = writeln!(
-            out,
-            "tapewarden_input_left_out_total{{source=\"{label}\"}} {n}"
-        );
     }
     out
 }
@@ -96,19 +78,15 @@ mod tests {
             let found = text.lines().find_map(|l| l.strip_prefix(line));
             found.unwrap().trim().parse::<u64>().unwrap()
         };
-        let numbers = r#"tapewarden_input_mended_total{source="token",kind="deep"}"#;
-        let left_out = r#"tapewarden_input_left_out_total{source="token"}"#;
-        let before = (told(numbers), told(left_out));
+        let deep = r#"tapewarden_input_mended_total{source="token",kind="deep"}"#;
+        let records = r#"tapewarden_input_mended_total{source="token",kind="records"}"#;
+        let before = (told(deep), told(records));
         let mended = Mended {
             deep: 2,
-            ..Mended::default()
+            ..Mended::left_out(3)
         };
-        count_mended(Source::Token, &mended);
-        count_left_out(Source::Token, 3);
-        assert_eq!(
-            (told(numbers), told(left_out)),
-            (before.0 + 2, before.1 + 3)
-        );
+        count(Source::Token, &mended);
+        assert_eq!((told(deep), told(records)), (before.0 + 2, before.1 + 3));
     }
 
     #[test]

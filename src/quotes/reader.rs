@@ -15,9 +15,11 @@ use tungstenite::{Error, Message, WebSocket};
 use crate::candles::{MarketData, MarketKey};
 use crate::clock::Clock;
 use crate::desk::{Backoff, Jitter, ToDesk};
+use crate::json::{Account, Mended, Source};
 use crate::market::Symbol;
 use crate::providers::trader::socketio::{self, Event};
 use crate::supervise::{Class, LatestRx, Pulse, Stop, Supervisor, Tx};
+use crate::trader::TRADER;
 
 use super::connect::{Connector, Timed, WRITE_DEADLINE};
 use super::merge::Merge;
@@ -85,6 +87,7 @@ pub fn start_reader(
             quotes: Outbox::default(),
             spikes: Outbox::default(),
             merge: Merge::default(),
+            account: Account::new(Source::Stream, TRADER),
             candles: Teller::new(candle_desk.clone(), config.clock),
             connector: Connector::new(supervisor_too.clone(), class),
             stop: supervisor_too.stop(),
@@ -109,6 +112,7 @@ struct Reader<'a> {
     /// As above.
     spikes: Outbox<ToHub>,
     merge: Merge,
+    account: Account,
     candles: Teller,
     connector: Connector,
     stop: &'a Stop,
@@ -200,7 +204,6 @@ impl Reader<'_> {
         };
         let mut session = socketio::Session::new(Instant::now());
         let mut subscribed: Option<BTreeSet<Symbol>> = None;
-        let mut updates = 0_u64;
         loop {
             if self.stop.is_set() {
                 let _leaving = socket.close(None);
@@ -243,6 +246,7 @@ impl Reader<'_> {
                 Err(e) => return Ended::Because(format!("the connection broke: {e}")),
             };
             self.candles.heard();
+            self.account_for(session.mended());
             for text in output.send {
                 if let Err(e) = socket.send(Message::text(text)) {
                     return Ended::Because(format!("it did not take an answer: {e}"));
@@ -257,19 +261,16 @@ impl Reader<'_> {
                 }
                 Some(Event::Ended(why)) => return Ended::Because(why),
                 Some(Event::Emitted { name, args }) => {
-                    updates += 1;
-                    if updates.is_multiple_of(100_000) && self.merge.ignored + session.ignored() > 0
-                    {
-                        log::warn!(
-                            target: "STREAM",
-                            "{} updates and {} messages of the source were not understood so far",
-                            self.merge.ignored, session.ignored()
-                        );
-                    }
                     self.event(&name, args);
                 }
             }
         }
+    }
+
+    /// What was not understood of the last message, and of updates before it.
+    fn account_for(&mut self, mut mended: Mended) {
+        mended += Mended::left_out(std::mem::take(&mut self.merge.ignored));
+        self.account.tell("events", &mended);
     }
 
     fn event(&mut self, name: &str, mut args: Vec<Value>) {

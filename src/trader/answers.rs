@@ -13,6 +13,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::desk::Failure;
+use crate::json;
 use crate::market::Symbol;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +50,8 @@ pub fn no_vwap(symbol: &Symbol, failure: &Failure) -> Vec<u8> {
 /// A VWAP object with `"stale":true` in it.
 #[must_use]
 pub fn stale_vwap(body: &[u8]) -> Vec<u8> {
-    match serde_json::from_slice::<Map<String, Value>>(body) {
-        Ok(mut map) => {
+    match json::read::<Map<String, Value>>(body) {
+        Ok((mut map, _)) => {
             map.insert("stale".into(), Value::Bool(true));
             bytes(&Value::Object(map))
         }

@@ -3,13 +3,14 @@
 pub mod answers;
 pub mod shapes;
 
+use std::cell::RefCell;
 use std::fmt;
 
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::body::Body;
 use crate::desk::{Failure, Job, Key};
+use crate::json::{self, Account, Kind, Source};
 use crate::market::Symbol;
 use crate::providers::http::{Upstream, escaped};
 
@@ -93,6 +94,7 @@ impl Key for TraderKey {
 #[derive(Debug)]
 pub struct Fetch {
     upstream: Upstream,
+    account: RefCell<Account>,
 }
 
 impl Fetch {
@@ -101,11 +103,12 @@ impl Fetch {
     pub fn new(url: &str) -> Self {
         Self {
             upstream: Upstream::new(TRADER, url),
+            account: RefCell::new(Account::new(Source::Trader, TRADER)),
         }
     }
 
     /// Makes one call, by the job's deadline. The body is passed through as it came once it is known to
-    /// be JSON of the right kind.
+    /// be JSON of the right kind that every client can read; what cannot be read is mended.
     ///
     /// # Errors
     /// What went wrong.
@@ -128,30 +131,31 @@ impl Fetch {
                 });
             }
         }
-        let kind = if job.key.is_array() { '[' } else { '{' };
-        let raw: &RawValue =
-            serde_json::from_slice(&response.body).map_err(|e| Failure::Malformed {
-                upstream,
-                why: format!("its {} is not JSON ({e})", job.key),
-            })?;
-        if !raw.get().starts_with(kind) {
+        let (kind, word) = if job.key.is_array() {
+            (Kind::Array, "array")
+        } else {
+            (Kind::Object, "object")
+        };
+        let document = json::pass(&response.body).map_err(|e| Failure::Malformed {
+            upstream,
+            why: format!("its {} is not JSON ({e})", job.key),
+        })?;
+        if document.kind != kind {
             return Err(Failure::Malformed {
                 upstream,
-                why: format!(
-                    "its {} is no {}",
-                    job.key,
-                    if kind == '[' { "array" } else { "object" }
-                ),
+                why: format!("its {} is no {word}", job.key),
             });
         }
-        Ok(Body::built(raw.get().as_bytes().to_vec()))
+        let mut account = self.account.borrow_mut();
+        account.tell(&job.key.to_string(), &document.mended);
+        Ok(Body::passed(document))
     }
 }
 
 /// A symbol's entry in a watchlist: an object with a `symbol`, or the bare symbol.
 #[must_use]
 pub fn watchlist_entry(watchlist: &[u8], symbol: &Symbol) -> Option<Map<String, Value>> {
-    let list: Vec<Value> = serde_json::from_slice(watchlist).ok()?;
+    let (list, _) = json::read::<Vec<Value>>(watchlist).ok()?;
     let is_it = |v: &Value| {
         v.as_str()
             .is_some_and(|s| s.eq_ignore_ascii_case(symbol.as_str()))
@@ -214,6 +218,9 @@ mod tests {
         assert!(watchlist_entry(list, &"ELPW".parse().unwrap()).is_some());
         assert!(watchlist_entry(list, &"NOPE".parse().unwrap()).is_none());
         assert!(watchlist_entry(b"{}", &"NOPE".parse().unwrap()).is_none());
+        let odd =
+            br#"[{"symbol":"TOYO","headline":"Shares rocket \ud83d"},{"symbol":"ELPW","x":NaN}]"#;
+        assert!(watchlist_entry(odd, &"ELPW".parse().unwrap()).is_some());
     }
 
     #[test]

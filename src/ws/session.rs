@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tungstenite::Message;
 
+use crate::json;
 use crate::market::Symbol;
 
 use super::reader::{Listener, Outcome};
@@ -40,7 +41,7 @@ impl Session {
     /// A text message: `{"action":"subscribe"|"unsubscribe","symbols":[…]}`. Good symbols are taken
     /// also where others are bad.
     pub fn hear(&mut self, text: &str) -> Outcome {
-        let Ok(wish) = serde_json::from_str::<Wish>(text) else {
+        let Ok((wish, _)) = json::read::<Wish>(text.as_bytes()) else {
             return Outcome::error(
                 "send {\"action\":\"subscribe\"|\"unsubscribe\",\"symbols\":[\"TOYO\"]}",
             );

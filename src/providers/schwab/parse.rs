@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 
+use crate::json::{self, Mended};
 use crate::market::{Candle, Symbol};
 
 /// Prices beyond this, above or below zero, are no prices. (Indexes such as $TICK do go below zero.)
@@ -17,8 +18,7 @@ const MOMENT_MAX_MS: f64 = 253_402_300_799_999.0;
 #[derive(Deserialize)]
 struct History {
     candles: Option<Vec<Item>>,
-    #[serde(default)]
-    empty: bool,
+    empty: Option<bool>,
 }
 
 /// A candle, or something else in its place, which is left out.
@@ -50,33 +50,35 @@ enum Field {
 /// The candles of a price history, sorted, without placeholders, broken ones and duplicates (the last
 /// of a moment counts), from `from_ms` (inclusive) on. None when the answer holds nothing at all, which
 /// Schwab says of symbols that it does not know as well; placeholders and other days' candles it has of
-/// those alone that it knows.
+/// those alone that it knows. And what was mended, the broken candles as records.
 ///
 /// # Errors
 /// What is wrong with the answer.
-pub fn candles(body: &[u8], from_ms: i64) -> Result<Option<Vec<Candle>>, String> {
-    let history: History = json(body)?;
+pub fn candles(body: &[u8], from_ms: i64) -> Result<(Option<Vec<Candle>>, Mended), String> {
+    let (history, mut mended): (History, Mended) = read(body)?;
     let items = match history.candles {
         Some(items) => items,
-        None if history.empty => Vec::new(),
+        None if history.empty == Some(true) => Vec::new(),
         None => return Err(format!("there are no candles in it{}", detail(body))),
     };
     if items.is_empty() {
-        return Ok(None);
+        return Ok((None, mended));
     }
+    let all = items.len();
     let mut candles: Vec<Candle> = items
         .into_iter()
         .filter_map(|item| match item {
             Item::Candle(raw) => raw.sound(),
             Item::Other(_) => None,
         })
-        .filter(|c| c.at_ms >= from_ms && !c.is_placeholder())
         .collect();
+    mended += Mended::left_out((all - candles.len()) as u64);
+    candles.retain(|c| c.at_ms >= from_ms && !c.is_placeholder());
     candles.sort_by_key(|c| c.at_ms);
     candles.reverse();
     candles.dedup_by_key(|c| c.at_ms);
     candles.reverse();
-    Ok(Some(candles))
+    Ok((Some(candles), mended))
 }
 
 impl RawCandle {
@@ -115,10 +117,12 @@ impl Field {
 /// The `quote` object of a symbol; `None` when Schwab does not know the symbol, which it says inside
 /// a 200 (`errors.invalidSymbols`, or an entry with `QuoteError` in place of `quote`).
 ///
+/// And what was mended in the answer.
+///
 /// # Errors
 /// What is wrong with the answer.
-pub fn quote(body: &[u8], symbol: &Symbol) -> Result<Option<Map<String, Value>>, String> {
-    let value: Value = json(body)?;
+pub fn quote(body: &[u8], symbol: &Symbol) -> Result<(Option<Map<String, Value>>, Mended), String> {
+    let (value, mended): (Value, Mended) = read(body)?;
     let Some(all) = value.as_object() else {
         return Err("it is not an object by symbol".into());
     };
@@ -127,15 +131,14 @@ pub fn quote(body: &[u8], symbol: &Symbol) -> Result<Option<Map<String, Value>>,
         .find(|(k, _)| k.eq_ignore_ascii_case(symbol.as_str()))
         .map(|(_, v)| v);
     match entry.and_then(|e| e.get("quote")) {
-        Some(Value::Object(quote)) if !quote.is_empty() => Ok(Some(quote.clone())),
-        Some(Value::Object(_)) => Ok(None),
-        Some(Value::Null) | None => Ok(None),
+        Some(Value::Object(quote)) if !quote.is_empty() => Ok((Some(quote.clone()), mended)),
+        Some(Value::Object(_) | Value::Null) | None => Ok((None, mended)),
         Some(_) => Err("its quote is not an object".into()),
     }
 }
 
-fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(body).map_err(|e| {
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Mended), String> {
+    json::read(body).map_err(|e| {
         if looks_like_html(body) {
             format!("an HTML page instead of JSON{}", detail(body))
         } else {
@@ -145,8 +148,10 @@ fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 }
 
 fn looks_like_html(body: &[u8]) -> bool {
-    let start: String = String::from_utf8_lossy(&body[..body.len().min(256)]).to_lowercase();
-    start.trim_start().starts_with('<')
+    let (start, _) = json::text(&body[..body.len().min(256)]);
+    start
+        .trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+        .starts_with('<')
 }
 
 /// The longest detail repeated, in characters.
@@ -157,8 +162,8 @@ const DETAIL_CHARS_MAX: usize = 160;
 /// plain text.
 #[must_use]
 pub fn detail(body: &[u8]) -> String {
-    let text = match serde_json::from_slice::<Value>(body) {
-        Ok(value) => [
+    let text = match json::read::<Value>(body) {
+        Ok((value, _)) => [
             "/errors/0/detail",
             "/errors/0/title",
             "/fault/faultstring",
@@ -169,8 +174,8 @@ pub fn detail(body: &[u8]) -> String {
         .find_map(|p| value.pointer(p).and_then(Value::as_str))
         .unwrap_or("")
         .to_owned(),
-        Err(_) if looks_like_html(body) => title(&String::from_utf8_lossy(body)),
-        Err(_) => String::from_utf8_lossy(body).into_owned(),
+        Err(_) if looks_like_html(body) => title(&json::text(body).0),
+        Err(_) => json::text(body).0.into_owned(),
     };
     let clean: String = text
         .chars()
@@ -208,19 +213,44 @@ mod tests {
             {"open":1,"high":1,"low":1,"close":1,"volume":5,"datetime":1000},
             {"open":2,"high":3,"low":1,"close":2.75,"volume":11,"datetime":2000},
             {"open":null,"high":3,"low":1,"close":2.75,"volume":11,"datetime":3000}]}"#;
-        let got = candles(body, 0).unwrap().unwrap();
+        let (got, mended) = candles(body, 0).unwrap();
+        let got = got.unwrap();
+        assert_eq!(mended, Mended::left_out(1), "the one without a price");
         let moments: Vec<(i64, f64)> = got.iter().map(|c| (c.at_ms, c.close)).collect();
         assert_eq!(moments, [(1_000, 1.0), (2_000, 2.75)]);
-        assert_eq!(candles(body, 1_500).unwrap().unwrap().len(), 1);
+        assert_eq!(candles(body, 1_500).unwrap().0.unwrap().len(), 1);
     }
 
     #[test]
     fn an_unknown_symbol_inside_a_200_is_no_data() {
         let symbol = "NOPE".parse().unwrap();
         let body = br#"{"errors":{"invalidSymbols":["NOPE"]}}"#;
-        assert_eq!(quote(body, &symbol), Ok(None));
+        assert_eq!(quote(body, &symbol).unwrap().0, None);
         let body = br#"{"NOPE":{"quote":{"lastPrice":1.5,"odd":[1]}}}"#;
-        assert_eq!(quote(body, &symbol).unwrap().unwrap()["odd"][0], 1);
+        assert_eq!(quote(body, &symbol).unwrap().0.unwrap()["odd"][0], 1);
+    }
+
+    #[test]
+    fn what_is_odd_in_an_answer_costs_that_alone_and_is_counted() {
+        let body = b"\xef\xbb\xbf{\"symbol\":\"X \\ud83d\",\"empty\":null,\"candles\":[
+            {\"open\":2,\"high\":3,\"low\":1,\"close\":2.5,\"volume\":NaN,\"datetime\":2000},
+            {\"open\":2,\"high\":3,\"low\":1,\"close\":Infinity,\"volume\":5,\"datetime\":3000},
+            {\"open\":2,\"high\":3,\"low\":1,\"volume\":5,\"datetime\":4000},
+            {\"open\":2,\"high\":3,\"low\":1,\"close\":2.5,\"volume\":36893488147419103232,\"datetime\":5000}]}\0";
+        let (got, mended) = candles(body, 0).unwrap();
+        let moments: Vec<(i64, u64)> = got.unwrap().iter().map(|c| (c.at_ms, c.volume)).collect();
+        assert_eq!(moments, [(2_000, 0), (5_000, 1_000_000_000_000)]);
+        assert_eq!(
+            mended.header().unwrap(),
+            "numbers=2, surrogates=1, records=2"
+        );
+        let body = br#"{"FIRE":{"quote":{"lastPrice":3.1,"netChange":NaN},"reference":{"description":"Fire Co \ud83d"}}}"#;
+        let (got, mended) = quote(body, &"FIRE".parse().unwrap()).unwrap();
+        assert_eq!(
+            Value::from(got.unwrap()),
+            serde_json::json!({"lastPrice":3.1,"netChange":null})
+        );
+        assert_eq!(mended.header().unwrap(), "numbers=1, surrogates=1");
     }
 
     #[test]
@@ -238,6 +268,8 @@ mod tests {
             ("<html><body>", ": an HTML page"),
             ("<html><title>Access Denied</title>", ": Access Denied"),
             ("oops\r\n", ": oops"),
+            ("\u{feff}<title>Maintenance</title>", ": Maintenance"),
+            ("\u{feff}{\"message\":\"half \\ud83d\"}", ": half \u{fffd}"),
             ("", ""),
         ] {
             assert_eq!(detail(body.as_bytes()), want, "{body}");
@@ -261,7 +293,7 @@ mod tests {
                 "open": p, "high": p, "low": p, "close": p, "volume": v, "datetime": t
             })).collect();
             let body = serde_json::json!({ "candles": list }).to_string();
-            let got = candles(body.as_bytes(), i64::MIN).unwrap().unwrap_or_default();
+            let got = candles(body.as_bytes(), i64::MIN).unwrap().0.unwrap_or_default();
             prop_assert!(got.windows(2).all(|w| w[0].at_ms < w[1].at_ms));
             prop_assert!(got.iter().all(|c| c.open.abs() < PRICE_MAX && !c.is_placeholder() && c.at_ms >= 0));
         }

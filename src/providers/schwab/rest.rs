@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Clock;
 use crate::desk::Failure;
+use crate::json::{Account, Mended, Source};
 use crate::market::{Candle, Session, Symbol, Timeframe};
 
 use super::super::http::{Response, Upstream, escaped};
@@ -47,6 +48,9 @@ pub struct Schwab {
     session: Session,
     /// Calls made since the last was told of, beyond the first of each question.
     further_calls: u32,
+    /// What was mended in the last answer.
+    mended: Mended,
+    account: Account,
     /// The error status last told to the log, and when.
     said: Option<(u16, Instant)>,
 }
@@ -61,6 +65,8 @@ impl Schwab {
             clock: config.clock,
             session: Session::new(),
             further_calls: 0,
+            mended: Mended::default(),
+            account: Account::new(Source::Schwab, SCHWAB),
             said: None,
         }
     }
@@ -100,9 +106,17 @@ impl Schwab {
         );
         let what = format!("candles {symbol} {timeframe}");
         let response = self.call(&path, &what, deadline)?;
-        parse::candles(&response.body, from_ms)
-            .map_err(|why| malformed(&response, why))?
-            .ok_or(Failure::NoData { what })
+        let (candles, mended) =
+            parse::candles(&response.body, from_ms).map_err(|why| malformed(&response, why))?;
+        self.account.tell(&what, &mended);
+        self.mended = mended;
+        candles.ok_or(Failure::NoData { what })
+    }
+
+    /// What was mended in the answer that was read last.
+    #[must_use]
+    pub fn mended(&self) -> Mended {
+        self.mended
     }
 
     /// Whether there is such a symbol: a look at its quote, beyond the job's own call.
@@ -130,9 +144,11 @@ impl Schwab {
         let what = format!("quote {symbol}");
         let path = format!("/{}/quotes", escaped(symbol.as_str()));
         let response = self.call(&path, &what, deadline)?;
-        parse::quote(&response.body, symbol)
-            .map_err(|why| malformed(&response, why))?
-            .ok_or(Failure::NoData { what })
+        let (quote, mended) =
+            parse::quote(&response.body, symbol).map_err(|why| malformed(&response, why))?;
+        self.account.tell(&what, &mended);
+        self.mended = mended;
+        quote.ok_or(Failure::NoData { what })
     }
 
     /// One call; after a 401 the token file is read again and the call made once more.

@@ -180,7 +180,7 @@ impl TokenExpiry {
                 if file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).is_ok()
                     && let Ok(held) = token_form::read(&bytes)
                 {
-                    self.account.tell("the content", &held.mended, 0);
+                    self.account.tell("the content", &held.mended);
                     self.at_ms = held.expires_ms;
                     self.has_token = true;
                 }

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::json::{self, Mended};
+
 /// More attachments than this make a binary event unusable.
 const ATTACHMENTS_MAX: usize = 64;
 
@@ -63,7 +65,8 @@ pub struct Session {
     heard: Instant,
     /// A binary event that waits for this many attachments.
     waiting: Option<(usize, String, Vec<Value>)>,
-    ignored: u64,
+    /// What was not understood, as records, and what was mended in the rest.
+    mended: Mended,
 }
 
 impl Session {
@@ -76,7 +79,7 @@ impl Session {
             silence_max: OPEN_DEADLINE,
             heard: now,
             waiting: None,
-            ignored: 0,
+            mended: Mended::default(),
         }
     }
 
@@ -92,10 +95,9 @@ impl Session {
         }
     }
 
-    /// Messages that were not understood.
-    #[must_use]
-    pub fn ignored(&self) -> u64 {
-        self.ignored
+    /// What was mended in messages since this was asked last; those that were not understood are its records.
+    pub fn mended(&mut self) -> Mended {
+        std::mem::take(&mut self.mended)
     }
 
     /// A text message came.
@@ -110,7 +112,7 @@ impl Session {
                 // Attachments follow their event at once: what is still waited for was lost, and must
                 // not come out later as if it were new.
                 if self.waiting.take().is_some() {
-                    self.ignored += 1;
+                    self.mended.records += 1;
                 }
                 self.packet(rest)
             }
@@ -132,9 +134,9 @@ impl Session {
         }
     }
 
-    fn opened(&mut self, json: &str) -> Output {
-        match serde_json::from_str::<Open>(json) {
-            Ok(open) => {
+    fn opened(&mut self, text: &str) -> Output {
+        match json::read::<Open>(text.as_bytes()) {
+            Ok((open, _)) => {
                 let silence = open.ping_interval.min(INTERVAL_MAX_MS)
                     + open.ping_timeout.min(INTERVAL_MAX_MS);
                 self.silence_max = Duration::from_millis(silence.max(1_000));
@@ -165,6 +167,9 @@ impl Session {
             return self.ignore();
         }
         match kind {
+            // Since Socket.IO 3 the server names the session that was asked for; before that it let the
+            // client in unasked, and waited for its pings, without which it leaves after a while.
+            '0' if !rest.contains("\"sid\"") => Output::ended(&older_protocol("")),
             '0' => {
                 self.connected = true;
                 Output::event(Event::Connected)
@@ -181,10 +186,11 @@ impl Session {
 
     fn emitted(&mut self, attachments: usize, rest: &str) -> Output {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let (ack, json) = rest.split_at(digits);
-        let Ok(mut list) = serde_json::from_str::<Vec<Value>>(json) else {
+        let (ack, list) = rest.split_at(digits);
+        let Ok((mut list, mended)) = json::read::<Vec<Value>>(list.as_bytes()) else {
             return self.ignore();
         };
+        self.mended += mended;
         if list.is_empty() || attachments > ATTACHMENTS_MAX {
             return self.ignore();
         }
@@ -205,7 +211,7 @@ impl Session {
     }
 
     fn ignore(&mut self) -> Output {
-        self.ignored += 1;
+        self.mended.records += 1;
         Output::default()
     }
 }
@@ -232,6 +238,20 @@ impl Output {
 #[must_use]
 pub fn emit(name: &str, arg: &Value) -> String {
     format!("42{}", Value::from(vec![Value::from(name), arg.clone()]))
+}
+
+/// Of a server whose protocol is older; `words` are its own, or none.
+#[must_use]
+pub fn older_protocol(words: &str) -> String {
+    let said = if words.is_empty() {
+        String::new()
+    } else {
+        format!(" (it says: {words})")
+    };
+    format!(
+        "it speaks an older Socket.IO on Engine.IO 3{said}; Socket.IO 5 on Engine.IO 4 is needed there: python-socketio 5, \
+         Flask-SocketIO 5, socket.io 3, or newer"
+    )
 }
 
 fn split_first(text: &str) -> (char, &str) {
@@ -314,7 +334,7 @@ mod tests {
             ("b", &[Value::Null, json!({"x":null})][..])
         );
         assert_eq!(s.binary(now), Output::default());
-        assert_eq!(s.ignored(), 1);
+        assert_eq!(s.mended(), Mended::left_out(1));
     }
 
     #[test]
@@ -337,6 +357,36 @@ mod tests {
         s.text(now, r#"451-["old",{"_placeholder":true,"num":0}]"#);
         assert_eq!(emitted(&s.text(now, r#"42["new"]"#)).0, "new");
         assert_eq!(s.binary(now), Output::default());
+    }
+
+    #[test]
+    fn what_is_odd_in_an_event_costs_that_alone_and_is_counted() {
+        let now = Instant::now();
+        let mut s = connected(now);
+        let out = s.text(
+            now,
+            r#"42["quote_update",{"symbol":"TOYO","last_price":7.9,"bid_price":NaN,"news":"up \ud83d"}]"#,
+        );
+        let want = json!({"symbol":"TOYO","last_price":7.9,"bid_price":null,"news":"up \u{fffd}"});
+        assert_eq!(emitted(&out), ("quote_update", &[want][..]));
+        s.text(now, "42{\"no\":\"list\"");
+        assert_eq!(
+            s.mended().header().unwrap(),
+            "numbers=1, surrogates=1, records=1"
+        );
+        assert!(s.mended().is_none(), "told once");
+    }
+
+    #[test]
+    fn a_server_of_the_older_protocol_is_named_as_that() {
+        let now = Instant::now();
+        let mut s = Session::new(now);
+        s.text(
+            now,
+            r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":5000}"#,
+        );
+        let out = s.text(now, "40");
+        assert!(matches!(out.event, Some(Event::Ended(why)) if why.contains("Engine.IO 3")));
     }
 
     #[test]
