@@ -12,7 +12,9 @@ use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Error, WebSocket};
 
 use crate::deadline_io::{SLICE, connect_unless, read_some, write_all_unless};
+use crate::json;
 use crate::providers::resolve::fixed_addresses;
+use crate::providers::trader::socketio::older_protocol;
 use crate::supervise::{Class, OnPanic, Stop, Supervisor, one_shot};
 
 /// A longer message ends the connection.
@@ -196,6 +198,8 @@ fn upgrade(
     by: Instant,
 ) -> Result<WebSocket<Timed>, String> {
     let _slower_without = stream.set_nodelay(true);
+    // For the rest of a refusal, of which tungstenite keeps what came with the head.
+    let rest = stream.try_clone();
     let timed = Timed {
         stream,
         stop,
@@ -211,12 +215,9 @@ fn upgrade(
             Ok(socket)
         }
         Err(tungstenite::HandshakeError::Failure(Error::Http(response))) => {
-            let status = response.status().as_u16();
-            Err(if status == 400 {
-                "it refuses WebSocket (400): its Socket.IO server runs without a WebSocket backend; install simple-websocket (or eventlet, gevent-websocket) there".to_owned()
-            } else {
-                format!("it answered {status} to the WebSocket upgrade")
-            })
+            let body = response.body().as_deref().unwrap_or_default();
+            let said = rest.map_or_else(|_| body.to_vec(), |rest| whole(body, rest, by));
+            Err(refused(response.status().as_u16(), &said))
         }
         Err(tungstenite::HandshakeError::Failure(Error::Io(e)))
             if e.kind() == ErrorKind::TimedOut =>
@@ -225,5 +226,84 @@ fn upgrade(
         }
         Err(tungstenite::HandshakeError::Failure(e)) => Err(format!("the upgrade failed: {e}")),
         Err(tungstenite::HandshakeError::Interrupted(_)) => Err(NO_UPGRADE_IN_TIME.to_owned()),
+    }
+}
+
+/// A refusal's words may come behind its head, but soon.
+const WORDS_WITHIN: Duration = Duration::from_millis(300);
+
+/// What was refused with: what came with the head, or else what follows it.
+fn whole(body: &[u8], mut rest: TcpStream, by: Instant) -> Vec<u8> {
+    if !body.is_empty() {
+        return body.to_vec();
+    }
+    let by = by.min(Instant::now() + WORDS_WITHIN);
+    let mut words = [0; 1_024];
+    let length = read_some(&mut rest, &mut words, by).unwrap_or(0);
+    words[..length].to_vec()
+}
+
+/// What Engine.IO servers say when they refuse. Other words are not repeated: there may be a secret in them.
+const KNOWN_WORDS: [&str; 6] = [
+    "The client is using an unsupported version of the Socket.IO or Engine.IO protocols",
+    "Unsupported protocol version",
+    "Transport unknown",
+    "Invalid transport",
+    "Not an accepted origin",
+    "Bad Request",
+];
+
+/// What a refusal of the upgrade means, and what can be done.
+fn refused(status: u16, said: &[u8]) -> String {
+    let said = json::text(said).0.to_ascii_lowercase();
+    let known = KNOWN_WORDS
+        .into_iter()
+        .find(|words| said.contains(&words.to_ascii_lowercase()));
+    if let Some(words) = known.filter(|words| words.to_ascii_lowercase().contains("unsupported")) {
+        return older_protocol(words);
+    }
+    let words = known.map_or_else(String::new, |words| format!(", {words:?}"));
+    if status == 400 {
+        return format!(
+            "it refuses WebSocket (400{words}): most likely its Socket.IO server runs without a WebSocket backend; install simple-websocket (or eventlet, gevent-websocket) there"
+        );
+    }
+    format!("it answered {status}{words} to the WebSocket upgrade")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_in_the_servers_words_with_a_remedy_that_helps() {
+        let older = br#""The client is using an unsupported version of the Socket.IO or Engine.IO protocols""#;
+        for older in [
+            &older[..],
+            br#"{"code":5,"message":"Unsupported protocol version"}"#,
+        ] {
+            let words = refused(400, older);
+            assert!(
+                words.contains("Engine.IO 3") && words.contains("nsupported"),
+                "{words}"
+            );
+            assert!(!words.contains("simple-websocket"), "{words}");
+        }
+        let words = refused(400, b"\"Bad Request\"");
+        assert!(
+            words.contains("Bad Request") && words.contains("without a WebSocket backend"),
+            "{words}"
+        );
+        let words = refused(403, b"Not an accepted origin.");
+        assert_eq!(
+            words,
+            "it answered 403, \"Not an accepted origin\" to the WebSocket upgrade"
+        );
+        let words = refused(500, b"Bearer hush is no good");
+        assert_eq!(words, "it answered 500 to the WebSocket upgrade");
+        assert_eq!(
+            refused(404, b"<html>"),
+            "it answered 404 to the WebSocket upgrade"
+        );
     }
 }

@@ -246,7 +246,7 @@ pub fn older_protocol(words: &str) -> String {
     let said = if words.is_empty() {
         String::new()
     } else {
-        format!(" (it says: {words})")
+        format!(" (it says: {words:?})")
     };
     format!(
         "it speaks an older Socket.IO on Engine.IO 3{said}; Socket.IO 5 on Engine.IO 4 is needed there: python-socketio 5, \
