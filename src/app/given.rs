@@ -1,5 +1,6 @@
 //! Files that the settings name and that are read once, at the start.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use crate::config::Settings;
 use crate::files::regular;
 use crate::gate::Secret;
+use crate::json;
 use crate::model::Prompt;
 
 use super::start::{Doing, StartError};
@@ -43,11 +45,14 @@ fn read(path: &Path, bytes_max: u64) -> Result<String, String> {
     if stamp.length > bytes_max {
         return Err(format!("it is longer than {bytes_max} bytes"));
     }
-    let mut text = String::new();
-    file.take(bytes_max)
-        .read_to_string(&mut text)
-        .map_err(unreadable)?;
-    Ok(text)
+    text(file, bytes_max).map_err(unreadable)
+}
+
+/// The text at the beginning of a file, however its editor encodes it.
+fn text(file: File, bytes_max: u64) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    file.take(bytes_max).read_to_end(&mut bytes)?;
+    json::whole_text(&bytes).ok_or_else(|| io::Error::other("it is neither UTF-8 nor UTF-16 text"))
 }
 
 /// The token that every client must show, where one is set.
@@ -64,10 +69,7 @@ pub fn client_token(settings: &Settings) -> Result<Option<Secret>, StartError> {
         path.display()
     );
     let (file, _) = regular::open(path).doing(&what)?;
-    let mut text = String::new();
-    file.take(CLIENT_TOKEN_FILE_BYTES_MAX)
-        .read_to_string(&mut text)
-        .doing(&what)?;
+    let text = text(file, CLIENT_TOKEN_FILE_BYTES_MAX).doing(&what)?;
     let token = Secret::token(&text).map_err(io::Error::other).doing(what)?;
     Ok(Some(token))
 }

@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 use lexopt::Arg;
 use thiserror::Error;
 
+use crate::json;
+
 use table::ROWS;
 use values::Raw;
 
@@ -113,7 +115,7 @@ pub fn parse(
         .collect();
     let path = words.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
     match read_file(&path) {
-        Ok(bytes) => add_file(&mut given, &path, bytes)?,
+        Ok(bytes) => add_file(&mut given, &path, &bytes)?,
         Err(e) if e.kind() == io::ErrorKind::NotFound && words.config.is_none() => {}
         Err(e) => {
             return Err(ConfigError(format!(
@@ -253,11 +255,11 @@ fn string(parser: &mut lexopt::Parser, flag: &str) -> Result<String, ConfigError
 fn add_file(
     given: &mut BTreeMap<String, (Raw, Origin)>,
     path: &Path,
-    bytes: Vec<u8>,
+    bytes: &[u8],
 ) -> Result<(), ConfigError> {
     let named = path.display();
-    let text = String::from_utf8(bytes)
-        .map_err(|_| ConfigError(format!("the settings file {named} is not UTF-8 text")))?;
+    let text = json::whole_text(bytes)
+        .ok_or_else(|| ConfigError(format!("the settings file {named} is not UTF-8 text")))?;
     let found = file::parse(&text).map_err(|(line, why)| {
         let line = line.map(|n| format!(" line {n}")).unwrap_or_default();
         ConfigError(format!(

@@ -121,6 +121,21 @@ fn a_fault_is_told_with_its_key_its_place_and_what_is_accepted() {
 }
 
 #[test]
+fn a_settings_file_of_a_windows_editor_is_read_and_one_that_is_no_text_is_told() {
+    let text = "\u{feff}listen = \"127.0.0.1:5\"\r\n";
+    let utf16 = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let read = |bytes: Vec<u8>| {
+        let nothing = std::iter::empty::<(OsString, OsString)>();
+        crate::config::parse(std::iter::empty(), nothing, |_| Ok(bytes.clone()))
+    };
+    for bytes in [text.as_bytes().to_vec(), utf16] {
+        assert!(read(bytes).is_ok());
+    }
+    let error = read(b"listen = \"\xe9\"".to_vec()).err().unwrap();
+    assert!(error.to_string().contains("not UTF-8 text"), "{error}");
+}
+
+#[test]
 fn the_effective_settings_are_toml_that_means_the_same_and_say_where_each_came_from() {
     let args = [
         "config",

@@ -121,6 +121,14 @@ pub fn text(bytes: &[u8]) -> (Cow<'_, str>, Mended) {
     (text, decoded.mended)
 }
 
+/// The text of a small file that people write, without a mark; none where some of it is no text.
+#[must_use]
+pub fn whole_text(bytes: &[u8]) -> Option<String> {
+    let (text, mended) = text(bytes);
+    let text = text.trim_start_matches('\u{feff}');
+    (mended.lost() == 0).then(|| text.to_owned())
+}
+
 struct Decoded {
     mended: Mended,
     utf16: bool,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::clock::Clock;
 use crate::desk::{Failure, Job};
+use crate::json::{self, Account, Mended, Source};
 use crate::providers::http::{Response, Upstream};
 
 use super::presence::{Presence, pull};
@@ -41,6 +42,7 @@ pub struct Fetch {
     config: ModelConfig,
     /// What was told last of the model's absence.
     told: RefCell<Option<String>>,
+    account: RefCell<Account>,
 }
 
 /// Why a try gave no verdict.
@@ -59,6 +61,7 @@ impl Fetch {
             upstream: Upstream::new(MODEL, &config.url),
             config: config.clone(),
             told: RefCell::default(),
+            account: RefCell::new(Account::new(Source::Model, MODEL)),
         }
     }
 
@@ -177,8 +180,9 @@ impl Fetch {
             .post_json("/api/generate", body.as_bytes(), deadline)
             .and_then(|r| self.answered(r))
             .map_err(Try::Failed)?;
-        let outer: Map<String, Value> = serde_json::from_slice(&response.body)
+        let (outer, mended): (Map<String, Value>, Mended) = json::read(&response.body)
             .map_err(|e| Try::Unusable(format!("the server's answer is not JSON ({e})")))?;
+        self.account.borrow_mut().tell("an answer", &mended);
         let text = outer
             .get("response")
             .and_then(Value::as_str)
@@ -202,8 +206,8 @@ impl Fetch {
         if response.status == 200 {
             return Ok(response);
         }
-        let said = serde_json::from_slice::<Value>(&response.body).ok();
-        let said = said.as_ref().and_then(|v| v.get("error")?.as_str());
+        let said = json::read::<Value>(&response.body).ok();
+        let said = said.as_ref().and_then(|(v, _)| v.get("error")?.as_str());
         let mut detail = said.map_or_else(String::new, |words| {
             format!(
                 ": {}",

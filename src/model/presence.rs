@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::json;
+
 /// Models that an error lists.
 const LISTED_MAX: usize = 12;
 
@@ -23,8 +25,8 @@ impl Presence {
     /// # Errors
     /// When it is no list of models.
     pub fn read(body: &[u8], name: &str, url: &str) -> Result<Self, String> {
-        let body: Value = serde_json::from_slice(body)
-            .map_err(|e| format!("its list of models is not JSON ({e})"))?;
+        let (body, _): (Value, _) =
+            json::read(body).map_err(|e| format!("its list of models is not JSON ({e})"))?;
         let models = body
             .get("models")
             .and_then(Value::as_array)

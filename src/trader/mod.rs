@@ -177,7 +177,7 @@ const SYMBOLS_MAX: usize = 1_000;
 /// The symbols of a watchlist: of its objects, or bare. What is none is left out.
 #[must_use]
 pub fn watchlist_symbols(watchlist: &[u8]) -> Vec<Symbol> {
-    let list: Vec<Value> = serde_json::from_slice(watchlist).unwrap_or_default();
+    let (list, _) = json::read::<Vec<Value>>(watchlist).unwrap_or_default();
     let symbol = |entry: &Value| entry.get("symbol").unwrap_or(entry).as_str()?.parse().ok();
     list.iter().filter_map(symbol).take(SYMBOLS_MAX).collect()
 }
@@ -185,7 +185,7 @@ pub fn watchlist_symbols(watchlist: &[u8]) -> Vec<Symbol> {
 /// A symbol's entry in `runners.json`.
 #[must_use]
 pub fn runner_entry(runners: &[u8], symbol: &Symbol) -> Option<Map<String, Value>> {
-    let runners: Map<String, Value> = serde_json::from_slice(runners).ok()?;
+    let (runners, _) = json::read::<Map<String, Value>>(runners).ok()?;
     let list = runners.get("active_runners")?.as_array()?;
     let mut entries = list.iter().filter_map(Value::as_object);
     let is_it = |e: &&Map<String, Value>| {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::candles::MarketKey;
 use crate::desk::{Failure, Served};
+use crate::json;
 use crate::market::{Candle, Symbol, Timeframe};
 use crate::model::setup::{Setup, SetupInputs};
 use crate::model::{self, ModelKey, ModelSaid, PromptInputs, ValidateRequest};
@@ -115,7 +116,7 @@ fn gather(context: &Context<'_>, symbol: &Symbol, entry: Map<String, Value>) -> 
         quote: context.answer(quote).ok(),
         candles: context.answer(candles).ok(),
         vwap: vwap.and_then(|v| {
-            let said: Map<String, Value> = serde_json::from_slice(v.value.plain()).ok()?;
+            let (said, _): (Map<String, Value>, _) = json::read(v.value.plain()).ok()?;
             said.get("vwap")?.as_f64()
         }),
         runner: runners.and_then(|r| runner_entry(r.body.plain(), symbol)),
@@ -127,7 +128,7 @@ impl Gathered {
     fn told(&self, context: &Context<'_>, symbol: &Symbol) -> (std::sync::Arc<str>, Value) {
         let bytes = self.quote.as_ref().map(|q| q.value.body.plain());
         let quote: Option<Map<String, Value>> =
-            bytes.and_then(|bytes| serde_json::from_slice(bytes).ok());
+            bytes.and_then(|bytes| Some(json::read(bytes).ok()?.0));
         let candles: Option<&[Candle]> = self
             .candles
             .as_ref()
