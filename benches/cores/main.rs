@@ -3,6 +3,7 @@
 //! of November 2026, on two shared cores of an AMD EPYC.
 
 use std::hint::black_box;
+use std::io::{Read, Seek, Write};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -331,6 +332,23 @@ fn bodies(c: &mut Criterion) {
         });
     });
     group.finish();
+    let mut file = tempfile::tempfile().expect("a temporary file");
+    file.write_all(text.repeat(10).as_bytes())
+        .expect("room for it");
+    let mut chunk = vec![0; 256 * 1024];
+    c.bench_function(
+        "history: a file of 100,000 lines looked through for a change",
+        |b| {
+            b.iter(|| {
+                let mut checksum = flate2::Crc::new();
+                file.rewind().expect("a file");
+                while let Ok(n @ 1..) = file.read(&mut chunk) {
+                    checksum.update(&chunk[..n]);
+                }
+                checksum.sum()
+            });
+        },
+    );
     let mut grown = Lines::default();
     grown.feed(text.as_bytes());
     drop(grown.trades());

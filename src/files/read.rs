@@ -123,7 +123,7 @@ impl RunnersFile {
 
 /// Follows `trade_outcomes.jsonl`: takes only what was appended, as long as what is before that is what it
 /// was. That is seen by a checksum, for which the file is read through at each change: 16 MB (100,000
-/// trades) in some 5 ms.
+/// trades) in 1 ms, from memory.
 #[derive(Debug)]
 pub struct HistoryFile {
     path: PathBuf,

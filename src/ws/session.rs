@@ -41,7 +41,7 @@ impl Session {
     /// A text message: `{"action":"subscribe"|"unsubscribe","symbols":[…]}`. Good symbols are taken
     /// also where others are bad.
     pub fn hear(&mut self, text: &str) -> Outcome {
-        let Ok((wish, _)) = json::read::<Wish>(text.as_bytes()) else {
+        let Ok((wish, _)) = json::read_text::<Wish>(text) else {
             return Outcome::error(
                 "send {\"action\":\"subscribe\"|\"unsubscribe\",\"symbols\":[\"TOYO\"]}",
             );
