@@ -259,6 +259,14 @@ pub fn start(
         wanted: wanted_tx,
         boards: publishers.streams,
     };
+    let ws = WsConfig {
+        sessions_max: settings.ws.sessions_max,
+        symbols_max: settings.ws.symbols_max,
+        message_bytes_max: bytes(settings.ws.message_bytes_max.0),
+        ping_every: settings.ws.ping_every,
+        silence_max: settings.ws.silence_max,
+        write_deadline: settings.ws.write_deadline,
+    };
     start_hub(
         supervisor,
         classes.hub,
@@ -268,7 +276,7 @@ pub fn start(
         HubBounds {
             spike_window: settings.stream.spike_window,
             symbols_max: settings.stream.symbols_max,
-            write_deadline: settings.ws.write_deadline,
+            stuck_after: ws.client_stuck_after(),
         },
     )
     .doing("starting the quote hub")?;
@@ -329,14 +337,6 @@ pub fn start(
         start_board_desk(supervisor, classes.desk, boards, config.clone(), looks)
             .doing("starting the board desk")?;
     }
-    let ws = WsConfig {
-        sessions_max: settings.ws.sessions_max,
-        symbols_max: settings.ws.symbols_max,
-        message_bytes_max: bytes(settings.ws.message_bytes_max.0),
-        ping_every: settings.ws.ping_every,
-        silence_max: settings.ws.silence_max,
-        write_deadline: settings.ws.write_deadline,
-    };
     let gate = GateConfig {
         connections_max: connections_that_fit(settings.gate.connections_max, workers),
         connections_per_address_max: settings.gate.connections_per_address_max,

@@ -68,8 +68,9 @@ pub struct HubBounds {
     pub spike_window: Duration,
     /// Symbols that all clients together may have.
     pub symbols_max: usize,
-    /// A client that has taken nothing for so long is closed.
-    pub write_deadline: Duration,
+    /// A client that has taken nothing for so long is closed. Longer than its session's writer waits for a
+    /// reader that is stuck, which hears no pongs either.
+    pub stuck_after: Duration,
 }
 
 /// Starts the thread.
@@ -89,7 +90,7 @@ pub fn start_hub(
     supervisor.spawn("quote-hub", class, move |pulse| {
         let mut state = State {
             hub: Hub::new(FRAMES, window_ms, bounds.symbols_max),
-            write_deadline: bounds.write_deadline,
+            stuck_after: bounds.stuck_after,
             clients: HashMap::new(),
             published: Wanted::default(),
             source_spoke: false,
@@ -176,7 +177,7 @@ struct State {
     clients: HashMap<SessionId, Client>,
     published: Wanted,
     source_spoke: bool,
-    write_deadline: Duration,
+    stuck_after: Duration,
 }
 
 impl State {
@@ -245,9 +246,9 @@ impl State {
 
     /// A client that takes nothing is told so by its writer, and its session ends.
     fn look_at_held(&mut self, now: Instant) {
-        for id in self.hub.look(now, self.write_deadline) {
+        for id in self.hub.look(now, self.stuck_after) {
             let pen = Pen {
-                too_slow: true,
+                too_slow: Some(self.stuck_after),
                 ..Pen::default()
             };
             self.hand_over(id, pen);

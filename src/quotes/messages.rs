@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::Sender;
 use serde_json::{Map, Value};
@@ -93,8 +93,8 @@ pub struct Pen {
     pub begun: Vec<u8>,
     /// Whole frames, to be written then.
     pub frames: Vec<Frame>,
-    /// The client has taken nothing for too long: the session ends here.
-    pub too_slow: bool,
+    /// The client has taken nothing for so long: the session ends here.
+    pub too_slow: Option<Duration>,
 }
 
 impl Pen {
@@ -114,7 +114,7 @@ impl Pen {
         Self {
             begun: begun[begun.len() - left_of_it..].to_vec(),
             frames: frames.to_vec(),
-            too_slow: false,
+            too_slow: None,
         }
     }
 }

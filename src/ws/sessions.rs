@@ -38,6 +38,21 @@ pub struct WsConfig {
     pub write_deadline: Duration,
 }
 
+impl WsConfig {
+    /// A reader that lives says something to its writer more often than this.
+    #[must_use]
+    pub fn reader_silent_max(&self) -> Duration {
+        self.ping_every + STUCK_AFTER
+    }
+
+    /// A client that has taken nothing for so long is stuck, and not its reader.
+    #[must_use]
+    pub fn client_stuck_after(&self) -> Duration {
+        self.write_deadline
+            .max(self.reader_silent_max() + HUB_PATIENCE)
+    }
+}
+
 /// What sessions are made with; one handle, cloned into every connection.
 #[derive(Clone, Debug)]
 pub struct Sessions {
@@ -172,7 +187,7 @@ impl Sessions {
                 words,
                 last,
                 write_deadline: self.config.write_deadline,
-                reader_silent_max: self.config.ping_every + STUCK_AFTER,
+                reader_silent_max: self.config.reader_silent_max(),
             };
             writer.start(
                 supervisor,

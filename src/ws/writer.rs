@@ -125,8 +125,8 @@ impl Writer {
 
     /// Writes what the hub had no room for and what the reader says meanwhile, and gives the pen back.
     fn write_batch(&mut self, pen: Pen, held: &mut Held, pulse: &Pulse) -> Option<Ended> {
-        if pen.too_slow {
-            self.close_too_slow();
+        if let Some(time) = pen.too_slow {
+            self.close_too_slow(time);
             return Some(Ended::InTrouble);
         }
         let until = self.deadline();
@@ -234,18 +234,18 @@ impl Writer {
             return true;
         };
         if e.kind() == std::io::ErrorKind::TimedOut {
-            self.close_too_slow();
+            self.close_too_slow(self.write_deadline);
         }
         false
     }
 
     /// For a client that takes nothing.
-    fn close_too_slow(&mut self) {
+    fn close_too_slow(&mut self, time: Duration) {
         log::info!(
             target: "WS",
             "closed the stream of {}: it took nothing for {} s",
             self.peer,
-            self.write_deadline.as_secs()
+            time.as_secs()
         );
         // The socket may be full, so this may not get through; the reset that follows does.
         let close = close_frame(1013, "too slow: quotes were not taken in time");
