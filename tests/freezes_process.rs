@@ -239,7 +239,11 @@ fn sigterm_in_the_middle_of_all_that_ends_it_in_time() {
         args.extend(["--set".to_owned(), (*setting).to_owned()]);
     }
     let mut server = Server::start_by(tempfile::tempdir().unwrap(), |command| {
-        command.args(&args).stderr(Stdio::from(console));
+        // A console that takes nothing may hold back the banner as well: the log has the address.
+        command
+            .args(&args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(console));
     });
     server.eventually("/api/watchlist", |got| got.status == 200);
     let mut town_quotes: Vec<Quotes> = (0..10).map(|_| Quotes::connect(&server.address)).collect();
