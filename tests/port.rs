@@ -202,7 +202,13 @@ fn a_burst_past_the_limit_of_open_files_is_survived() {
 fn clients_that_leave_while_they_wait_hold_no_slot() {
     let up = Upstreams::start();
     up.schwab.0.fault("/", Fault::Hang);
-    let server = up.server(&["http.slots_market=4", "schwab.deadline=8s"]);
+    // Whether the calls of clients that left were already on their way is not what is asked here: each counts
+    // against the budget.
+    let server = up.server(&[
+        "http.slots_market=4",
+        "schwab.deadline=8s",
+        "schwab.requests_per_minute=100000",
+    ]);
     for n in 0..40 {
         let mut stream = open(&server);
         write!(
