@@ -12,7 +12,7 @@ use crate::clock::system_ms;
 use crate::config::Settings;
 use crate::config::values::Market;
 use crate::desk::Backoff;
-use crate::files::scratch::Scratch;
+use crate::files::scratch::{self, Scratch};
 use crate::files::{start_file_readers, start_report_reader};
 use crate::gate::{BindError, GateConfig, Guard, LinkAddress, Secret, bind, start_gate};
 use crate::http::{
@@ -21,7 +21,7 @@ use crate::http::{
 };
 use crate::log::{LogConfig, LogError, LogHandle};
 use crate::quotes::{HubBounds, HubOutputs, StreamConfig, start_hub, start_reader};
-use crate::supervise::{Class, Full, Supervisor, SupervisorEnds, latest};
+use crate::supervise::{Class, Full, OnPanic, Supervisor, SupervisorEnds, latest};
 use crate::watchdog::{NotesConfig, WatchdogConfig, WatchdogInputs, start_probe, start_watchdog};
 use crate::ws::{Sessions, WsConfig};
 
@@ -362,6 +362,11 @@ pub fn start(
         gate,
     )
     .doing("starting the gate")?;
+    let once = Class {
+        on_panic: OnPanic::End,
+        ..classes.files
+    };
+    scratch::start_removal(supervisor, once).doing("starting the removal of leftovers")?;
     announce(&log, settings, address, &sources);
     Ok(Running {
         ears: Ears::new(ends, commands, signals, watchdog, give_up),

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{MemfdFlags, Mode, OFlags, RawDir, SeekFrom};
+use rustix::fs::{FileType, MemfdFlags, Mode, OFlags, RawDir, SeekFrom};
 use rustix::thread::{NanosleepRelativeResult, Timespec, nanosleep};
 
 use super::build::Build;
@@ -85,9 +85,14 @@ impl CopiesStacks for Linux {
     }
 
     fn on_disk(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK;
         // As above.
-        Self::into_file(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?)
+        let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?;
+        if !FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode).is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        rustix::fs::ftruncate(&file, 0)?;
+        Self::into_file(file)
     }
 
     fn fd(&self) -> u32 {

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::files::regular;
 use crate::scribe::{REPORTS, Shelf};
 
-use super::Fault;
 use super::dump::REPORT_PATIENCE;
+use super::{Fault, REPORT_BYTES_MAX};
 
 /// Asks by SIGQUIT and waits for the next report in the folder of the log that the process has open.
 pub(super) fn by_pid(pid: i32, format: &str) -> Result<String, Fault> {
@@ -28,7 +29,7 @@ pub(super) fn by_pid(pid: i32, format: &str) -> Result<String, Fault> {
             let ending = if format == "text" { "txt" } else { format };
             let file = new.path.with_extension(ending);
             // The text is written last of the three.
-            return fs::read_to_string(&file)
+            return regular::read_text(&file, REPORT_BYTES_MAX)
                 .map_err(|e| Fault::failed(format!("reading {} failed: {e}", file.display())));
         }
         if Instant::now() >= until {

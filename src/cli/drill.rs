@@ -2,12 +2,14 @@
 //! to do so that it meets its order, and prints what the watchdog says.
 
 use std::ffi::OsString;
+use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{fs, thread};
 
+use crate::files::regular;
 use crate::supervise::How;
 
-use super::{DEFAULT_URL, Fault, ask, value, words};
+use super::{DEFAULT_URL, Fault, REPORT_BYTES_MAX, ask, value, words};
 
 /// What wakes threads of each kind: a fetch of every sort, and a line for the log.
 const ERRANDS: [&str; 7] = [
@@ -127,7 +129,7 @@ impl Tail {
 
     /// Whole lines: one that is being written is read with the rest of it.
     fn new_text(&mut self) -> Result<String, Fault> {
-        let bytes = fs::read(&self.path)
+        let bytes = regular::read(Path::new(&self.path), REPORT_BYTES_MAX)
             .map_err(|e| Fault::failed(format!("reading {} failed: {e}", self.path)))?;
         if bytes.len() < self.at {
             self.at = 0;

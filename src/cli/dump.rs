@@ -2,15 +2,16 @@
 //! worker is stuck) or by its URL; or of a raw dump that was kept, with names.
 
 use std::ffi::OsString;
-use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::capture::Build;
+use crate::files::regular;
 use crate::scribe::{Reader, forms};
 
 #[cfg(unix)]
 use super::by_pid::by_pid;
-use super::{DEFAULT_URL, Fault, ask, diff, value, words};
+use super::{DEFAULT_URL, Fault, REPORT_BYTES_MAX, ask, diff, value, words};
 
 /// How long a report may take from the signal to its file.
 pub(super) const REPORT_PATIENCE: Duration = Duration::from_secs(15);
@@ -29,7 +30,7 @@ pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
     }
     let before = value(&named, "diff")
         .map(|file| {
-            fs::read_to_string(file)
+            regular::read_text(Path::new(file), REPORT_BYTES_MAX)
                 .map_err(|e| Fault::failed(format!("reading the report {file} failed: {e}")))
         })
         .transpose()?;
@@ -53,7 +54,7 @@ pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
 
 /// Names what a raw dump holds, with this binary.
 fn resolved(file: &str, format: &str) -> Result<String, Fault> {
-    let bytes = fs::read(file)
+    let bytes = regular::read(Path::new(file), REPORT_BYTES_MAX)
         .map_err(|e| Fault::failed(format!("reading the raw dump {file} failed: {e}")))?;
     let dump = Reader::default().read_later(&bytes);
     if dump.dump.is_empty() {

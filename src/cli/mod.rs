@@ -13,11 +13,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::config::env_name;
-use crate::gate::Secret;
+use crate::files::regular;
+use crate::gate::{Secret, TOKEN_FILE_BYTES_MAX};
 use crate::scribe::{self, ScribeArgs};
 
 /// Where a server is looked for when nobody says where.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8081";
+
+/// A longer report, raw dump or log is not read.
+const REPORT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// A sentence for the person at the terminal, and the exit code.
 #[derive(Debug, PartialEq, Eq)]
@@ -155,6 +159,7 @@ fn token() -> Result<Option<Secret>, Fault> {
             "reading the token in {path} ({name}) failed: {why}"
         ))
     };
-    let text = std::fs::read_to_string(&path).map_err(|e| fault(e.to_string()))?;
+    let text = regular::read_text(std::path::Path::new(&path), TOKEN_FILE_BYTES_MAX)
+        .map_err(|e| fault(e.to_string()))?;
     Secret::token(&text).map(Some).map_err(fault)
 }

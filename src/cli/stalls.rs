@@ -1,12 +1,12 @@
 //! `tapewarden stalls`: the reports that are kept beside the logs; `show N` prints one.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::Path;
 
+use crate::files::regular;
 use crate::scribe::{REPORTS, Shelf};
 
-use super::{Fault, value, words};
+use super::{Fault, REPORT_BYTES_MAX, value, words};
 
 /// Runs the command.
 pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
@@ -37,7 +37,7 @@ pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
                         reports.len()
                     ))
                 })?;
-            let text = fs::read_to_string(&report.path).map_err(|e| {
+            let text = regular::read_text(&report.path, REPORT_BYTES_MAX).map_err(|e| {
                 Fault::failed(format!("reading {} failed: {e}", report.path.display()))
             })?;
             print!("{text}");

@@ -104,7 +104,9 @@ impl RunnersFile {
             return self.error.clone().map_or(Ok(()), Err);
         }
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)
+        file.by_ref()
+            .take(FILE_BYTES_MAX)
+            .read_to_end(&mut bytes)
             .map_err(|e| format!("reading {} failed: {e}", self.path.display()))?;
         self.seen = Some(now);
         let document = json::pass(&bytes)

@@ -24,4 +24,4 @@ pub use guard::Guard;
 pub use handshake::{Handshake, VERSION as WEBSOCKET_VERSION};
 pub use head::{Head, Parsed, Refusal, parse as parse_head};
 pub use lanes::{LANE_PING_PATH, LaneSpec, LinkAddress};
-pub use secret::Secret;
+pub use secret::{Secret, TOKEN_FILE_BYTES_MAX};

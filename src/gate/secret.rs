@@ -12,6 +12,9 @@ const TOKEN_CHARS_MIN: usize = 16;
 /// The longest token that fits into a request's head beside all else.
 const TOKEN_CHARS_MAX: usize = 1_024;
 
+/// A longer file holds no token.
+pub const TOKEN_FILE_BYTES_MAX: u64 = 8_192;
+
 /// Something that is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

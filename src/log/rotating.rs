@@ -4,12 +4,12 @@
 //! flexi_logger's file writer is not used: it swallows write errors (lines lost on a full disk could not
 //! be counted) and cannot rotate by size under the plain name that old scripts read.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::files::regular::{checked, inode, never_blocking};
+use crate::files::regular::{self, inode};
 
 /// How often it is looked whether the file is still what stands at its path.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -69,13 +69,7 @@ impl RotatingFile {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
-        never_blocking(&mut options);
-        let file = options.open(&self.path)?;
-        let meta = checked(&file)?;
+        let (file, meta) = regular::append(&self.path)?;
         self.open = Some(Open {
             inode: inode(&meta),
             bytes: meta.len(),

@@ -27,6 +27,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::files::regular;
 use crate::log::stamp;
 
 pub use read::{Context, Dump, Frame, Pace, Queue, Reader, Said, Thread};
@@ -153,7 +154,7 @@ fn for_silent_watchdog(
         dump
     });
     let log = log_dir.join("watchdog.log");
-    let mut log = File::options().create(true).append(true).open(log)?;
+    let (mut log, _) = regular::append(&log)?;
     log.write_all(forms.text.as_bytes())
 }
 

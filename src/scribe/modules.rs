@@ -5,10 +5,13 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use framehop::{ExplicitModuleSectionInfo, Module};
 use object::{Object, ObjectSection, ReadCache};
+
+use crate::files::regular;
 
 /// Code that the kernel maps into every process: reading a clock runs there.
 const VDSO: &str = "[vdso]";
@@ -120,12 +123,15 @@ fn read(mapped: &Mapped) -> Option<Sections> {
         let bytes = own_vdso()?;
         return Some(sections(&object::File::parse(&*bytes).ok()?));
     }
-    let file = File::open(&mapped.path).ok().or_else(|| {
-        mapped
-            .path
-            .ends_with(" (deleted)")
-            .then(|| File::open("/proc/self/exe").ok())?
-    })?;
+    let file = regular::open(Path::new(&mapped.path))
+        .map(|(file, _)| file)
+        .ok()
+        .or_else(|| {
+            mapped
+                .path
+                .ends_with(" (deleted)")
+                .then(|| File::open("/proc/self/exe").ok())?
+        })?;
     let cache = ReadCache::new(BufReader::new(file));
     Some(sections(&object::File::parse(&cache).ok()?))
 }

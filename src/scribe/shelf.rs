@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use crate::files::regular;
 
 use super::Forms;
 
@@ -20,6 +22,9 @@ pub const ASKED: &str = "-asked";
 
 /// Of those fewer are kept.
 const ASKED_MAX: usize = 20;
+
+/// More of a report is not looked at for its first line.
+const VERDICT_BYTES_MAX: u64 = 16_384;
 
 /// The endings of a report's files.
 const ENDINGS: [&str; 5] = ["txt", "json", "folded", "raw", "part"];
@@ -157,7 +162,10 @@ impl Shelf {
 }
 
 fn first_line(path: &Path) -> String {
-    let text = fs::read(path).unwrap_or_default();
+    let mut text = Vec::new();
+    // What is not a file has no verdict.
+    let _not_a_file = regular::open(path)
+        .and_then(|(file, _)| file.take(VERDICT_BYTES_MAX).read_to_end(&mut text));
     let text = String::from_utf8_lossy(&text);
     text.lines().next().unwrap_or_default().to_owned()
 }

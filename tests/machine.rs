@@ -1,0 +1,60 @@
+//! The machine below: files that others prepared, signals, full disks, limits, a replaced binary. With real
+//! processes.
+#![cfg(target_os = "linux")]
+
+mod kit;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::process::Stdio;
+
+use kit::faults::fifo;
+use kit::server::program;
+use kit::{Server, eventually};
+
+#[test]
+fn what_others_prepared_in_the_folder_for_temporary_files_does_not_hold_up_the_start() {
+    let home = tempfile::tempdir().unwrap();
+    let tmp = home.path().join("tmp");
+    let prepared = tmp.join("tapewarden-gate-1-1");
+    fs::create_dir_all(&prepared).unwrap();
+    fifo(&prepared.join(".held"));
+    let linked = tmp.join("tapewarden-sim-1-1");
+    fs::create_dir_all(&linked).unwrap();
+    symlink("/dev/zero", linked.join(".held")).unwrap();
+    // What a process that was killed has left.
+    let left = tmp.join("tapewarden-gate-2-2");
+    fs::create_dir_all(&left).unwrap();
+    fs::write(left.join(".held"), "").unwrap();
+    let server = Server::start_by(home, |command| {
+        command.env("TMPDIR", &tmp).stderr(Stdio::null());
+    });
+    assert_eq!(server.get("/api/health").status, 200);
+    eventually("the leftover is removed", || (!left.exists()).then_some(()));
+    assert!(prepared.exists() && linked.exists());
+}
+
+#[test]
+fn files_of_settings_that_are_no_files_are_told_and_not_waited_for() {
+    let home = tempfile::tempdir().unwrap();
+    fifo(&home.path().join("fifo"));
+    symlink("/dev/zero", home.path().join("zeros")).unwrap();
+    for file in ["fifo", "zeros"] {
+        for flags in [
+            ["--config", file].map(str::to_owned),
+            ["--set".to_owned(), format!("http.token_file={file}")],
+            ["--set".to_owned(), format!("model.prompt_file={file}")],
+        ] {
+            let mut child = program(home.path())
+                .args(&flags)
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            eventually("its end", || child.try_wait().unwrap());
+            let out = child.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&out.stderr);
+            assert!(said.contains(file), "{flags:?}: {said}");
+            assert!(said.contains("not a regular file"), "{flags:?}: {said}");
+        }
+    }
+}
