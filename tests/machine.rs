@@ -6,7 +6,8 @@ mod kit;
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use kit::faults::fifo;
 use kit::server::program;
@@ -57,4 +58,41 @@ fn files_of_settings_that_are_no_files_are_told_and_not_waited_for() {
             assert!(said.contains("not a regular file"), "{flags:?}: {said}");
         }
     }
+}
+
+/// Runs `tapewarden drill` against this server; how it ended, and what it said.
+fn drill(server: &Server, args: &[&str]) -> (Option<i32>, String) {
+    let out = Command::new(env!("CARGO_BIN_EXE_tapewarden"))
+        .args(["drill", "--url", &format!("http://{}", server.address)])
+        .args(args)
+        .output()
+        .unwrap();
+    let said = [out.stdout, out.stderr].concat();
+    (
+        out.status.code(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+#[test]
+fn a_drill_of_a_thread_that_does_not_beat_expires_and_its_command_ends_with_a_word() {
+    let server = Server::start(&[]);
+    server.eventually("/api/threads", |got| got.status == 200);
+    let asked = Instant::now();
+    // It hears signals, and there is none.
+    let (code, said) = drill(&server, &["--stall", "signals", "--for", "3s"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("a drill has expired: signals: 1 of 1"),
+        "{said}"
+    );
+    assert!(said.contains("signals did not stall"), "{said}");
+    assert!(asked.elapsed() < Duration::from_secs(25), "{said}");
+    // Now it beats: the order is void.
+    server.signal("QUIT");
+    server.log_has("watchdog.log", "asked for by SIGQUIT");
+    assert!(!server.log("watchdog.log").contains("STALLED: signals"));
+    let (code, said) = drill(&server, &["--stall", "candle-desk", "--how", "panic"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("candle-desk has panicked"), "{said}");
 }

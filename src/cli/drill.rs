@@ -44,6 +44,7 @@ pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
         .unwrap_or(DEFAULT_URL)
         .trim_end_matches('/');
     let order = format!("{base}/api/drill?stall={stall}&how={how}&for={time}");
+    let before = restarts(base, stall);
     let (status, body) = ask("POST", &order, Duration::from_secs(10))?;
     if status != 200 {
         return Err(Fault::failed(format!(
@@ -56,6 +57,7 @@ pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
     println!("ordered: {stall} stalls ({how}) for {time} s; {log} says of it:");
     let mut tail = Tail::after_the_order(log, stall)?;
     let name = stall.trim_end_matches('*');
+    let expired = format!("a drill has expired: {stall}: ");
     let (mut told, mut shown) = (String::new(), 0);
     let until = Instant::now() + Duration::from_secs(time) + PATIENCE;
     for round in 0.. {
@@ -72,6 +74,16 @@ pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
         if has("STALLED: ") && has("VERDICT: ") && is_back {
             return Ok(());
         }
+        if how == How::Panic && (restarts(base, stall) > before || has_ended(&told, name)) {
+            println!("{stall} has panicked; [PANIC] in backend.log has its stack");
+            return Ok(());
+        }
+        // Where some of many have met it, their stall is waited for.
+        if told.contains(&expired) && !has("STALLED: ") {
+            return Err(Fault::failed(format!(
+                "{stall} did not stall: it did not beat in time, or not for longer than its class allows (README, watchdog.busy_*)"
+            )));
+        }
         if Instant::now() >= until {
             break;
         }
@@ -85,6 +97,31 @@ pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
     Err(Fault::failed(format!(
         "{stall} was not seen to stall; is --for longer than its class allows (README, watchdog.busy_*), and has it something to do?"
     )))
+}
+
+/// How often the threads that this means have begun anew.
+fn restarts(base: &str, stall: &str) -> u64 {
+    let url = format!("{base}/api/threads");
+    let answer = ask("GET", &url, Duration::from_secs(2)).map(|(_, body)| body);
+    let json: serde_json::Value =
+        serde_json::from_str(&answer.unwrap_or_default()).unwrap_or_default();
+    let threads = json["threads"].as_array().map_or(&[][..], Vec::as_slice);
+    let meant = |t: &&serde_json::Value| {
+        let name = t["name"].as_str().unwrap_or_default();
+        match stall.strip_suffix('*') {
+            Some(begin) => name.starts_with(begin),
+            None => name == stall,
+        }
+    };
+    let of_each = threads.iter().filter(meant);
+    of_each.filter_map(|t| t["restarts"].as_u64()).sum()
+}
+
+/// One of these panicked, and its class does not begin anew.
+fn has_ended(told: &str, name: &str) -> bool {
+    told.lines()
+        .filter_map(|l| l.split("[WATCHDOG] ").nth(1))
+        .any(|words| words.starts_with(name) && words.contains(" has ended for good after a panic"))
 }
 
 /// Something to do for threads of each kind, so that they meet their order. Some fail meanwhile: that is

@@ -37,7 +37,12 @@ pub struct Beat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Stall, for real.
-    Drill(Drill),
+    Drill {
+        /// How.
+        drill: Drill,
+        /// Met later than this it is void.
+        by: Instant,
+    },
     /// Another has taken this thread's place: end when what is in hand is done.
     Retire,
 }
@@ -94,7 +99,8 @@ impl Pulse {
         while let Some(order) = self.orders.as_ref().and_then(LatestRx::take) {
             match order {
                 Order::Retire => self.retired.set(true),
-                Order::Drill(drill) => {
+                Order::Drill { by, .. } if Instant::now() >= by => {}
+                Order::Drill { drill, .. } => {
                     let what = format!("a drill: {} for {} s", drill.how, drill.time.as_secs());
                     self.publish(Doing::Busy(what.into()));
                     drill.run();

@@ -13,12 +13,14 @@ use crate::supervise::Drill;
 
 mod allowance;
 mod cpu;
+mod drills;
 pub mod export;
 mod figures;
 pub mod ledger;
 pub mod manager;
 mod notes;
 mod past;
+mod port_check;
 mod probe;
 mod report;
 mod reporter;

@@ -15,16 +15,18 @@ use crossbeam::channel::{Receiver, TryRecvError, select_biased, tick};
 use crate::clock::system_ms;
 use crate::log::{LogHandle, RING_LINES};
 use crate::supervise::{
-    Beat, Class, Counter, Gauge, KeptRx, KeptTx, LatestRx, LatestTx, Notice, Order, Spare,
-    Supervisor, ThreadId, kept,
+    Beat, Class, Counter, Doing, Drill, Gauge, KeptRx, KeptTx, LatestRx, LatestTx, Notice, Order,
+    Spare, Supervisor, ThreadId, kept,
 };
 
 use super::ToWatchdog;
 use super::allowance::Allowance;
+use super::drills::{Drills, EXPIRES_AFTER};
 use super::figures::Figures;
 use super::ledger::{Finding, Ledger};
 use super::manager::Manager;
 use super::notes::{Notes, NotesConfig};
+use super::port_check::PortCheck;
 use super::probe::Probed;
 use super::report::{finding_line, heartbeat_words};
 use super::reporter::{Cause, Made, Reporter, context};
@@ -111,7 +113,8 @@ pub fn start_watchdog(
         ring: VecDeque::with_capacity(RING_LINES),
         notes,
         allowance: Allowance::new(config.started),
-        edge: None,
+        port: PortCheck::default(),
+        drills: Drills::default(),
         heartbeats: 0,
         heartbeat_at: config.started + config.heartbeat_every,
         config,
@@ -167,8 +170,8 @@ struct State {
     ring: VecDeque<Arc<str>>,
     notes: Notes,
     allowance: Allowance,
-    /// Since when the port accepts and does not answer, and how the last probe ended.
-    edge: Option<(Instant, String)>,
+    port: PortCheck,
+    drills: Drills,
     heartbeats: u64,
     heartbeat_at: Instant,
 }
@@ -183,7 +186,8 @@ impl State {
             self.ring.push_back(line);
         }
         let findings = self.ledger.look(now, self.config.tick);
-        let edge_line = self.edge(now);
+        let probed = self.inputs.probed.take();
+        let port_line = probed.and_then(|probed| self.port.hear(probed, now));
         let mut snapshot = self.snapshot(now);
         self.figures.add(&mut snapshot, now, system_ms());
         for finding in &findings {
@@ -196,9 +200,12 @@ impl State {
                 self.replace(stall.id, &stall.name);
             }
         }
-        if let Some(line) = edge_line {
+        for line in self.drills.look(now) {
             self.notes.line(&line);
-            if self.edge.is_some() {
+        }
+        if let Some(line) = port_line {
+            self.notes.line(&line);
+            if self.port.silent_for(now).is_some() {
                 self.unreported.push("the server's own port".to_owned());
             }
         }
@@ -235,7 +242,12 @@ impl State {
         let mut gone = Vec::new();
         for (id, beats) in &self.beats {
             match beats.receiver().try_recv() {
-                Ok(beat) => self.ledger.beat(*id, beat),
+                Ok(beat) => {
+                    if let Doing::Busy(doing) = &beat.doing {
+                        self.drills.hear(*id, doing);
+                    }
+                    self.ledger.beat(*id, beat);
+                }
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => gone.push(*id),
             }
@@ -285,36 +297,35 @@ impl State {
                 reply,
             } => {
                 self.hear(Instant::now());
-                // "http-*" is every thread whose name begins so.
-                let meant = |name: &str| match thread.strip_suffix('*') {
-                    Some(begin) => name.starts_with(begin),
-                    None => name == thread,
-                };
-                let hits: Vec<_> = self
-                    .orders
-                    .values()
-                    .filter(|(name, _)| meant(name))
-                    .collect();
-                let answer = match hits.len() {
-                    1.. => {
-                        for (_, orders) in hits {
-                            orders.publish(Order::Drill(drill));
-                        }
-                        let line = format!(
-                            "[WARN] [WATCHDOG] a drill was ordered: {thread} stalls ({}) for {} s where it next beats",
-                            drill.how,
-                            drill.time.as_secs()
-                        );
-                        self.notes.line(&line);
-                        Ok(())
-                    }
-                    0 => Err(format!(
-                        "there is no thread {thread}; /api/threads names them"
-                    )),
-                };
-                let _left = reply.try_send(answer);
+                let _left = reply.try_send(self.order(&thread, drill));
             }
         }
+    }
+
+    /// Orders a stall of the thread of this name; "http-*" is every one whose name begins so.
+    fn order(&mut self, thread: &str, drill: Drill) -> Result<(), String> {
+        let meant = |name: &str| match thread.strip_suffix('*') {
+            Some(begin) => name.starts_with(begin),
+            None => name == thread,
+        };
+        let by = Instant::now() + EXPIRES_AFTER;
+        let mut hits = Vec::new();
+        for (id, (_, orders)) in self.orders.iter().filter(|(_, (name, _))| meant(name)) {
+            orders.publish(Order::Drill { drill, by });
+            hits.push(*id);
+        }
+        if hits.is_empty() {
+            return Err(format!(
+                "there is no thread {thread}; /api/threads names them"
+            ));
+        }
+        self.drills.ordered(thread, hits, by);
+        self.notes.line(&format!(
+            "[WARN] [WATCHDOG] a drill was ordered: {thread} stalls ({}) for {} s where it next beats",
+            drill.how,
+            drill.time.as_secs()
+        ));
+        Ok(())
     }
 
     /// Starts another thread in a stalled one's place, where its kind allows; the stalled one ends when it
@@ -346,8 +357,7 @@ impl State {
         let Some(limit) = self.config.exit_after else {
             return;
         };
-        let deaf = self.edge.as_ref();
-        let deaf = deaf.map_or(Duration::ZERO, |(since, _)| now.duration_since(*since));
+        let deaf = self.port.silent_for(now).unwrap_or_default();
         let unhealthy = self.ledger.unhealthy_for(now).max(deaf);
         if self.given_up || unhealthy < limit {
             return;
@@ -399,7 +409,10 @@ impl State {
                 id,
                 message,
                 restarts,
-            } => self.ledger.panicked(id, message, restarts),
+            } => {
+                self.drills.met(id);
+                self.ledger.panicked(id, message, restarts);
+            }
             Notice::Ended { id } => self.ended(id, now),
             Notice::Channel(gauge) => self.gauges.push(*gauge),
         }
@@ -411,31 +424,10 @@ impl State {
             self.ledger.beat(id, beat);
         }
         self.ledger.ended(id, now);
+        self.drills.met(id);
         self.orders.remove(&id);
         self.spares.remove(&id);
         self.replaced.remove(&id);
-    }
-
-    /// What the probe says of the port; a line when that changes.
-    fn edge(&mut self, now: Instant) -> Option<String> {
-        match (self.inputs.probed.take()?, self.edge.take()) {
-            (Probed::Silent(why), Some((since, _))) => {
-                self.edge = Some((since, why));
-                None
-            }
-            (Probed::Silent(why), None) => {
-                let line = format!(
-                    "[ERROR] [WATCHDOG] STALLED: the server's own port accepts but does not answer: {why}"
-                );
-                self.edge = Some((now, why));
-                Some(line)
-            }
-            (Probed::Answers, Some((since, _))) => Some(format!(
-                "[INFO] [WATCHDOG] the server's own port answers again after {:.1} s",
-                now.duration_since(since).as_secs_f64()
-            )),
-            (Probed::Answers, None) => None,
-        }
     }
 
     fn snapshot(&self, now: Instant) -> Snapshot {
@@ -452,12 +444,7 @@ impl State {
             .collect();
         channels.sort_by(|a, b| a.name.cmp(&b.name));
         let mut ailments = self.ledger.ailments(now);
-        let port = self.edge.as_ref().map(|(since, why)| {
-            format!(
-                "the server's own port has accepted without answering for {} s ({why})",
-                now.duration_since(*since).as_secs()
-            )
-        });
+        let port = self.port.words(now);
         ailments.extend(port.clone());
         Snapshot {
             at: now,
