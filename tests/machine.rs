@@ -96,3 +96,48 @@ fn a_drill_of_a_thread_that_does_not_beat_expires_and_its_command_ends_with_a_wo
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("candle-desk has panicked"), "{said}");
 }
+
+/// Has this program run under a filter that refuses these system calls.
+fn refuse(command: &mut Command, calls: &[i64]) {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+    use std::os::unix::process::CommandExt;
+    let filter: BpfProgram = SeccompFilter::new(
+        calls.iter().map(|call| (*call, Vec::new())).collect(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(1),
+        std::env::consts::ARCH.try_into().unwrap(),
+    )
+    .and_then(BpfProgram::try_from)
+    .unwrap();
+    let install = move || apply_filter(&filter).map_err(std::io::Error::other);
+    // SAFETY: between fork and exec it makes two system calls, and allocates only where one fails.
+    unsafe { command.pre_exec(install) };
+}
+
+#[test]
+fn under_a_filter_of_system_calls_stacks_are_had_another_way_and_what_was_refused_is_told() {
+    let server = Server::start_by(tempfile::tempdir().unwrap(), |command| {
+        command.stderr(Stdio::null());
+        refuse(
+            command,
+            &[libc::SYS_rt_tgsigqueueinfo, libc::SYS_memfd_create],
+        );
+    });
+    server.log_has("backend.log", "rt_tgsigqueueinfo is refused");
+    eventually("a report with stacks of nearly all", || {
+        let report = server.get("/api/threads/dump?format=json").json();
+        let threads = report["dump"].as_array()?.clone();
+        let has_frames = |t: &&serde_json::Value| !t["frames"].as_array().unwrap().is_empty();
+        let with = threads.iter().filter(has_frames).count();
+        (with > 50 && with + 3 > threads.len()).then_some(())
+    });
+    let server = Server::start_by(tempfile::tempdir().unwrap(), |command| {
+        command.stderr(Stdio::null());
+        refuse(command, &[libc::SYS_rt_tgsigqueueinfo, libc::SYS_tgkill]);
+    });
+    server.log_has("backend.log", "tgkill as well");
+    let report = server.eventually("/api/threads/dump?format=json", |got| got.status == 200);
+    let why = report["no_stacks"].as_str().unwrap();
+    assert!(why.contains("rt_tgsigqueueinfo is refused"), "{why}");
+    assert!(why.contains("tgkill"), "{why}");
+}

@@ -80,8 +80,23 @@ struct Listed {
 impl CopiesStacks for Linux {
     fn in_memory() -> io::Result<Self> {
         // Inherited by the scribe, which is started next.
-        let file = rustix::fs::memfd_create("tapewarden-stacks", MemfdFlags::empty())?;
-        Self::into_file(file)
+        let file =
+            rustix::fs::memfd_create("tapewarden-stacks", MemfdFlags::empty()).or_else(|e| {
+                // Memory as well, without a name.
+                let flags = OFlags::RDWR | OFlags::TMPFILE;
+                rustix::fs::open(c"/dev/shm", flags, Mode::RUSR | Mode::WUSR).map_err(|other| {
+                    let why = format!(
+                        "memfd_create is refused ({e}), and a file in /dev/shm as well ({other})"
+                    );
+                    io::Error::new(e.kind(), why)
+                })
+            })?;
+        let capture = Self::into_file(file)?;
+        let tid = rustix::thread::gettid().as_raw_nonzero().get();
+        if let Some(refused) = slots::try_out(capture.pid, tid.cast_unsigned())? {
+            log::warn!(target: "WATCHDOG", "{refused}: threads are asked for their stacks by SIGURG and tgkill instead");
+        }
+        Ok(capture)
     }
 
     fn on_disk(path: &Path) -> io::Result<Self> {
@@ -199,7 +214,7 @@ impl Linux {
                             slots::release(ask);
                             let why: &[u8] = match e.raw_os_error() {
                                 Some(libc::ESRCH) => ENDED,
-                                _ => b"the system refused the signal",
+                                _ => b"the system refused the signal (rt_tgsigqueueinfo, tgkill): a filter of system calls, probably",
                             };
                             put(&self.file, raw::MISSING, tid, number, &[why]);
                         }

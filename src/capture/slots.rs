@@ -7,8 +7,8 @@
 //! that is not answered in time goes `ASKED -> FREE` by compare-and-swap. So a handler that runs late
 //! finds another word and writes nowhere.
 //!
-//! Where no signal can be queued (RLIMIT_SIGPENDING), an ordinary one is sent, which then comes without
-//! its value: the handler looks for the slot that was asked of its own thread.
+//! Where no signal can be queued (RLIMIT_SIGPENDING, or a filter that refuses the call), an ordinary one is
+//! sent, which then comes without its value: the handler looks for the slot that was asked of its own thread.
 //!
 //! The handler calls nothing but the copy and `gettid`, so it is async-signal-safe; it saves `errno`. Its
 //! frame is small: alternate stacks have 8 KiB.
@@ -171,6 +171,52 @@ struct Queued {
 /// # Errors
 /// The system's: `ESRCH` for a thread that has ended.
 pub fn send(ask: Ask, pid: u32, tid: u32) -> io::Result<()> {
+    match queue(ask, pid, tid) {
+        Err(e) if cannot_queue(&e) => send_ordinary(pid, tid, ORDINARY),
+        result => result,
+    }
+}
+
+/// No room for another queued signal; or a filter of system calls (seccomp) does not let this one through:
+/// a thread of this same process cannot be forbidden by rights.
+fn cannot_queue(e: &io::Error) -> bool {
+    matches!(
+        e.raw_os_error(),
+        Some(libc::EAGAIN | libc::EPERM | libc::EACCES | libc::ENOSYS)
+    )
+}
+
+/// Whether the calling thread can be asked; what is refused of it, in words, where another way is taken.
+/// The slot that is named is asked of nobody, so the handler finds nothing to do.
+///
+/// # Errors
+/// The system's words, where it refuses both ways.
+pub fn try_out(pid: u32, tid: u32) -> io::Result<Option<String>> {
+    let nobody = Ask {
+        slot: SLOTS,
+        generation: 0,
+    };
+    match queue(nobody, pid, tid) {
+        Ok(()) => Ok(None),
+        Err(e) if cannot_queue(&e) => {
+            let refused = format!("rt_tgsigqueueinfo is refused ({e})");
+            send_ordinary(pid, tid, ORDINARY).map_err(|other| {
+                io::Error::new(
+                    other.kind(),
+                    format!("{refused}, and tgkill as well ({other})"),
+                )
+            })?;
+            Ok(Some(refused))
+        }
+        Err(e) => Err(io::Error::new(
+            e.kind(),
+            format!("rt_tgsigqueueinfo is refused ({e})"),
+        )),
+    }
+}
+
+/// A queued signal, with its value.
+fn queue(ask: Ask, pid: u32, tid: u32) -> io::Result<()> {
     let info = Queued {
         signo: signal(),
         errno: 0,
@@ -193,11 +239,9 @@ pub fn send(ask: Ask, pid: u32, tid: u32) -> io::Result<()> {
         )
     };
     if result == 0 {
-        return Ok(());
-    }
-    match io::Error::last_os_error() {
-        e if e.raw_os_error() == Some(libc::EAGAIN) => send_ordinary(pid, tid, ORDINARY),
-        e => Err(e),
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
     }
 }
 
@@ -222,7 +266,9 @@ fn send_ordinary(pid: u32, tid: u32, signal: c_int) -> io::Result<()> {
 /// Whether a thread of this process is still there: signal 0 is sent to nobody. One that ends forgets the signals it has not heard.
 #[must_use]
 pub fn lives(pid: u32, tid: u32) -> bool {
-    send_ordinary(pid, tid, 0).is_ok()
+    let sent = send_ordinary(pid, tid, 0);
+    // Refused by a filter it tells nothing.
+    !sent.is_err_and(|e| e.raw_os_error() == Some(libc::ESRCH))
 }
 
 /// Looks at a slot; what it gives is valid until [`release`].

@@ -80,7 +80,10 @@ impl Reporter {
         let (forms_tx, forms) = latest();
         let (capture, why_no_stacks) = match Capture::in_memory() {
             Ok(capture) => (Some(capture), String::new()),
-            Err(e) => (None, e.to_string()),
+            Err(e) => {
+                log::warn!(target: "WATCHDOG", "reports will have no call stacks: {e}");
+                (None, e.to_string())
+            }
         };
         let mut last_resort = None;
         if let Some(capture) = &capture {
