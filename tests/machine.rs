@@ -5,13 +5,16 @@
 mod kit;
 
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::process::{Command, Stdio};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::{chown, symlink};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use kit::faults::fifo;
+use kit::faults::{fifo, is_root, wrap};
 use kit::server::program;
-use kit::{Server, eventually};
+use kit::{PATIENCE, Server, eventually};
 
 #[test]
 fn what_others_prepared_in_the_folder_for_temporary_files_does_not_hold_up_the_start() {
@@ -46,13 +49,9 @@ fn files_of_settings_that_are_no_files_are_told_and_not_waited_for() {
             ["--set".to_owned(), format!("http.token_file={file}")],
             ["--set".to_owned(), format!("model.prompt_file={file}")],
         ] {
-            let mut child = program(home.path())
-                .args(&flags)
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap();
-            eventually("its end", || child.try_wait().unwrap());
-            let out = child.wait_with_output().unwrap();
+            let mut command = program(home.path());
+            command.args(&flags).stderr(Stdio::piped());
+            let out = ended(command.spawn().unwrap());
             let said = String::from_utf8_lossy(&out.stderr);
             assert!(said.contains(file), "{flags:?}: {said}");
             assert!(said.contains("not a regular file"), "{flags:?}: {said}");
@@ -140,4 +139,108 @@ fn under_a_filter_of_system_calls_stacks_are_had_another_way_and_what_was_refuse
     let why = report["no_stacks"].as_str().unwrap();
     assert!(why.contains("rt_tgsigqueueinfo is refused"), "{why}");
     assert!(why.contains("tgkill"), "{why}");
+}
+
+/// What a program said that ends by itself; one that does not is killed.
+fn ended(mut child: Child) -> Output {
+    let until = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ended_already = child.kill();
+    child.wait_with_output().unwrap()
+}
+
+/// Has this program run under a limit as a user who has no other process.
+fn limited(command: &mut Command, home: &Path, user: u32, limit: &str) {
+    chown(home, Some(user), Some(user)).unwrap();
+    let user = format!("--reuid={user}");
+    wrap(
+        command,
+        "prlimit",
+        &[limit, "setpriv", &user, "--clear-groups"],
+    );
+}
+
+/// The answers to so many clients that come at once and ask for one thing each.
+fn answers_to_a_burst(server: &Server, clients: usize) -> Vec<String> {
+    let ask = b"GET /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut burst: Vec<TcpStream> = (0..clients)
+        .map(|_| TcpStream::connect(&server.address).unwrap())
+        .collect();
+    for stream in &mut burst {
+        let _turned_away_already = stream.write_all(ask);
+    }
+    let mut answers = Vec::new();
+    for stream in &mut burst {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut answer = vec![0; 4_096];
+        let n = stream.read(&mut answer).expect("an answer, not a reset");
+        answers.push(String::from_utf8_lossy(&answer[..n]).into_owned());
+    }
+    answers
+}
+
+#[test]
+fn who_gets_no_thread_or_descriptor_is_told_with_a_whole_answer_and_served_later() {
+    if !is_root() {
+        println!("skipped: only root can start it as another user");
+        return;
+    }
+    for (n, limits, word) in [
+        (1, "--nofile=100", "ulimit -n"),
+        (2, "--nproc=170", "ulimit -u"),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().to_owned();
+        let server = Server::start_by(home, |command| {
+            command.env("TMPDIR", &path);
+            limited(command, &path, 70_000 + 10 * std::process::id() + n, limits);
+            command.stdout(Stdio::piped()).stderr(Stdio::null());
+        });
+        let answers = answers_to_a_burst(&server, 300);
+        let with = |words: &str| answers.iter().filter(|a| a.contains(words)).count();
+        let (served, told) = (with("HTTP/1.1 200 "), with("HTTP/1.1 503 "));
+        println!(
+            "{limits}: {served} served, {told} told, {} by name",
+            with(word)
+        );
+        assert_eq!(served + told, 300, "{limits}: {answers:?}");
+        assert!(served > 0 && with(word) > 0, "{limits}: {answers:?}");
+        server.eventually("/api/health", |got| got.status == 200);
+    }
+}
+
+#[test]
+fn a_start_that_the_system_refuses_names_limit_path_and_variable() {
+    let fails = |prepare: &dyn Fn(&mut Command, &Path)| {
+        let home = tempfile::tempdir().unwrap();
+        let mut command = program(home.path());
+        command.env("TMPDIR", home.path());
+        prepare(&mut command, home.path());
+        command.stderr(Stdio::piped()).stdout(Stdio::null());
+        let out = ended(command.spawn().unwrap());
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(1), "{said}");
+        said
+    };
+    let said = fails(&|command, _| {
+        command.env("TMPDIR", "/nowhere/at/all");
+    });
+    assert!(said.contains("/nowhere/at/all"), "{said}");
+    assert!(said.contains("TMPDIR"), "{said}");
+    if !is_root() {
+        println!("skipped: only root can start it as another user");
+        return;
+    }
+    for threads in [3, 20, 40, 60] {
+        let user = 70_000 + 10 * std::process::id() + 3;
+        let limits = format!("--nproc={threads}");
+        let said = fails(&|command, home| limited(command, home, user, &limits));
+        assert!(said.contains(&format!("may have {threads} ")), "{said}");
+        assert!(said.contains("ulimit -u"), "{said}");
+    }
+    let user = 70_000 + 10 * std::process::id() + 4;
+    let said = fails(&|command, home| limited(command, home, user, "--nofile=20"));
+    assert!(said.contains("ulimit -n"), "{said}");
 }

@@ -14,6 +14,21 @@ const PER_CONNECTION: usize = 2;
 /// The server is not started with room for fewer.
 const CONNECTIONS_MIN: usize = 16;
 
+/// With fewer parts of the server would be deaf from the start.
+const FILES_MIN: usize = 100;
+
+/// Whether there is room for the server itself.
+///
+/// # Errors
+/// When there is none.
+pub fn are_enough() -> std::io::Result<()> {
+    #[cfg(unix)]
+    if raised_limit().is_some_and(|limit| limit < FILES_MIN) {
+        return Err(rustix::io::Errno::MFILE.into());
+    }
+    Ok(())
+}
+
 /// Raises the soft limit to the hard one, and says how many of `wanted` connections fit below it; with
 /// a word to the log when not all do. Beyond that the gate answers 503, and has the descriptors to say so.
 #[must_use]

@@ -10,6 +10,7 @@ mod desks;
 mod given;
 mod lanes;
 mod lifecycle;
+mod limits;
 mod scheduling;
 mod signals;
 mod sources;

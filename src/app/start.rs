@@ -27,11 +27,12 @@ use crate::ws::{Sessions, WsConfig};
 
 use super::announce::{announce, warn_of_exposure};
 use super::classes::Classes;
-use super::descriptors::connections_that_fit;
+use super::descriptors::{are_enough, connections_that_fit};
 use super::desks;
 use super::given;
 use super::lanes::lanes;
 use super::lifecycle::Ears;
+use super::limits::remedy;
 use super::signals::{self, Listening};
 use super::sources::sources;
 
@@ -63,7 +64,7 @@ pub enum StartError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// Anything else that the system refused: exit code 1.
-    #[error("{doing} failed: {source}")]
+    #[error("{doing} failed: {source}{}", remedy(.source))]
     System {
         /// What was being done, with what.
         doing: String,
@@ -133,6 +134,7 @@ pub fn start(
     supervisor: &Supervisor,
     ends: &SupervisorEnds,
 ) -> Result<Running, StartError> {
+    are_enough().doing("making room for open files")?;
     let listener = bind(settings.server.listen.0)?;
     let address = listener
         .local_addr()
@@ -383,8 +385,10 @@ pub fn start(
 fn worker_server() -> Result<(Option<Scratch>, LinkAddress, Arc<Server>), StartError> {
     let folder = Scratch::new("gate").doing("making a private folder for the gate's socket")?;
     let path = folder.path().join("gate.sock");
-    let server = Server::http_unix(&path)
-        .map_err(io::Error::other)
+    // It panics where the system refuses it a thread.
+    let server = std::panic::catch_unwind(|| Server::http_unix(&path))
+        .map_err(|_| io::ErrorKind::WouldBlock.into())
+        .and_then(|made| made.map_err(io::Error::other))
         .doing(format!("listening on {}", path.display()))?;
     Ok((Some(folder), path, Arc::new(server)))
 }

@@ -8,6 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use thiserror::Error;
+
 use crate::clock::system_ms;
 use crate::supervise::{Class, Stop, Supervisor};
 
@@ -29,6 +31,17 @@ const NAMES_MAX: usize = 100_000;
 /// The start has the processors to itself; then leftovers are looked for.
 const AFTER: Duration = Duration::from_secs(3);
 
+/// Why there is none.
+#[derive(Debug, Error)]
+#[error(
+    "{source}, in {}; the variable TMPDIR chooses another folder for temporary files",
+    place.display()
+)]
+struct NoPlace {
+    place: PathBuf,
+    source: io::Error,
+}
+
 /// A folder that only this user can enter, removed by [`Self::remove`] or by another's [`Self::new`].
 #[derive(Debug)]
 pub struct Scratch {
@@ -44,11 +57,8 @@ impl Scratch {
     pub fn new(purpose: &str) -> io::Result<Self> {
         let place = std::env::temp_dir();
         Self::new_in(&place, purpose).map_err(|e| {
-            let words = format!(
-                "{e}, in {}; the variable TMPDIR chooses another folder for temporary files",
-                place.display()
-            );
-            io::Error::new(e.kind(), words)
+            let kind = e.kind();
+            io::Error::new(kind, NoPlace { place, source: e })
         })
     }
 

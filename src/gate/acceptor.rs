@@ -1,18 +1,19 @@
 //! The `gate` thread: accepts connections, counts them, and starts a thread for each.
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
 
-use crate::supervise::{Class, Full, Pulse, Supervisor, Tx};
+use crate::supervise::{Class, Full, Pulse, Supervisor, Tx, one_shot};
 
 use super::conn::{Conn, GateConfig, Shared};
 use super::denied::Refusals;
 use super::lanes::{LinkAddress, start_lanes};
+use super::turn_away::{Reserve, Why, lacks_descriptor, turn_away};
 use crate::deadline_io::client_waits;
 
 /// How often the acceptor looks whether the end was told.
@@ -30,8 +31,8 @@ const HEADROOM: usize = 64;
 /// Names of connection threads count up to here and begin anew: names have 15 characters.
 const CONN_NAMES_MAX: u64 = 100_000;
 
-/// What a connection beyond every limit gets.
-const FULL_ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=utf-8\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 74\r\n\r\n{\"detail\":\"Too many connections; close some, or raise the server's limit\"}";
+/// Clients turned away in a row before the gate beats again.
+const TURNED_AWAY_MAX: usize = 16;
 
 /// Starts the lanes, their keeper and the acceptor.
 ///
@@ -76,6 +77,7 @@ pub fn start_gate(
             by_address: HashMap::new(),
             numbers: 0,
             said: None,
+            reserve: Reserve::new(&listener),
         };
         while !stop.is_set() {
             pulse.idle();
@@ -113,6 +115,7 @@ struct Door<'a> {
     by_address: HashMap<IpAddr, usize>,
     numbers: u64,
     said: Option<Instant>,
+    reserve: Reserve,
 }
 
 impl Door<'_> {
@@ -129,6 +132,7 @@ impl Door<'_> {
     }
 
     fn accept_all(&mut self, listener: &TcpListener, pulse: &Pulse) {
+        let mut turned_away = 0;
         loop {
             match listener.accept() {
                 Ok((stream, peer)) => self.admit(stream, peer.ip().to_canonical()),
@@ -138,6 +142,17 @@ impl Door<'_> {
                         e.kind(),
                         ErrorKind::Interrupted | ErrorKind::ConnectionAborted
                     ) => {}
+                Err(e)
+                    if lacks_descriptor(&e)
+                        && turned_away < TURNED_AWAY_MAX
+                        && self.reserve.turn_one_away(listener) =>
+                {
+                    turned_away += 1;
+                    self.say(&format!(
+                        "no descriptor for another connection ({e}): its client was told; {} are open; raise the limit (ulimit -n, or LimitNOFILE in a unit file)",
+                        self.open
+                    ));
+                }
                 Err(e) => {
                     self.say(&format!(
                         "accepting a connection failed: {e}; {} are open, going on in {} ms",
@@ -158,7 +173,7 @@ impl Door<'_> {
         let crowded =
             !address.is_loopback() && of_address >= self.shared.config.connections_per_address_max;
         if crowded || self.open >= self.shared.config.connections_max + HEADROOM {
-            refuse(&stream);
+            turn_away(&stream, Why::Full);
             self.say(&format!(
                 "refused a connection from {address}: {} are open, {of_address} of them from there",
                 self.open
@@ -187,17 +202,29 @@ impl Door<'_> {
         self.open += 1;
         *self.by_address.entry(address).or_insert(0) += 1;
         let mut conn = Conn::new(Arc::clone(self.shared), address, number);
+        // Given only to a thread that is there: without one its client is told.
+        let (give, given) = one_shot();
         let spawned = self.spawner.spawn_once(
             format!("conn-{}", number % CONN_NAMES_MAX),
             self.class,
             move |pulse| {
                 let _given_back_at_the_end = place;
-                conn.serve(stream, pulse);
+                if let Ok(stream) = given.recv() {
+                    conn.serve(stream, pulse);
+                }
             },
         );
-        // On failure the closure was dropped, and the place with it.
-        if let Err(e) = spawned {
-            self.say(&format!("starting a thread for a connection failed: {e}"));
+        match spawned {
+            // It waits for it.
+            Ok(_) => drop(give.try_send(stream)),
+            // The closure was dropped, and the place with it.
+            Err(e) => {
+                turn_away(&stream, Why::NoThread);
+                self.say(&format!(
+                    "no thread for another connection ({e}): its client was told; {} are open; raise the limit (ulimit -u, or TasksMax in a unit file)",
+                    self.open
+                ));
+            }
         }
     }
 
@@ -210,26 +237,5 @@ impl Door<'_> {
             self.said = Some(now);
             log::warn!(target: "GATE", "{words}");
         }
-    }
-}
-
-/// Tells a client without waiting, and closes.
-fn refuse(stream: &TcpStream) {
-    let mut out = stream;
-    if stream.set_nonblocking(true).is_ok() {
-        let _gone = out.write(FULL_ANSWER);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_refusal_is_a_whole_answer() {
-        let text = std::str::from_utf8(FULL_ANSWER).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("Content-Length: {}", body.len())));
-        assert!(serde_json::from_str::<serde_json::Value>(body).unwrap()["detail"].is_string());
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod head;
 mod lanes;
 mod secret;
 mod sender;
+mod turn_away;
 
 pub use acceptor::start_gate;
 pub use bind::{BindError, bind};
