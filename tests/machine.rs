@@ -12,9 +12,9 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use kit::faults::{fifo, is_root, wrap};
+use kit::faults::{SmallDisk, fifo, is_root, wrap};
 use kit::server::program;
-use kit::{PATIENCE, Server, eventually};
+use kit::{PATIENCE, SHORT_LIMITS, Server, eventually};
 
 #[test]
 fn what_others_prepared_in_the_folder_for_temporary_files_does_not_hold_up_the_start() {
@@ -243,4 +243,59 @@ fn a_start_that_the_system_refuses_names_limit_path_and_variable() {
     let user = 70_000 + 10 * std::process::id() + 4;
     let said = fails(&|command, home| limited(command, home, user, "--nofile=20"));
     assert!(said.contains("ulimit -n"), "{said}");
+}
+
+#[test]
+fn on_a_full_disk_reports_are_whole_or_absent_and_the_console_has_the_verdict() {
+    if !is_root() {
+        println!("skipped: only root can mount a small disk");
+        return;
+    }
+    let disk = SmallDisk::mount(6_000);
+    let logs = disk.path().join("logs");
+    let home = tempfile::tempdir().unwrap();
+    let console = home.path().join("console");
+    let server = Server::start_by(home, |command| {
+        command.arg("--log-dir").arg(&logs).args(SHORT_LIMITS);
+        command.stderr(fs::File::create(&console).unwrap());
+    });
+    server.eventually("/api/threads", |got| got.status == 200);
+    let said = || fs::read_to_string(&console).unwrap();
+    // Some fit, some do not, whatever the disk has room for.
+    for round in 0..12 {
+        if round == 6 {
+            disk.fill();
+        }
+        assert_eq!(server.get("/api/threads/dump").status, 200);
+    }
+    let stall = "/api/drill?stall=gate&how=sleep&for=3s";
+    let stall = server.ask("POST", stall);
+    assert_eq!(stall.status, 200, "{}", stall.text());
+    eventually("the verdict on the console", || {
+        let _meets_its_order = std::net::TcpStream::connect(&server.address);
+        let told = said();
+        (told.contains("[ERROR] [WATCHDOG] VERDICT: gate") && told.contains("could not be kept"))
+            .then_some(())
+    });
+    assert!(said().contains("so far"), "{}", said());
+    let reports = fs::read_dir(logs.join("reports")).unwrap();
+    let mut whole = 0;
+    for path in reports.map(|entry| entry.unwrap().path()) {
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        match path.extension().unwrap().to_str().unwrap() {
+            "json" => drop(serde_json::from_str::<serde_json::Value>(&text).unwrap()),
+            "txt" => {
+                assert!(text.contains("=== END STACK DUMP ==="), "{path:?}");
+                for form in ["json", "folded"] {
+                    assert!(path.with_extension(form).exists(), "{path:?}");
+                }
+                whole += 1;
+            }
+            "folded" => assert!(text.ends_with('\n') && path.with_extension("txt").exists()),
+            other => assert_eq!(other, "raw", "{path:?}"),
+        }
+    }
+    assert!(whole > 0, "some fitted");
+    let log = fs::read_to_string(logs.join("watchdog.log")).unwrap();
+    assert!(log.ends_with('\n'));
 }

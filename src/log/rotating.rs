@@ -79,8 +79,8 @@ impl RotatingFile {
         Ok(())
     }
 
-    /// Appends, after rotating where it must. What was not written wholly is lost; the next append
-    /// begins with opening the file anew.
+    /// Appends, after rotating where it must. What was not written wholly is taken back, so that no half
+    /// line stands before the next; the next append begins with opening the file anew.
     ///
     /// # Errors
     /// The system's.
@@ -94,9 +94,11 @@ impl RotatingFile {
         let Some(open) = &mut self.open else {
             return Err(io::Error::other("it is not open"));
         };
+        let before = open.file.metadata().map_or(open.bytes, |m| m.len());
         let result = open.file.write_all(bytes);
         open.bytes += bytes.len() as u64;
         if result.is_err() {
+            let _nothing_more_can_be_done = open.file.set_len(before);
             self.open = None;
         }
         result
@@ -147,6 +149,34 @@ mod tests {
             fs::read_to_string(path.with_extension("log.1")).unwrap(),
             "line-3\n"
         );
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn on_a_full_disk_a_line_is_whole_or_absent() {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: only root can mount a small disk");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let run = |program: &str, args: &[&str]| {
+            let ran = std::process::Command::new(program)
+                .args(args)
+                .arg(folder.path())
+                .status();
+            assert!(ran.unwrap().success(), "{program}");
+        };
+        run("mount", &["-t", "tmpfs", "-o", "size=16k", "tmpfs"]);
+        let path = folder.path().join("x.log");
+        let mut file = RotatingFile::new(path.clone(), 1_000_000, 2);
+        let line = format!("{}\n", "x".repeat(2_999));
+        let written = (0..10)
+            .filter(|_| file.append(line.as_bytes()).is_ok())
+            .count();
+        let text = fs::read_to_string(&path).unwrap();
+        run("umount", &["-l"]);
+        assert!((1..10).contains(&written), "{written}");
+        assert_eq!(text, line.repeat(written));
     }
 
     #[test]

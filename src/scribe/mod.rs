@@ -4,7 +4,8 @@
 //!
 //! It reads a line on its standard input for each report that is wanted; the bytes lie in the file in
 //! memory whose number it was given. It writes the report's three forms beside the logs, and to its
-//! standard output a line with the lengths of the forms and the file's name, followed by the forms. Of a
+//! standard output a line with the lengths of the forms, of the reason why they could not be kept, and the
+//! file's name, followed by all four. Of a
 //! silent watchdog's report nobody waits for the answer: that one it appends to `watchdog.log` itself. It
 //! ends when its input does: with the server.
 
@@ -68,6 +69,8 @@ pub struct Forms {
     pub folded: String,
     /// The file that holds the text; empty if it could not be written.
     pub file: String,
+    /// Why it could not.
+    pub not_kept: String,
 }
 
 /// The forms of a dump.
@@ -78,6 +81,7 @@ pub fn forms(dump: &Dump) -> Forms {
         json: serde_json::to_string(dump).unwrap_or_default(),
         folded: folded::folded(dump),
         file: String::new(),
+        not_kept: String::new(),
     }
 }
 
@@ -104,15 +108,10 @@ pub fn run(args: &ScribeArgs) -> io::Result<()> {
         }
         let bytes = read_whole(args.fd)?;
         let forms = put(&shelf, line.trim(), &bytes, || reader.read(&bytes));
-        writeln!(
-            out,
-            "{} {} {} {}",
-            forms.text.len(),
-            forms.json.len(),
-            forms.folded.len(),
-            forms.file
-        )?;
-        for form in [&forms.text, &forms.json, &forms.folded] {
+        let all = [&forms.text, &forms.json, &forms.folded, &forms.not_kept];
+        let [text, json, folded, not_kept] = all.map(String::len);
+        writeln!(out, "{text} {json} {folded} {not_kept} {}", forms.file)?;
+        for form in all {
             out.write_all(form.as_bytes())?;
         }
         out.flush()?;
@@ -132,6 +131,7 @@ fn put(shelf: &Shelf, name: &str, bytes: &[u8], read: impl FnOnce() -> Dump) -> 
         Err(e) => {
             let words = format!("(this report could not be kept beside the logs: {e})\n");
             forms.text.push_str(&words);
+            forms.not_kept = e.to_string();
         }
     }
     forms

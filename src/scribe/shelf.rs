@@ -27,7 +27,10 @@ const ASKED_MAX: usize = 20;
 const VERDICT_BYTES_MAX: u64 = 16_384;
 
 /// The endings of a report's files.
-const ENDINGS: [&str; 5] = ["txt", "json", "folded", "raw", "part"];
+const ENDINGS: [&str; 4] = ["txt", "json", "folded", "raw"];
+
+/// What the name of a file ends with that is being written.
+const PART: &str = "part";
 
 /// The folder.
 #[derive(Clone, Debug)]
@@ -66,13 +69,8 @@ impl Shelf {
     /// The system's.
     pub fn put_raw(&self, name: &str, raw: &[u8]) -> io::Result<()> {
         fs::create_dir_all(&self.dir)?;
-        let mut options = fs::File::options();
-        options.write(true).create(true).truncate(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options
-            .open(self.dir.join(format!("{name}.raw")))?
-            .write_all(raw)
+        let part = self.part(name, "raw", raw)?;
+        in_place(&part)
     }
 
     /// Writes a report's forms; gives the text's path. The captured bytes are kept only where nothing of
@@ -83,16 +81,53 @@ impl Shelf {
     pub fn put(&self, name: &str, forms: &Forms, named: bool) -> io::Result<PathBuf> {
         fs::create_dir_all(&self.dir)?;
         let path = |ending: &str| self.dir.join(format!("{name}.{ending}"));
-        fs::write(path("json"), &forms.json)?;
-        fs::write(path("folded"), &forms.folded)?;
-        // Last and in one step: who finds the text finds it whole, and the others beside it.
-        fs::write(path("part"), &forms.text)?;
-        fs::rename(path("part"), path("txt"))?;
+        // The text comes last: who finds it finds it whole, and the others beside it.
+        let all = [
+            ("json", &forms.json),
+            ("folded", &forms.folded),
+            ("txt", &forms.text),
+        ];
+        let parts = all.map(|(ending, form)| self.part(name, ending, form.as_bytes()));
+        let put = parts
+            .into_iter()
+            .collect::<io::Result<Vec<PathBuf>>>()
+            .and_then(|parts| parts.iter().try_for_each(|part| in_place(part)));
+        if let Err(e) = put {
+            for (ending, _) in all {
+                let _not_there = fs::remove_file(path(ending));
+                let _not_there = fs::remove_file(path(&format!("{ending}.{PART}")));
+            }
+            return Err(e);
+        }
         if named {
             let _named_so_no_longer_needed = fs::remove_file(path("raw"));
         }
         self.give_up_old();
         Ok(path("txt"))
+    }
+
+    /// Writes one form under a name that nobody looks for: whole and on the disk, or not at all.
+    fn part(&self, name: &str, ending: &str, bytes: &[u8]) -> io::Result<PathBuf> {
+        let part = self.dir.join(format!("{name}.{ending}.{PART}"));
+        let _left_by_a_killed_one = fs::remove_file(&part);
+        let mut options = fs::File::options();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        if ending == "raw" {
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        }
+        let written = options.open(&part).and_then(|mut file| {
+            file.write_all(bytes)?;
+            // Some disks tell only now that they are full.
+            file.sync_data()
+        });
+        match written {
+            Ok(()) => Ok(part),
+            Err(e) => {
+                let _not_there = fs::remove_file(&part);
+                Err(e)
+            }
+        }
     }
 
     /// The kept reports, the oldest first.
@@ -128,9 +163,14 @@ impl Shelf {
         let mut reports: BTreeMap<String, Vec<(PathBuf, fs::Metadata)>> = BTreeMap::new();
         for entry in entries.flatten() {
             let path = entry.path();
-            let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+            // One that is not finished is known by what it was to become.
+            let whole = match path.extension() {
+                Some(e) if e == PART => path.with_extension(""),
+                _ => path.clone(),
+            };
+            let ending = whole.extension().and_then(|e| e.to_str()).unwrap_or("");
             if ENDINGS.contains(&ending)
-                && let Some(name) = path.file_stem().and_then(|n| n.to_str())
+                && let Some(name) = whole.file_stem().and_then(|n| n.to_str())
                 && let Ok(about) = entry.metadata()
             {
                 reports
@@ -159,6 +199,11 @@ impl Shelf {
             }
         }
     }
+}
+
+/// Gives what was written its name.
+fn in_place(part: &Path) -> io::Result<()> {
+    fs::rename(part, part.with_extension(""))
 }
 
 fn first_line(path: &Path) -> String {
@@ -241,13 +286,13 @@ mod tests {
         };
         // A scribe that was killed in the middle.
         shelf.put_raw("1", &[0; 2_000]).unwrap();
-        fs::write(dir.path().join("1.part"), "half").unwrap();
+        fs::write(dir.path().join("1.txt.part"), "half").unwrap();
         fs::write(dir.path().join("notes.md"), "somebody's own").unwrap();
         for name in ["2", "3", "4"] {
             shelf.put(name, &forms, true).unwrap();
         }
         assert_eq!(names(&shelf), ["3", "4"]);
-        assert!(!dir.path().join("1.raw").exists() && !dir.path().join("1.part").exists());
+        assert!(!dir.path().join("1.raw").exists() && !dir.path().join("1.txt.part").exists());
         assert!(dir.path().join("notes.md").exists());
         let long_ago = std::time::SystemTime::now() - AGE_MAX - Duration::from_secs(60);
         for ending in ["txt", "json", "folded"] {

@@ -7,6 +7,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -17,6 +18,9 @@ use crate::supervise::{Class, Full, OnStall, Supervisor, Tx};
 
 /// Entries that can wait: lines, most of the time.
 const NOTES_MAX: usize = 256;
+
+/// That the file takes nothing is told no more often than this.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// Where notes go.
 #[derive(Clone, Debug)]
@@ -81,6 +85,7 @@ impl Notes {
                 shelf: Shelf::new(config.dir.join(REPORTS), config.reports_max),
                 failed: 0,
                 told: 0,
+                said: None,
             };
             pulse.begin("opening watchdog.log");
             // So that a folder that cannot be written shows at once, and the file is open before it is needed.
@@ -130,12 +135,22 @@ struct Pages {
     failed: u64,
     /// Lost entries that the file tells of.
     told: u64,
+    /// When the common log was last told of that.
+    said: Option<Instant>,
 }
 
 impl Pages {
     fn append(&mut self, bytes: &[u8], refused: u64) {
-        if self.file.append(bytes).is_err() {
+        if let Err(e) = self.file.append(bytes) {
             self.failed += 1;
+            let now = Instant::now();
+            if self
+                .said
+                .is_none_or(|at| now.duration_since(at) >= SAY_EVERY)
+            {
+                self.said = Some(now);
+                log::error!(target: "WATCHDOG", "writing {} failed: {e}; {} entries are lost so far", self.file.path().display(), self.failed);
+            }
             return;
         }
         let lost = refused + self.failed;
@@ -176,6 +191,7 @@ mod tests {
             shelf: Shelf::new(dir.path().join(REPORTS), 2),
             failed: 0,
             told: 0,
+            said: None,
         };
         pages.append(b"one\n", 0);
         pages.append(b"two\n", 3);
@@ -199,6 +215,7 @@ mod tests {
             shelf: Shelf::new(dir.path().to_owned(), 2),
             failed: 0,
             told: 0,
+            said: None,
         };
         pages.keep(&Unnamed {
             name: "20260204".into(),

@@ -25,6 +25,14 @@ pub fn finding_line(finding: &Finding) -> String {
     }
 }
 
+/// The verdict in a line of a report, as the log has it: of a stall, not of a report that was only asked
+/// for. None in any other line.
+#[must_use]
+pub fn ill_verdict(line: &str) -> Option<&str> {
+    let (_, verdict) = line.split_once(" [ERROR] [WATCHDOG] ")?;
+    verdict.starts_with("VERDICT: ").then_some(verdict)
+}
+
 /// What a heartbeat says: `counts` are threads and stalled ones, `lost` log lines and notices.
 #[must_use]
 pub fn heartbeat_words(

@@ -158,13 +158,13 @@ impl Read for Answers<'_> {
     }
 }
 
-/// A line with three lengths and a file's name, then the three forms.
+/// A line with four lengths and a file's name, then the three forms and why they were not kept.
 fn read_forms(out: &mut impl BufRead) -> io::Result<Forms> {
     let mut line = String::new();
     if out.read_line(&mut line)? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    let mut words = line.trim_end().splitn(4, ' ');
+    let mut words = line.trim_end().splitn(5, ' ');
     let mut length = || {
         words
             .next()
@@ -172,9 +172,9 @@ fn read_forms(out: &mut impl BufRead) -> io::Result<Forms> {
             .filter(|n| *n <= FORM_BYTES_MAX)
             .ok_or(io::ErrorKind::InvalidData)
     };
-    let lengths = [length()?, length()?, length()?];
+    let lengths = [length()?, length()?, length()?, length()?];
     let file = words.next().unwrap_or_default().to_owned();
-    let [text, json, folded] = lengths.map(|n| {
+    let [text, json, folded, not_kept] = lengths.map(|n| {
         let mut bytes = vec![0; n];
         out.read_exact(&mut bytes)
             .map(|()| String::from_utf8_lossy(&bytes).into_owned())
@@ -184,5 +184,6 @@ fn read_forms(out: &mut impl BufRead) -> io::Result<Forms> {
         json: json?,
         folded: folded?,
         file,
+        not_kept: not_kept?,
     })
 }

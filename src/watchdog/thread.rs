@@ -28,7 +28,7 @@ use super::manager::Manager;
 use super::notes::{Notes, NotesConfig};
 use super::port_check::PortCheck;
 use super::probe::Probed;
-use super::report::{finding_line, heartbeat_words};
+use super::report::{finding_line, heartbeat_words, ill_verdict};
 use super::reporter::{Cause, Made, Reporter, context};
 use super::snapshot::{ChannelView, Snapshot};
 
@@ -115,6 +115,7 @@ pub fn start_watchdog(
         allowance: Allowance::new(config.started),
         port: PortCheck::default(),
         drills: Drills::default(),
+        reports_lost: 0,
         heartbeats: 0,
         heartbeat_at: config.started + config.heartbeat_every,
         config,
@@ -172,6 +173,7 @@ struct State {
     allowance: Allowance,
     port: PortCheck,
     drills: Drills,
+    reports_lost: u64,
     heartbeats: u64,
     heartbeat_at: Instant,
 }
@@ -465,11 +467,17 @@ impl State {
         log::info!(target: "HEARTBEAT", "#{} - {words}", self.heartbeats);
     }
 
-    /// Has a report written down.
-    fn keep(&self, made: Made) {
+    /// Has a report written down, and its verdicts shown where somebody may be looking.
+    fn keep(&mut self, made: Made) {
+        for line in made.forms.text.lines().map_while(ill_verdict) {
+            log::error!(target: "WATCHDOG", "{line}");
+        }
         self.notes.entry(made.forms.text.clone().into_bytes());
         if !made.forms.file.is_empty() {
             log::warn!(target: "WATCHDOG", "a report of all threads is in {} and in watchdog.log", made.forms.file);
+        } else if !made.forms.not_kept.is_empty() {
+            self.reports_lost += 1;
+            log::error!(target: "WATCHDOG", "a report could not be kept beside the logs ({}); {} could not so far", made.forms.not_kept, self.reports_lost);
         }
         if let Some(unnamed) = made.unnamed {
             log::warn!(target: "WATCHDOG", "a report of all threads is in watchdog.log; its stacks could not be named and are in reports/{}.raw, for `tapewarden dump --resolve`", unnamed.name);
