@@ -299,3 +299,39 @@ fn on_a_full_disk_reports_are_whole_or_absent_and_the_console_has_the_verdict() 
     let log = fs::read_to_string(logs.join("watchdog.log")).unwrap();
     assert!(log.ends_with('\n'));
 }
+
+#[test]
+fn two_processes_with_one_folder_of_logs_have_names_of_their_own() {
+    let first = Server::start(&[]);
+    let logs = first.path("logs");
+    let second = Server::start_by(tempfile::tempdir().unwrap(), |command| {
+        command.arg("--log-dir").arg(&logs).stderr(Stdio::null());
+    });
+    first.log_has("backend-2.log", "another process writes its logs to");
+    let address = format!("listening on http://{}", second.address);
+    first.log_has("backend-2.log", &address);
+    assert!(!first.log("backend.log").contains(&address));
+    first.eventually("/api/threads", |got| got.status == 200);
+    for server in [&first, &second] {
+        let out = Command::new(env!("CARGO_BIN_EXE_tapewarden"))
+            .args(["dump", "--pid", &server.pid().to_string()])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&out.stdout).into_owned();
+        let mine = format!("process {}", server.pid());
+        assert!(said.contains(&mine), "{said:.300}");
+    }
+    for folder in ["reports", "reports-2"] {
+        assert!(
+            fs::read_dir(logs.join(folder)).unwrap().count() > 0,
+            "{folder}"
+        );
+    }
+    assert!(first.log("watchdog-2.log").contains("SIGQUIT"));
+    // The names of one that has ended are free again.
+    drop(second);
+    let third = Server::start_by(tempfile::tempdir().unwrap(), |command| {
+        command.arg("--log-dir").arg(&logs).stderr(Stdio::null());
+    });
+    first.log_has("backend-2.log", &format!("http://{}", third.address));
+}

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::config::Settings;
 use crate::config::values::Market;
-use crate::log::LogHandle;
+use crate::log::{LogFiles, LogHandle};
 
 use super::sources::Sources;
 
@@ -19,6 +19,20 @@ pub fn warn_of_exposure(address: SocketAddr, has_token: bool) {
     #[cfg(unix)]
     if rustix::process::geteuid().is_root() {
         log::warn!(target: "MAIN", "running as root, which nothing here needs");
+    }
+}
+
+/// Says where the logs are if another process had the folder first.
+pub fn warn_of_company(files: &LogFiles) {
+    if files.number() > 1 {
+        log::warn!(
+            target: "MAIN",
+            "another process writes its logs to {}: this one's are {}, {} and {}; give it a folder of its own with --log-dir",
+            files.dir().display(),
+            files.backend().display(),
+            files.watchdog().display(),
+            files.reports().display()
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! Starting every part, in the order in which they need each other.
 
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,13 +20,13 @@ use crate::http::{
     Cors, Desks, HttpConfig, Lookup, boards, desk_names, start_board_desk, start_workers,
     unblock_workers,
 };
-use crate::log::{LogConfig, LogError, LogHandle};
+use crate::log::{LogConfig, LogError, LogFiles, LogHandle};
 use crate::quotes::{HubBounds, HubOutputs, StreamConfig, start_hub, start_reader};
 use crate::supervise::{Class, Full, OnPanic, Supervisor, SupervisorEnds, latest};
 use crate::watchdog::{NotesConfig, WatchdogConfig, WatchdogInputs, start_probe, start_watchdog};
 use crate::ws::{Sessions, WsConfig};
 
-use super::announce::{announce, warn_of_exposure};
+use super::announce::{announce, warn_of_company, warn_of_exposure};
 use super::classes::Classes;
 use super::descriptors::{are_enough, connections_that_fit};
 use super::desks;
@@ -109,6 +110,8 @@ pub struct Running {
     workers: usize,
     signals: Listening,
     private: Option<Scratch>,
+    /// Held as long as the names of the log files are this process's.
+    _log_lock: Option<File>,
 }
 
 impl Running {
@@ -142,7 +145,10 @@ pub fn start(
     let classes = Classes::new(settings);
     let prompt = given::prompt(settings)?;
     let token = given::client_token(settings)?;
-    let (log, log_lines) = crate::log::init(supervisor, &log_config(settings, &classes))?;
+    let (files, log_lock) = LogFiles::take(&settings.server.log_dir);
+    let config = log_config(settings, &classes, files.clone());
+    let (log, log_lines) = crate::log::init(supervisor, &config)?;
+    warn_of_company(&files);
     warn_of_exposure(address, token.is_some());
     let (watchdog_tx, asked) =
         supervisor.channel("http, signals -> watchdog", WATCHDOG_INBOX, Full::Shed);
@@ -173,7 +179,7 @@ pub fn start(
             tick: settings.watchdog.tick,
             heartbeat_every: settings.watchdog.heartbeat_every,
             notes: NotesConfig {
-                dir: settings.server.log_dir.clone(),
+                files: files.clone(),
                 file_bytes_max: settings.watchdog.file_bytes_max.0,
                 files_max: settings.watchdog.files_max,
                 reports_max: settings.watchdog.reports_max,
@@ -244,13 +250,8 @@ pub fn start(
     .doing("starting the file readers")?;
     let (reports_tx, reports) =
         supervisor.channel("http -> report-reader", REPORTS_INBOX, Full::Shed);
-    start_report_reader(
-        supervisor,
-        classes.files,
-        settings.server.log_dir.join("reports"),
-        reports,
-    )
-    .doing("starting the report reader")?;
+    start_report_reader(supervisor, classes.files, files.reports(), reports)
+        .doing("starting the report reader")?;
     let (hub_tx, hub_inbox) = supervisor.channel(
         "reader, sessions -> quote-hub",
         HUB_INBOX,
@@ -315,8 +316,7 @@ pub fn start(
         clock,
         started,
         watchdog: watchdog_tx,
-        watchdog_log: std::path::absolute(settings.server.log_dir.join("watchdog.log"))
-            .doing("finding the log folder")?,
+        watchdog_log: std::path::absolute(files.watchdog()).doing("finding the log folder")?,
         reports: reports_tx,
         allow_drills: settings
             .watchdog
@@ -377,6 +377,7 @@ pub fn start(
         workers,
         signals: listening,
         private,
+        _log_lock: log_lock,
     })
 }
 
@@ -407,9 +408,9 @@ fn worker_server() -> Result<(Option<Scratch>, LinkAddress, Arc<Server>), StartE
     Ok((None, address, Arc::new(server)))
 }
 
-fn log_config(settings: &Settings, classes: &Classes) -> LogConfig {
+fn log_config(settings: &Settings, classes: &Classes, files: LogFiles) -> LogConfig {
     LogConfig {
-        dir: settings.server.log_dir.clone(),
+        files,
         level: settings.log.level.clone(),
         console: settings.log.console,
         queue: settings.log.queue,

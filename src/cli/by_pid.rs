@@ -2,20 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::files::regular;
-use crate::scribe::{REPORTS, Shelf};
+use crate::log::LogFiles;
+use crate::scribe::Shelf;
 
 use super::dump::REPORT_PATIENCE;
 use super::{Fault, REPORT_BYTES_MAX};
 
 /// Asks by SIGQUIT and waits for the next report in the folder of the log that the process has open.
 pub(super) fn by_pid(pid: i32, format: &str) -> Result<String, Fault> {
-    let logs = log_folder(pid)?;
-    let shelf = Shelf::new(logs.join(REPORTS), usize::MAX);
+    let folder = log_files(pid)?.reports();
+    let shelf = Shelf::new(folder.clone(), usize::MAX);
     // Names tell the wall clock's time, which can have been set back since.
     let reports = || shelf.list().unwrap_or_default();
     let before: BTreeSet<String> = reports().into_iter().map(|r| r.name).collect();
@@ -35,7 +35,7 @@ pub(super) fn by_pid(pid: i32, format: &str) -> Result<String, Fault> {
         if Instant::now() >= until {
             return Err(Fault::failed(format!(
                 "process {pid} wrote no report to {} within {} s; try gdb -p {pid} -batch -ex 'thread apply all bt'",
-                logs.join(REPORTS).display(),
+                folder.display(),
                 REPORT_PATIENCE.as_secs()
             )));
         }
@@ -44,17 +44,13 @@ pub(super) fn by_pid(pid: i32, format: &str) -> Result<String, Fault> {
 }
 
 /// Where the process writes its watchdog.log, which can have been renamed or deleted under it.
-fn log_folder(pid: i32) -> Result<PathBuf, Fault> {
+fn log_files(pid: i32) -> Result<LogFiles, Fault> {
     let folder = format!("/proc/{pid}/fd");
     let entries = fs::read_dir(&folder)
         .map_err(|e| Fault::failed(format!("looking at process {pid} failed: {e}")))?;
     entries
         .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
-        .find(|link| {
-            let name = link.file_name().unwrap_or_default();
-            name.to_string_lossy().starts_with("watchdog.log")
-        })
-        .and_then(|link| link.parent().map(PathBuf::from))
+        .find_map(|link| LogFiles::of_watchdog_log(&link))
         .ok_or_else(|| {
             Fault::failed(format!(
                 "process {pid} has no watchdog.log open; is it a tapewarden server?"

@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::config::env_name;
 use crate::files::regular;
 use crate::gate::{Secret, TOKEN_FILE_BYTES_MAX};
+use crate::log::LogFiles;
 use crate::scribe::{self, ScribeArgs};
 
 /// Where a server is looked for when nobody says where.
@@ -98,8 +99,18 @@ fn value<'a>(named: &'a [(String, String)], name: &str) -> Option<&'a str> {
     hit.map(|(_, value)| value.as_str())
 }
 
+/// The files of the process that is meant: the first that writes to the folder, or `--instance N`.
+fn log_files(named: &[(String, String)]) -> Result<LogFiles, Fault> {
+    let number = value(named, "instance").unwrap_or("1");
+    let number = number
+        .parse()
+        .map_err(|_| Fault::usage(format!("--instance {number} is no number")))?;
+    let dir = value(named, "log-dir").unwrap_or("logs");
+    Ok(LogFiles::new(dir.into(), number))
+}
+
 fn serve_as_scribe(args: Vec<OsString>) -> Result<(), Fault> {
-    let (named, _) = words(args, &["fd", "last-fd", "log-dir", "keep"])?;
+    let (named, _) = words(args, &["fd", "last-fd", "log-dir", "instance", "keep"])?;
     let number = |name: &str| {
         value(&named, name)
             .and_then(|v| v.parse::<u32>().ok())
@@ -108,7 +119,7 @@ fn serve_as_scribe(args: Vec<OsString>) -> Result<(), Fault> {
     let args = ScribeArgs {
         fd: number("fd")?,
         last_fd: number("last-fd").ok(),
-        log_dir: value(&named, "log-dir").unwrap_or("logs").into(),
+        files: log_files(&named)?,
         keep: usize::try_from(number("keep")?).unwrap_or(1),
     };
     scribe::run(&args).map_err(|e| Fault::failed(format!("the scribe ended: {e}")))

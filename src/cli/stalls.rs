@@ -1,17 +1,16 @@
 //! `tapewarden stalls`: the reports that are kept beside the logs; `show N` prints one.
 
 use std::ffi::OsString;
-use std::path::Path;
 
 use crate::files::regular;
-use crate::scribe::{REPORTS, Shelf};
+use crate::scribe::Shelf;
 
-use super::{Fault, REPORT_BYTES_MAX, value, words};
+use super::{Fault, REPORT_BYTES_MAX, log_files, words};
 
 /// Runs the command.
 pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
-    let (named, bare) = words(args, &["log-dir"])?;
-    let dir = Path::new(value(&named, "log-dir").unwrap_or("logs")).join(REPORTS);
+    let (named, bare) = words(args, &["log-dir", "instance"])?;
+    let dir = log_files(&named)?.reports();
     let reports = Shelf::new(dir.clone(), usize::MAX)
         .list()
         .map_err(|e| Fault::failed(format!("reading {} failed: {e}", dir.display())))?;

@@ -38,7 +38,7 @@ pub(super) fn start_writer(
     supervisor.spawn("log-writer", class, move |pulse| {
         let mut sink = Sink {
             file: RotatingFile::new(
-                config.dir.join("backend.log"),
+                config.files.backend(),
                 config.file_bytes_max,
                 config.files_max,
             ),

@@ -10,11 +10,11 @@
 
 mod console;
 mod file;
+mod files;
 mod front;
 mod rotating;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,6 +26,7 @@ use crate::supervise::{Class, Full, LatestRx, Supervisor, Tx, one_shot, recent};
 
 use front::Front;
 
+pub use files::LogFiles;
 pub use front::stamp;
 pub use rotating::RotatingFile;
 
@@ -35,8 +36,8 @@ pub const RING_LINES: usize = 200;
 /// Where logs go.
 #[derive(Clone, Debug)]
 pub struct LogConfig {
-    /// The folder of `backend.log`.
-    pub dir: PathBuf,
+    /// Their folder and names.
+    pub files: LogFiles,
     /// "info", or by module: "info, ureq=warn".
     pub level: String,
     /// Whether lines also go to stderr.

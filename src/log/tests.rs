@@ -22,7 +22,7 @@ fn setup(dir: &Path, queue: usize) -> Setup {
     let (stopper, stop) = stop();
     let (supervisor, _ends) = Supervisor::new(stop);
     let config = LogConfig {
-        dir: dir.to_owned(),
+        files: LogFiles::new(dir.to_owned(), 1),
         level: "info".into(),
         console: false,
         queue,

@@ -22,21 +22,18 @@ mod walk;
 
 use std::fs::File;
 use std::io::{self, BufRead, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::files::regular;
-use crate::log::stamp;
+use crate::log::{LogFiles, stamp};
 
 pub use read::{Context, Dump, Frame, Pace, Queue, Reader, Said, Thread};
 pub use report::{text as report_text, verdict};
 pub use shelf::{ASKED, Shelf, Shelved};
-
-/// The folder of reports in that of the logs.
-pub const REPORTS: &str = "reports";
 
 /// In place of a report's name: the watchdog is silent, and what was captured lies in the other file.
 pub const SILENT_WATCHDOG: &str = "watchdog-silent";
@@ -52,8 +49,8 @@ pub struct ScribeArgs {
     pub fd: u32,
     /// The number of the file that is filled when the watchdog itself is silent.
     pub last_fd: Option<u32>,
-    /// The folder of the logs; reports are kept in [`REPORTS`] there.
-    pub log_dir: PathBuf,
+    /// The folder of the logs, and the names there.
+    pub files: LogFiles,
     /// How many are kept at most.
     pub keep: usize,
 }
@@ -91,7 +88,7 @@ pub fn forms(dump: &Dump) -> Forms {
 /// When the inherited file cannot be opened or the output is gone.
 pub fn run(args: &ScribeArgs) -> io::Result<()> {
     let mut unheard = unheard_signals()?;
-    let shelf = Shelf::new(args.log_dir.join(REPORTS), args.keep);
+    let shelf = Shelf::new(args.files.reports(), args.keep);
     let mut reader = Reader::default();
     if nothing_is_asked_for(WARM_AFTER) {
         reader.warm();
@@ -102,7 +99,7 @@ pub fn run(args: &ScribeArgs) -> io::Result<()> {
         unheard();
         if line.trim() == SILENT_WATCHDOG {
             if let Some(fd) = args.last_fd {
-                for_silent_watchdog(&mut reader, fd, &shelf, &args.log_dir)?;
+                for_silent_watchdog(&mut reader, fd, &shelf, &args.files.watchdog())?;
             }
             continue;
         }
@@ -138,12 +135,7 @@ fn put(shelf: &Shelf, name: &str, bytes: &[u8], read: impl FnOnce() -> Dump) -> 
 }
 
 /// The report that the sentinel asks for. The time is ours: whoever captured could not print it.
-fn for_silent_watchdog(
-    reader: &mut Reader,
-    fd: u32,
-    shelf: &Shelf,
-    log_dir: &Path,
-) -> io::Result<()> {
+fn for_silent_watchdog(reader: &mut Reader, fd: u32, shelf: &Shelf, log: &Path) -> io::Result<()> {
     let bytes = read_whole(fd)?;
     let time = stamp(Timestamp::now(), &TimeZone::system());
     let digits = time.chars().filter(char::is_ascii_digit);
@@ -153,8 +145,7 @@ fn for_silent_watchdog(
         dump.context.time = time;
         dump
     });
-    let log = log_dir.join("watchdog.log");
-    let (mut log, _) = regular::append(&log)?;
+    let (mut log, _) = regular::append(log)?;
     log.write_all(forms.text.as_bytes())
 }
 

@@ -5,15 +5,14 @@
 //! watchdog. What the file does not take is lost, counted, and told once it takes something again.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::log::{RotatingFile, stamp};
-use crate::scribe::{Forms, REPORTS, Shelf};
+use crate::log::{LogFiles, RotatingFile, stamp};
+use crate::scribe::{Forms, Shelf};
 use crate::supervise::{Class, Full, OnStall, Supervisor, Tx};
 
 /// Entries that can wait: lines, most of the time.
@@ -25,13 +24,13 @@ const SAY_EVERY: Duration = Duration::from_secs(10);
 /// Where notes go.
 #[derive(Clone, Debug)]
 pub struct NotesConfig {
-    /// The folder of `watchdog.log`.
-    pub dir: PathBuf,
+    /// Its folder and name.
+    pub files: LogFiles,
     /// It is rotated at this size.
     pub file_bytes_max: u64,
     /// Rotated files kept.
     pub files_max: usize,
-    /// Reports kept in [`REPORTS`] beside it.
+    /// Reports kept beside it.
     pub reports_max: usize,
 }
 
@@ -78,11 +77,11 @@ impl Notes {
         supervisor.spawn("watchdog-log", class, move |pulse| {
             let mut pages = Pages {
                 file: RotatingFile::new(
-                    config.dir.join("watchdog.log"),
+                    config.files.watchdog(),
                     config.file_bytes_max,
                     config.files_max,
                 ),
-                shelf: Shelf::new(config.dir.join(REPORTS), config.reports_max),
+                shelf: Shelf::new(config.files.reports(), config.reports_max),
                 failed: 0,
                 told: 0,
                 said: None,
@@ -188,7 +187,7 @@ mod tests {
         std::fs::create_dir(&path).unwrap();
         let mut pages = Pages {
             file: RotatingFile::new(path.clone(), 1_000, 1),
-            shelf: Shelf::new(dir.path().join(REPORTS), 2),
+            shelf: Shelf::new(dir.path().join("reports"), 2),
             failed: 0,
             told: 0,
             said: None,

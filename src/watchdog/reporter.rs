@@ -5,13 +5,13 @@
 //! a scribe that does not answer is replaced; then the report has what threads say of themselves.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender};
 
 use crate::capture::{BETWEEN_ROUNDS, Capture, CopiesStacks, raw};
+use crate::log::LogFiles;
 use crate::scribe::{ASKED, Context, Dump, Forms, Queue, Said, ScribeArgs, report_text};
 use crate::supervise::{Class, KeptRx, LatestRx, Supervisor, latest};
 
@@ -71,7 +71,7 @@ impl Reporter {
     pub fn start(
         supervisor: &Supervisor,
         class: Class,
-        log_dir: &Path,
+        files: &LogFiles,
         keep: usize,
         own_beats: KeptRx<Instant>,
     ) -> io::Result<Self> {
@@ -87,17 +87,17 @@ impl Reporter {
         };
         let mut last_resort = None;
         if let Some(capture) = &capture {
-            last_resort = match LastResort::new(log_dir) {
+            last_resort = match LastResort::new(files) {
                 Ok(last_resort) => Some(last_resort),
                 Err(e) => {
-                    log::warn!(target: "WATCHDOG", "opening the file for a report of last resort in {} failed: {e}; there will be none if the watchdog itself is stuck", log_dir.display());
+                    log::warn!(target: "WATCHDOG", "opening the file for a report of last resort in {} failed: {e}; there will be none if the watchdog itself is stuck", files.dir().display());
                     None
                 }
             };
             let args = ScribeArgs {
                 fd: capture.fd(),
                 last_fd: last_resort.as_ref().map(LastResort::fd),
-                log_dir: log_dir.to_owned(),
+                files: files.clone(),
                 keep,
             };
             let links = [scribe_tx, last_scribe_tx];

@@ -98,8 +98,9 @@ fn start(args: &ScribeArgs) -> io::Result<(Child, UnixStream)> {
         .arg("scribe")
         .args(["--fd", &args.fd.to_string()])
         .args(["--keep", &args.keep.to_string()])
+        .args(["--instance", &args.files.number().to_string()])
         .arg("--log-dir")
-        .arg(&args.log_dir);
+        .arg(args.files.dir());
     if let Some(fd) = args.last_fd {
         command.args(["--last-fd", &fd.to_string()]);
     }

@@ -7,10 +7,11 @@
 //! caught as well, this thread does.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::capture::{BETWEEN_ROUNDS, Capture, CopiesStacks, end_at_once, raw};
+use crate::log::LogFiles;
 use crate::scribe::{Context, SILENT_WATCHDOG, Said};
 use crate::supervise::{Class, KeptRx, LatestRx, Supervisor};
 
@@ -33,12 +34,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// A look that comes this late means that the whole process was stopped or suspended.
 const SUSPENDED: Duration = Duration::from_secs(4);
-
-/// The raw dump's name in the folder of the logs.
-const RAW_NAME: &str = "watchdog-silent.raw";
-
-/// The name of the one that a process before this one left.
-const RAW_BEFORE: &str = "watchdog-silent.before.raw";
 
 /// How the watchdog stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,12 +97,12 @@ impl LastResort {
     ///
     /// # Errors
     /// The system's.
-    pub fn new(log_dir: &Path) -> io::Result<Self> {
-        std::fs::create_dir_all(log_dir)?;
-        let path = log_dir.join(RAW_NAME);
+    pub fn new(files: &LogFiles) -> io::Result<Self> {
+        std::fs::create_dir_all(files.dir())?;
+        let path = files.silent_raw();
         // What the process before this one left may be all that tells why it ended.
         if std::fs::metadata(&path).is_ok_and(|m| m.len() > 0) {
-            std::fs::rename(&path, log_dir.join(RAW_BEFORE))?;
+            std::fs::rename(&path, files.silent_before_raw())?;
         }
         let seconds = WATCHDOG_SILENT.as_secs();
         let watchdog = Said {
@@ -244,19 +239,20 @@ mod tests {
     #[test]
     fn an_empty_file_is_not_left_behind_and_a_full_one_is() {
         let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join(RAW_NAME);
-        let last_resort = LastResort::new(dir.path()).unwrap();
+        let files = LogFiles::new(dir.path().to_owned(), 1);
+        let file = files.silent_raw();
+        let last_resort = LastResort::new(&files).unwrap();
         assert!(file.exists());
         drop(last_resort);
         assert!(!file.exists());
-        let mut last_resort = LastResort::new(dir.path()).unwrap();
+        let mut last_resort = LastResort::new(&files).unwrap();
         last_resort.take();
         drop(last_resort);
         assert!(file.exists());
         // A process that starts after it does not wipe it.
         let before = std::fs::read(&file).unwrap();
-        drop(LastResort::new(dir.path()).unwrap());
+        drop(LastResort::new(&files).unwrap());
         assert!(!file.exists());
-        assert_eq!(std::fs::read(dir.path().join(RAW_BEFORE)).unwrap(), before);
+        assert_eq!(std::fs::read(files.silent_before_raw()).unwrap(), before);
     }
 }

@@ -90,7 +90,7 @@ pub fn start_watchdog(
     let reporter = Reporter::start(
         supervisor,
         config.class,
-        &config.notes.dir,
+        &config.notes.files,
         config.notes.reports_max,
         own_beats.clone(),
     )?;
