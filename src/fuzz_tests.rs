@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::body::accepts_gzip;
 use crate::config;
 use crate::files::{history::Lines, read::RunnersFile};
-use crate::gate::{Guard, Secret, head};
+use crate::gate::{Guard, Secret, Token, head};
 use crate::http::{Cors, lane_of, path, query_value, route};
 use crate::json;
 use crate::market::Symbol;
@@ -70,7 +70,7 @@ fn targets(folder: PathBuf) -> Vec<Target> {
     let guard = Guard::new(
         Ipv4Addr::LOCALHOST.into(),
         &[],
-        Some(token),
+        Token::fixed(Some(token)),
         Cors::new(&[], true),
     );
     vec![

@@ -4,10 +4,10 @@
 
 mod kit;
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::{chown, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -334,4 +334,49 @@ fn two_processes_with_one_folder_of_logs_have_names_of_their_own() {
         command.arg("--log-dir").arg(&logs).stderr(Stdio::null());
     });
     first.log_has("backend-2.log", &format!("http://{}", third.address));
+}
+
+#[test]
+fn a_clients_token_is_read_again_when_it_changes_and_a_bad_one_leaves_it() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("clients-token");
+    let put = |token: &str| {
+        let part = file.with_extension("part");
+        fs::write(&part, token).unwrap();
+        fs::set_permissions(&part, Permissions::from_mode(0o600)).unwrap();
+        fs::rename(part, &file).unwrap();
+    };
+    put("first-token-0123456789");
+    let server = Server::start_by(home, |command| {
+        let setting = format!("http.token_file={}", file.display());
+        command.args(["--set", &setting]).stderr(Stdio::null());
+    });
+    let status = |token: &str| {
+        let shown = format!("Bearer {token}");
+        server
+            .ask_with("GET", "/api/health", &[("Authorization", &shown)])
+            .status
+    };
+    // A connection that was let in before is asked anew.
+    let mut kept = TcpStream::connect(&server.address).unwrap();
+    kept.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut again = || {
+        let ask = b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer first-token-0123456789\r\n\r\n";
+        kept.write_all(ask).unwrap();
+        let mut answer = [0; 4_096];
+        let n = kept.read(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[..n]).into_owned()
+    };
+    assert_eq!(status("first-token-0123456789"), 200);
+    for _ in 0..3 {
+        assert!(again().starts_with("HTTP/1.1 200"));
+    }
+    fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+    server.log_has("backend.log", "mode 0666");
+    assert_eq!(status("first-token-0123456789"), 200);
+    put("second-token-0123456789");
+    server.log_has("backend.log", "(http.token_file) has changed");
+    assert_eq!(status("second-token-0123456789"), 200);
+    assert_eq!(status("first-token-0123456789"), 401);
+    assert!(again().starts_with("HTTP/1.1 401"));
 }

@@ -1,11 +1,10 @@
 //! Files that the settings name and that are read once, at the start.
 
-use std::io;
 use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::files::regular;
-use crate::gate::{Secret, TOKEN_FILE_BYTES_MAX};
+use crate::gate::{Token, TokenFile};
 use crate::model::Prompt;
 
 use super::start::{Doing, StartError};
@@ -34,20 +33,18 @@ pub fn prompt(settings: &Settings) -> Result<Arc<Prompt>, StartError> {
     })
 }
 
-/// The token that every client must show, where one is set.
+/// The token that every client must show and the file to be followed, where one is set.
 ///
 /// # Errors
-/// When it cannot be read, or is none.
-pub fn client_token(settings: &Settings) -> Result<Option<Secret>, StartError> {
+/// When it cannot be read, is none, or others can write it.
+pub fn client_token(settings: &Settings) -> Result<(Option<TokenFile>, Token), StartError> {
     let path = &settings.http.token_file;
     if path.as_os_str().is_empty() {
-        return Ok(None);
+        return Ok((None, Token::fixed(None)));
     }
-    let what = format!(
+    let (file, token) = TokenFile::open(path.clone()).doing(format!(
         "reading the clients' token in {} (http.token_file)",
         path.display()
-    );
-    let text = regular::read_text(path, TOKEN_FILE_BYTES_MAX).doing(&what)?;
-    let token = Secret::token(&text).map_err(io::Error::other).doing(what)?;
-    Ok(Some(token))
+    ))?;
+    Ok((Some(file), token))
 }

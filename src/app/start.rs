@@ -15,7 +15,9 @@ use crate::config::values::Market;
 use crate::desk::Backoff;
 use crate::files::scratch::{self, Scratch};
 use crate::files::{start_file_readers, start_report_reader};
-use crate::gate::{BindError, GateConfig, Guard, LinkAddress, Secret, bind, start_gate};
+use crate::gate::{
+    BindError, GateConfig, Guard, LinkAddress, bind, start_gate, start_token_reader,
+};
 use crate::http::{
     Cors, Desks, HttpConfig, Lookup, boards, desk_names, start_board_desk, start_workers,
     unblock_workers,
@@ -144,12 +146,12 @@ pub fn start(
         .doing("asking for the port's address")?;
     let classes = Classes::new(settings);
     let prompt = given::prompt(settings)?;
-    let token = given::client_token(settings)?;
+    let (token_file, token) = given::client_token(settings)?;
     let (files, log_lock) = LogFiles::take(&settings.server.log_dir);
     let config = log_config(settings, &classes, files.clone());
     let (log, log_lines) = crate::log::init(supervisor, &config)?;
     warn_of_company(&files);
-    warn_of_exposure(address, token.is_some());
+    warn_of_exposure(address, token_file.is_some());
     let (watchdog_tx, asked) =
         supervisor.channel("http, signals -> watchdog", WATCHDOG_INBOX, Full::Shed);
     let (signals, listening) = signals::start(supervisor, classes.signals, watchdog_tx.clone())
@@ -170,7 +172,7 @@ pub fn start(
         supervisor,
         classes.watchdog,
         probe_address(address),
-        token.as_ref().map(Secret::bearer),
+        token.clone(),
     )
     .doing("starting the probe")?;
     let watchdog = start_watchdog(
@@ -364,6 +366,10 @@ pub fn start(
         gate,
     )
     .doing("starting the gate")?;
+    if let Some(file) = token_file {
+        start_token_reader(supervisor, classes.files, file)
+            .doing("starting the reader of http.token_file")?;
+    }
     let once = Class {
         on_panic: OnPanic::End,
         ..classes.files

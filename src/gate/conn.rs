@@ -83,6 +83,7 @@ pub struct Shared {
 /// One connection.
 pub struct Conn {
     shared: Arc<Shared>,
+    guard: Guard,
     address: IpAddr,
     peer: String,
     number: u64,
@@ -138,6 +139,7 @@ impl Conn {
             ready: Ready::new(shared.config.lookup.clone()),
             repeat: None,
             head_bytes: Vec::new(),
+            guard: shared.config.guard.clone(),
             shared,
             address: peer,
             peer: peer.to_string(),
@@ -180,7 +182,7 @@ impl Conn {
             }
             Next::Head(head) => head,
         };
-        if let Err(denied) = self.shared.config.guard.admit(&head, self.address) {
+        if let Err(denied) = self.guard.admit(&head, self.address) {
             self.deny(stream, &head, &denied, pulse);
             return Ok(false);
         }
@@ -308,6 +310,9 @@ impl Conn {
         let mut head_until: Option<Instant> = None;
         loop {
             if !self.pending.is_empty() {
+                if self.guard.look() {
+                    self.repeat = None;
+                }
                 if let Some(repeat) = &self.repeat
                     && repeat.request == self.pending
                     && Instant::now() < repeat.until

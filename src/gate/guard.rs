@@ -21,13 +21,14 @@ use super::denied::Denied;
 use super::head::Head;
 use super::secret::Secret;
 use super::sender::Site;
+use super::token_file::Token;
 
 /// Knows the server's names, its token and whose pages may use it.
 #[derive(Clone, Debug)]
 pub struct Guard {
     listen: IpAddr,
     names: Vec<String>,
-    token: Option<Secret>,
+    token: Token,
     cors: Cors,
 }
 
@@ -43,7 +44,7 @@ enum Asker {
 impl Guard {
     /// `listen`: where the port is; `names`: further names that clients may use; `cors`: whose pages may.
     #[must_use]
-    pub fn new(listen: IpAddr, names: &[String], token: Option<Secret>, cors: Cors) -> Self {
+    pub fn new(listen: IpAddr, names: &[String], token: Token, cors: Cors) -> Self {
         Self {
             listen: listen.to_canonical(),
             names: names
@@ -61,8 +62,13 @@ impl Guard {
         &self.cors
     }
 
-    /// Whether this request of a client at `peer` is answered. Depends on nothing else: the same request
-    /// on the same connection need not be asked about twice.
+    /// Takes a token that was changed. True if it was.
+    pub fn look(&mut self) -> bool {
+        self.token.look()
+    }
+
+    /// Whether this request of a client at `peer` is answered. Depends on nothing else: until
+    /// [`Self::look`] is true the same request on the same connection need not be asked about twice.
     ///
     /// # Errors
     /// Why it is not.
@@ -71,14 +77,14 @@ impl Guard {
         if !head.host.is_empty() && !self.knows(&head.host) {
             return Err(Denied::host(&head.host));
         }
-        let shown = match &self.token {
+        let shown = match self.token.current() {
             None => false,
             Some(token) if token_is_shown(token, head) => true,
             // What a browser asks before it asks cannot carry a token, and tells nothing.
             Some(_) if head.method == "OPTIONS" => false,
             Some(_) => return Err(Denied::Token),
         };
-        if let (Some(header), None) = (&head.sender.forwarded, &self.token) {
+        if let (Some(header), None) = (&head.sender.forwarded, self.token.current()) {
             return Err(Denied::Forwarded(header.clone()));
         }
         let asker = self.asker(head)?;

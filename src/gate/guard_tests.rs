@@ -15,7 +15,7 @@ fn guard(listen: &str, names: &[&str], token: Option<&str>) -> Guard {
     Guard::new(
         listen.parse().unwrap(),
         &names,
-        token.map(|t| Secret::token(t).unwrap()),
+        Token::fixed(token.map(|t| Secret::token(t).unwrap())),
         Cors::new(&origins, false),
     )
 }
@@ -250,7 +250,12 @@ fn what_a_page_may_ask_for_follows_from_what_its_browser_says() {
 
 #[test]
 fn pages_of_this_machine_are_neighbours_only_where_they_are_allowed() {
-    let none = Guard::new(HERE.parse().unwrap(), &[], None, Cors::new(&[], false));
+    let none = Guard::new(
+        HERE.parse().unwrap(),
+        &[],
+        Token::fixed(None),
+        Cors::new(&[], false),
+    );
     let image = sent(API, &["Sec-Fetch-Site: same-site"]);
     assert_eq!(admit(&none, &image), Err(Denied::ForeignPage));
     let page = sent(API, &["Origin: http://localhost:3000"]);
@@ -362,7 +367,7 @@ proptest! {
     ) {
         let token = locked.then(|| Secret::token(TOKEN).unwrap());
         let origins = ["localhost".to_owned(), "https://charts.example".to_owned()];
-        let guard = Guard::new(HERE.parse().unwrap(), &["lan.example".into()], token, Cors::new(&origins, files));
+        let guard = Guard::new(HERE.parse().unwrap(), &["lan.example".into()], Token::fixed(token), Cors::new(&origins, files));
         let mut headers = vec![format!("Host: {host}")];
         headers.extend(origin.iter().map(|o| format!("Origin: {o}")));
         headers.extend(referer.iter().map(|r| format!("Referer: {r}")));

@@ -16,6 +16,7 @@ pub(crate) mod head;
 mod lanes;
 mod secret;
 mod sender;
+mod token_file;
 mod turn_away;
 
 pub use acceptor::start_gate;
@@ -26,3 +27,4 @@ pub use handshake::{Handshake, VERSION as WEBSOCKET_VERSION};
 pub use head::{Head, Parsed, Refusal, parse as parse_head};
 pub use lanes::{LANE_PING_PATH, LaneSpec, LinkAddress};
 pub use secret::{Secret, TOKEN_FILE_BYTES_MAX};
+pub use token_file::{Token, TokenFile, start_token_reader};

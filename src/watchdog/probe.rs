@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::deadline_io::{read_some, write_all};
-use crate::gate::LANE_PING_PATH;
+use crate::gate::{LANE_PING_PATH, Token};
 use crate::supervise::{Class, LatestRx, Supervisor, latest};
 
 /// Between probes.
@@ -27,7 +27,7 @@ pub enum Probed {
     Silent(String),
 }
 
-/// Starts the thread. `authorization`: the header's value, where the port wants one.
+/// Starts the thread. `token`: what the port wants, where it does.
 ///
 /// # Errors
 /// When the system refuses it.
@@ -35,28 +35,19 @@ pub fn start_probe(
     supervisor: &Supervisor,
     class: Class,
     address: SocketAddr,
-    authorization: Option<String>,
+    token: Token,
 ) -> io::Result<LatestRx<Probed>> {
     let (tell, told) = latest();
     let stop = supervisor.stop().clone();
-    let shown = authorization.map(|value| format!("Authorization: {value}\r\n"));
-    let shown = shown.unwrap_or_default();
-    // The gate answers the first by itself; the second takes the way through a worker.
-    let requests = ["/api/health", LANE_PING_PATH].map(|path| {
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{shown}\r\n");
-        // 200, or 503 with the reasons: either way somebody answers. But a 503 to what only a worker can
-        // answer is the gate's word that none was free.
-        let worker_needed = path == LANE_PING_PATH;
-        (request, worker_needed)
-    });
     supervisor.spawn("probe", class, move |pulse| {
-        let mut failures = 0;
+        let (mut failures, mut token) = (0, token.clone());
         loop {
             pulse.idle();
             if stop.sleep(PROBE_EVERY) {
                 return;
             }
+            token.look();
+            let requests = requests(&token);
             let by = Instant::now() + PROBE_DEADLINE;
             pulse.wait("probing the server's own port", by);
             match requests.iter().try_for_each(|(request, worker_needed)| {
@@ -76,6 +67,21 @@ pub fn start_probe(
         }
     })?;
     Ok(told)
+}
+
+/// The gate answers the first by itself; the second takes the way through a worker. Each with whether only a
+/// worker can answer it: 200, or 503 with the reasons, either way somebody answers; but a 503 to what only a
+/// worker can answer is the gate's word that none was free.
+fn requests(token: &Token) -> [(String, bool); 2] {
+    let shown = token
+        .current()
+        .map(|secret| format!("Authorization: {}\r\n", secret.bearer()))
+        .unwrap_or_default();
+    ["/api/health", LANE_PING_PATH].map(|path| {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{shown}\r\n");
+        (request, path == LANE_PING_PATH)
+    })
 }
 
 fn probe(address: SocketAddr, request: &str, worker_needed: bool, by: Instant) -> io::Result<()> {
