@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use kit::faults::{SmallDisk, fifo, is_root, wrap};
+use kit::faults::{SmallDisk, Terminal, fifo, is_root, wrap};
 use kit::server::program;
 use kit::{PATIENCE, SHORT_LIMITS, Server, eventually};
 
@@ -379,4 +379,43 @@ fn a_clients_token_is_read_again_when_it_changes_and_a_bad_one_leaves_it() {
     assert_eq!(status("second-token-0123456789"), 200);
     assert_eq!(status("first-token-0123456789"), 401);
     assert!(again().starts_with("HTTP/1.1 401"));
+}
+
+#[test]
+fn a_closed_terminal_is_an_orderly_end_and_a_service_goes_on() {
+    let terminal = Terminal::open();
+    let mut server = Server::start_by(tempfile::tempdir().unwrap(), |command| {
+        wrap(command, "setsid", &["--ctty"]);
+        command
+            .stdin(terminal.line.try_clone().unwrap())
+            .stdout(Stdio::piped())
+            .stderr(terminal.line.try_clone().unwrap());
+    });
+    assert_eq!(server.get("/api/health").status, 200);
+    drop(terminal);
+    assert_eq!(server.exit_code(), 0);
+    let log = server.log("backend.log");
+    assert!(
+        log.contains("asked by SIGHUP") && log.contains("[MAIN] ended "),
+        "{log}"
+    );
+
+    let mut service = Server::start_by(tempfile::tempdir().unwrap(), |command| {
+        wrap(command, "setsid", &[]);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+    });
+    for signal in ["HUP", "USR1", "USR2", "ALRM", "PROF", "IO", "XFSZ", "PIPE"] {
+        service.signal(signal);
+        if signal != "PIPE" {
+            service.log_has("backend.log", &format!("SIG{signal}: "));
+        }
+        assert_eq!(service.get("/api/health").status, 200, "{signal}");
+    }
+    service.signal("TSTP");
+    std::thread::sleep(Duration::from_secs(3));
+    service.signal("CONT");
+    assert_eq!(service.get("/api/health").status, 200);
+    service.signal("TERM");
+    assert_eq!(service.exit_code(), 0);
+    assert!(!service.log("watchdog.log").contains("STALL"));
 }

@@ -149,12 +149,13 @@ fn for_silent_watchdog(reader: &mut Reader, fd: u32, shelf: &Shelf, log: &Path) 
     log.write_all(forms.text.as_bytes())
 }
 
-/// A signal to the whole foreground group is the server's to act on; the scribe ends with it. Forgets
+/// A signal to the whole foreground group, or to all of a service's processes, is the server's to act on; the scribe ends with it. Forgets
 /// those that came at each call.
 #[cfg(unix)]
 fn unheard_signals() -> io::Result<impl FnMut()> {
-    use signal_hook::consts::{SIGINT, SIGQUIT};
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGQUIT])?;
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
+    let mut signals =
+        signal_hook::iterator::Signals::new([SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2])?;
     Ok(move || for _ in signals.pending() {})
 }
 

@@ -364,6 +364,10 @@ impl Terminal {
             );
             (OwnedFd::from_raw_fd(screen), OwnedFd::from_raw_fd(line))
         };
+        // A program that had the screen as well would keep the terminal open.
+        for end in [&screen, &line] {
+            rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC).unwrap();
+        }
         Self { screen, line }
     }
 
