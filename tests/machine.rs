@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use kit::faults::{SmallDisk, Terminal, fifo, is_root, wrap};
+use kit::faults::{SmallDisk, Terminal, fifo, is_root, run, wrap};
 use kit::server::program;
 use kit::{PATIENCE, SHORT_LIMITS, Server, eventually};
 
@@ -418,4 +418,39 @@ fn a_closed_terminal_is_an_orderly_end_and_a_service_goes_on() {
     service.signal("TERM");
     assert_eq!(service.exit_code(), 0);
     assert!(!service.log("watchdog.log").contains("STALL"));
+}
+
+#[test]
+fn a_binary_that_is_replaced_or_deleted_while_it_runs_still_names_its_functions() {
+    for replaced in [true, false] {
+        let home = tempfile::tempdir().unwrap();
+        let binary = home.path().join("copy");
+        fs::copy(env!("CARGO_BIN_EXE_tapewarden"), &binary).unwrap();
+        let mut server = Server::start_by(home, |command| {
+            let args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+            let home = command.get_current_dir().unwrap().to_owned();
+            *command = Command::new(&binary);
+            command.args(args).current_dir(home);
+            command.stdout(Stdio::piped()).stderr(Stdio::null());
+        });
+        fs::remove_file(&binary).unwrap();
+        if replaced {
+            fs::copy("/bin/true", &binary).unwrap();
+        }
+        // The process that names stacks has to be started anew, from what is no longer there.
+        let before = eventually("the process that names stacks", || server.scribe());
+        run("kill", &["-KILL", &before.to_string()]);
+        eventually("another in its place", || {
+            server.scribe().filter(|now| *now != before)
+        });
+        let report = eventually("a report with names", || {
+            let got = server.get("/api/threads/dump");
+            let text = got.text();
+            (got.status == 200 && text.contains("tapewarden::gate::acceptor")).then_some(text)
+        });
+        assert!(report.contains("src/gate/acceptor.rs:"), "{report:.3000}");
+        assert!(!report.contains("copy+0x"), "{report:.3000}");
+        server.signal("TERM");
+        assert_eq!(server.exit_code(), 0);
+    }
 }

@@ -93,6 +93,28 @@ pub fn parse_maps(text: &str) -> Vec<Mapped> {
     with_code.map(|(mapped, _)| mapped).collect()
 }
 
+/// What the kernel puts behind the path of a file that is no longer there, or is another by now.
+const DELETED: &str = " (deleted)";
+
+/// A path without that.
+#[must_use]
+pub fn without_deleted(path: &str) -> &str {
+    path.strip_suffix(DELETED).unwrap_or(path)
+}
+
+/// The running binary, wherever its file is by now.
+pub const OWN_BINARY: &str = "/proc/self/exe";
+
+/// Which mapped file this program itself is.
+#[must_use]
+pub fn own_binary() -> Option<Mapped> {
+    let here = own_binary as fn() -> Option<Mapped> as usize as u64;
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    parse_maps(&maps)
+        .into_iter()
+        .find(|m| m.range.contains(&here))
+}
+
 /// What the unwinder needs of a file.
 type Sections = ExplicitModuleSectionInfo<Arc<[u8]>>;
 
@@ -117,21 +139,19 @@ impl Files {
     }
 }
 
-/// `deleted` files are still there through the scribe's own mapping of its own binary.
+/// The server's binary is the scribe's own, also where its file was deleted or replaced. Of a library that
+/// was, nothing can be read any more.
 fn read(mapped: &Mapped) -> Option<Sections> {
     if mapped.path == VDSO {
         let bytes = own_vdso()?;
         return Some(sections(&object::File::parse(&*bytes).ok()?));
     }
-    let file = regular::open(Path::new(&mapped.path))
-        .map(|(file, _)| file)
-        .ok()
-        .or_else(|| {
-            mapped
-                .path
-                .ends_with(" (deleted)")
-                .then(|| File::open("/proc/self/exe").ok())?
-        })?;
+    let path = if own_binary().is_some_and(|own| own.key == mapped.key) {
+        OWN_BINARY
+    } else {
+        &mapped.path
+    };
+    let (file, _) = regular::open(Path::new(path)).ok()?;
     let cache = ReadCache::new(BufReader::new(file));
     Some(sections(&object::File::parse(&cache).ok()?))
 }

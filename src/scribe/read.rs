@@ -9,8 +9,8 @@ use crate::capture::raw::{self, Facts, sections};
 
 use super::descriptors::Descriptors;
 use super::judge;
-use super::modules::{Files, Mapped, parse_maps};
-use super::names::Namer;
+use super::modules::{Files, Mapped, own_binary, parse_maps, without_deleted};
+use super::names::{Namer, Symbols};
 use super::syscalls;
 use super::walk::{Walked, Walker};
 
@@ -210,6 +210,7 @@ struct Looks {
 #[derive(Debug, Default)]
 pub struct Reader {
     files: Files,
+    symbols: Symbols,
 }
 
 impl Reader {
@@ -220,23 +221,23 @@ impl Reader {
         let mapped = parse_maps(&maps);
         let _read = Walker::new(&mapped, &mut self.files);
         let here = Self::warm as fn(&mut Self) as usize as u64;
-        let _named = Namer::new(mapped).name(here, true);
+        let _named = Namer::new(mapped, &mut self.symbols).name(here, true);
     }
 
     /// Of a process that is still there: its descriptors are named.
     #[must_use]
     pub fn read(&mut self, bytes: &[u8]) -> Dump {
-        read_with(bytes, &mut self.files, Descriptors::of)
+        read_with(bytes, self, Descriptors::of)
     }
 
     /// Long after.
     #[must_use]
     pub fn read_later(&mut self, bytes: &[u8]) -> Dump {
-        read_with(bytes, &mut self.files, |_| Descriptors::unknown())
+        read_with(bytes, self, |_| Descriptors::unknown())
     }
 }
 
-fn read_with(bytes: &[u8], files: &mut Files, descriptors: impl Fn(u32) -> Descriptors) -> Dump {
+fn read_with(bytes: &[u8], reader: &mut Reader, descriptors: impl Fn(u32) -> Descriptors) -> Dump {
     let mut maps = String::new();
     let mut build = Build::default();
     let mut context = Context::default();
@@ -263,7 +264,7 @@ fn read_with(bytes: &[u8], files: &mut Files, descriptors: impl Fn(u32) -> Descr
     }
     let mut mapped = parse_maps(&maps);
     take_own_place(&mut mapped, &build);
-    let mut walker = Walker::new(&mapped, files);
+    let mut walker = Walker::new(&mapped, &mut reader.files);
     let mut looks: BTreeMap<u32, Looks> = BTreeMap::new();
     for section in sections(bytes) {
         let round = usize::from(section.number == 2);
@@ -292,7 +293,7 @@ fn read_with(bytes: &[u8], files: &mut Files, descriptors: impl Fn(u32) -> Descr
         [first, second, ..] => second.saturating_sub(first),
         _ => 0,
     };
-    let mut namer = Namer::new(mapped);
+    let mut namer = Namer::new(mapped, &mut reader.symbols);
     let descriptors = descriptors(context.pid);
     let mut threads: Vec<Thread> = looks
         .into_iter()
@@ -325,10 +326,10 @@ fn take_own_place(mapped: &mut [Mapped], build: &Build) {
     if build.id.is_empty() || build.id != own.id {
         return;
     }
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let mine = parse_maps(&maps).into_iter().find(|m| m.path == own.path);
-    let theirs = mapped.iter_mut().find(|m| m.path == build.path);
-    if let (Some(mine), Some(theirs)) = (mine, theirs) {
+    let theirs = mapped
+        .iter_mut()
+        .find(|m| without_deleted(&m.path) == without_deleted(&build.path));
+    if let (Some(mine), Some(theirs)) = (own_binary(), theirs) {
         theirs.key = mine.key;
         theirs.path = mine.path;
     }
@@ -339,7 +340,7 @@ fn thread(
     look: Looks,
     context: &Context,
     elapsed_ns: u64,
-    namer: &mut Namer,
+    namer: &mut Namer<'_>,
     descriptors: &Descriptors,
 ) -> Thread {
     let [first, second] = look.stacks;
