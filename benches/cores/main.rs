@@ -14,7 +14,7 @@ use serde_json::json;
 use tapewarden::candles::{MarketData, MarketKey, Series};
 use tapewarden::desk::{AskId, Backoff, Cache, CacheConfig, LaneConfig};
 use tapewarden::files::Lines;
-use tapewarden::gate::{Guard, Parsed, parse_head};
+use tapewarden::gate::{Guard, Parsed, Token, parse_head};
 use tapewarden::http::{Cors, route};
 use tapewarden::json;
 use tapewarden::market::{Candle, Quote, Symbol, Timeframe};
@@ -239,7 +239,12 @@ fn heads(c: &mut Criterion) {
         panic!("a whole head");
     };
     let here = Ipv4Addr::LOCALHOST.into();
-    let guard = Guard::new(here, &[], None, Cors::new(&["localhost".to_owned()], false));
+    let guard = Guard::new(
+        here,
+        &[],
+        Token::fixed(None),
+        Cors::new(&["localhost".to_owned()], false),
+    );
     c.bench_function("guard: a browser's head", |b| {
         b.iter(|| assert!(guard.admit(black_box(&admitted), here).is_ok()));
     });

@@ -1,6 +1,7 @@
 //! The three desks with their limits, as the settings say.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use crossbeam::channel::Receiver;
@@ -14,6 +15,7 @@ use crate::desk::{
 };
 use crate::http::desk_names;
 use crate::model::{self, MODEL, ModelConfig, ModelKey, ModelSaid};
+use crate::providers::Roots;
 use crate::providers::schwab::{SCHWAB, SchwabConfig};
 use crate::supervise::{Supervisor, Tx};
 use crate::trader::{self, TRADER, TraderKey};
@@ -88,6 +90,8 @@ pub fn start_market(
         base_url: sources.schwab_url.clone(),
         token_file: sources.token_file.clone(),
         clock,
+        roots: Roots::read(&sources.schwab_url, &s.ca_file)
+            .map_err(|e| named("schwab.ca_file", &s.ca_file, &e))?,
     });
     let desk = inbox_tx.clone();
     let make = move || {
@@ -159,8 +163,10 @@ pub fn start_trader(
     };
     let url = sources.trader_url.clone();
     let market = market.clone();
+    let roots =
+        Roots::read(&url, &s.ca_file).map_err(|e| named("trader.ca_file", &s.ca_file, &e))?;
     let make = move || {
-        let (fetch, market) = (trader::Fetch::new(&url), market.clone());
+        let (fetch, market) = (trader::Fetch::new(&url, &roots), market.clone());
         move |job: &Job<TraderKey>| {
             let result = fetch.run(job);
             if let (TraderKey::Watchlist, Ok(list)) = (&job.key, &result) {
@@ -241,12 +247,18 @@ pub fn start_model(
         temperature: s.temperature.0,
         tokens_max: s.tokens_max,
         clock,
+        roots: Roots::read(&s.url.0, Path::new(""))?,
     };
     let make = move || {
         let fetch = model::Fetch::new(&model);
         move |job: &Job<ModelKey>| fetch.run(job)
     };
     start_desk(supervisor, threads, config, inbox_tx, inbox, make)
+}
+
+/// An error with the setting that it is about.
+fn named(key: &str, file: &Path, e: &io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("reading {} ({key}): {e}", file.display()))
 }
 
 /// A model that failed is left alone this long for the same symbol.

@@ -42,7 +42,7 @@ pub fn client_token(settings: &Settings) -> Result<(Option<TokenFile>, Token), S
     if path.as_os_str().is_empty() {
         return Ok((None, Token::fixed(None)));
     }
-    let (file, token) = TokenFile::open(path.clone()).doing(format!(
+    let (file, token) = TokenFile::begin(path.clone()).doing(format!(
         "reading the clients' token in {} (http.token_file)",
         path.display()
     ))?;

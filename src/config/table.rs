@@ -98,6 +98,8 @@ settings! {
         base_url: Url = "https://api.schwabapi.com/marketdata/v1",
         /// Token file that your login program writes; only read
         token_file: PathBuf = "token.json",
+        /// A file of issuers' certificates (PEM) that are believed besides the system's; empty is none
+        ca_file: PathBuf = "",
         /// For one answer, retries included
         deadline: Duration = "7s",
         /// Requests a minute, over all kinds
@@ -141,6 +143,8 @@ settings! {
         url: Url = "http://127.0.0.1:8080",
         /// Its folder with `runners.json` and `paper_trading/`
         data_dir: PathBuf = "data",
+        /// A file of issuers' certificates (PEM) that are believed besides the system's; empty is none
+        ca_file: PathBuf = "",
         /// For one answer
         deadline: Duration = "2s",
         /// Threads for each kind of question

@@ -75,7 +75,7 @@ impl TokenFile {
     ///
     /// # Errors
     /// When it cannot be read, holds no token, or can be written by others.
-    pub fn open(path: PathBuf) -> io::Result<(Self, Token)> {
+    pub fn begin(path: PathBuf) -> io::Result<(Self, Token)> {
         let (secret, stamp) = read(&path, None)?;
         let secret = secret.ok_or_else(|| io::Error::other("it was not read"))?;
         let (newer, seen) = kept();
@@ -222,7 +222,7 @@ mod tests {
             fs::rename(part, &path).unwrap();
         };
         put(FIRST, 0o600);
-        let (mut file, mut token) = TokenFile::open(path.clone()).unwrap();
+        let (mut file, mut token) = TokenFile::begin(path.clone()).unwrap();
         let mut look = || file.look().map(|(_, line)| line).unwrap_or_default();
         let is = |token: &mut Token, word| {
             token.look();
@@ -263,12 +263,12 @@ mod tests {
         let path = folder.path().join("token");
         fs::write(&path, FIRST).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o646)).unwrap();
-        let why = TokenFile::open(path.clone()).unwrap_err().to_string();
+        let why = TokenFile::begin(path.clone()).unwrap_err().to_string();
         assert!(why.contains("mode 0646"), "{why}");
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         // Only root can give it away.
         if std::os::unix::fs::chown(&path, Some(4_711), None).is_ok() {
-            let why = TokenFile::open(path).unwrap_err().to_string();
+            let why = TokenFile::begin(path).unwrap_err().to_string();
             assert!(why.contains("belongs to user 4711"), "{why}");
         }
     }

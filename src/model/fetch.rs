@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::clock::Clock;
 use crate::desk::{Failure, Job};
 use crate::json::{self, Account, Mended, Source};
+use crate::providers::Roots;
 use crate::providers::http::{Response, Upstream};
 
 use super::presence::{Presence, pull};
@@ -33,6 +34,8 @@ pub struct ModelConfig {
     pub tokens_max: usize,
     /// The session clock.
     pub clock: Clock,
+    /// Whose certificates are believed.
+    pub roots: Roots,
 }
 
 /// The client.
@@ -58,7 +61,7 @@ impl Fetch {
     #[must_use]
     pub fn new(config: &ModelConfig) -> Self {
         Self {
-            upstream: Upstream::new(MODEL, &config.url),
+            upstream: Upstream::with_roots(MODEL, &config.url, &config.roots),
             config: config.clone(),
             told: RefCell::default(),
             account: RefCell::new(Account::new(Source::Model, MODEL)),

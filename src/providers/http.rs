@@ -9,6 +9,7 @@ use std::error::Error as _;
 use std::io;
 use std::time::{Duration, Instant};
 
+use ureq::tls::TlsConfig;
 use ureq::unversioned::transport::{Connector, RustlsConnector, TcpConnector};
 use ureq::{Agent, Body, Error};
 
@@ -16,6 +17,8 @@ use crate::clock::millis;
 use crate::desk::Failure;
 
 use super::resolve::Names;
+use super::roots::Roots;
+use super::tls_words;
 
 /// The longest answer taken, in bytes, after decompression.
 pub const BODY_BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -58,11 +61,19 @@ impl Upstream {
     /// `base`: an http or https URL; a trailing slash is dropped.
     #[must_use]
     pub fn new(name: &'static str, base: &str) -> Self {
+        Self::with_roots(name, base, &Roots::default())
+    }
+
+    /// As above; these issuers of certificates are believed.
+    #[must_use]
+    pub fn with_roots(name: &'static str, base: &str, roots: &Roots) -> Self {
+        let tls = TlsConfig::builder().root_certs(roots.0.clone()).build();
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)
+            .tls_config(tls)
             .user_agent(concat!("tapewarden/", env!("CARGO_PKG_VERSION")))
             .max_idle_connections(1)
             .build();
@@ -165,24 +176,27 @@ impl Upstream {
         let tls = |why: String| unreachable(format!("TLS with {base} failed: {why}"));
         match &fault.error {
             Error::Timeout(_) => timeout(),
-            Error::Io(e) => match e.kind() {
-                io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => timeout(),
-                io::ErrorKind::ConnectionRefused => {
-                    unreachable(format!("connection refused: nothing listens at {base}"))
-                }
-                _ if fault.is_broken_connection() => unreachable(
-                    if fault.in_body {
-                        "it closed the connection in the middle of its answer"
-                    } else {
-                        "it closed the connection before it answered"
+            Error::Io(e) => {
+                match e.kind() {
+                    io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => timeout(),
+                    io::ErrorKind::ConnectionRefused => {
+                        unreachable(format!("connection refused: nothing listens at {base}"))
                     }
-                    .to_owned(),
-                ),
-                // Of all that ureq does on a socket only TLS finds data invalid.
-                io::ErrorKind::InvalidData => tls(words(e)),
-                _ => unreachable(format!("{base}: {}", words(e))),
-            },
-            Error::Rustls(e) => tls(e.to_string()),
+                    _ if fault.is_broken_connection() => unreachable(
+                        if fault.in_body {
+                            "it closed the connection in the middle of its answer"
+                        } else {
+                            "it closed the connection before it answered"
+                        }
+                        .to_owned(),
+                    ),
+                    // Of all that ureq does on a socket only TLS finds data invalid.
+                    io::ErrorKind::InvalidData => tls(tls_words::behind(e)
+                        .map_or_else(|| words(e), |e| tls_words::words(e, base))),
+                    _ => unreachable(format!("{base}: {}", words(e))),
+                }
+            }
+            Error::Rustls(e) => tls(tls_words::words(e, base)),
             Error::Tls(e) => tls((*e).to_owned()),
             Error::HostNotFound => unreachable(format!(
                 "the name in {base} has no address; check it in the settings"
@@ -294,3 +308,5 @@ pub fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;

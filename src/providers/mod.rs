@@ -2,9 +2,13 @@
 
 pub mod http;
 pub mod resolve;
+mod roots;
 pub mod schwab;
 pub mod sim;
+mod tls_words;
 pub mod trader;
+
+pub use roots::Roots;
 
 #[cfg(test)]
 #[path = "../../tests/kit/fake.rs"]

@@ -12,6 +12,7 @@ use crate::body::Body;
 use crate::desk::{Failure, Job, Key};
 use crate::json::{self, Account, Kind, Source};
 use crate::market::Symbol;
+use crate::providers::Roots;
 use crate::providers::http::{Upstream, escaped};
 
 /// As errors name it.
@@ -98,11 +99,11 @@ pub struct Fetch {
 }
 
 impl Fetch {
-    /// `url`: the trader app's base URL.
+    /// `url`: the trader app's base URL; `roots`: whose certificates are believed.
     #[must_use]
-    pub fn new(url: &str) -> Self {
+    pub fn new(url: &str, roots: &Roots) -> Self {
         Self {
-            upstream: Upstream::new(TRADER, url),
+            upstream: Upstream::with_roots(TRADER, url, roots),
             account: RefCell::new(Account::new(Source::Trader, TRADER)),
         }
     }

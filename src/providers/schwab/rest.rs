@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::desk::Failure;
 use crate::json::{Account, Mended, Source};
 use crate::market::{Candle, Session, Symbol, Timeframe};
+use crate::providers::Roots;
 
 use super::super::http::{Response, Upstream, escaped};
 use super::parse;
@@ -37,6 +38,8 @@ pub struct SchwabConfig {
     pub token_file: PathBuf,
     /// The session clock.
     pub clock: Clock,
+    /// Whose certificates are believed.
+    pub roots: Roots,
 }
 
 /// One fetcher's client.
@@ -60,7 +63,7 @@ impl Schwab {
     #[must_use]
     pub fn new(config: &SchwabConfig) -> Self {
         Self {
-            upstream: Upstream::new(SCHWAB, &config.base_url),
+            upstream: Upstream::with_roots(SCHWAB, &config.base_url, &config.roots),
             tokens: TokenFile::new(config.token_file.clone()),
             clock: config.clock,
             session: Session::new(),

@@ -42,6 +42,7 @@ fn world(fake: &Fake) -> World {
         clock: Clock {
             offset_ms: noon_ms() - system_ms(),
         },
+        roots: crate::providers::Roots::default(),
     });
     World {
         schwab,
@@ -287,6 +288,7 @@ fn a_token_replaced_while_a_call_is_under_way_is_used_for_its_retry() {
         base_url: fake.url(),
         token_file: path,
         clock: Clock::default(),
+        roots: crate::providers::Roots::default(),
     });
     let quote = schwab
         .quote(&symbol("ELPW"), Instant::now() + LONG)
