@@ -37,6 +37,8 @@ pub fn words(e: &Error, base: &str) -> String {
         ),
         CertificateError::UnknownIssuer | CertificateError::BadSignature => "its certificate was issued by somebody whom this machine does not know; if it is meant, name the file of the issuer's certificate in schwab.ca_file, trader.ca_file or SSL_CERT_FILE".to_owned(),
         CertificateError::Revoked => "its certificate was revoked".to_owned(),
+        // What openssl makes when it is asked for one that signs itself.
+        CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => "its certificate is an issuer's (CA:TRUE), with which no server may show itself; make one with basicConstraints=CA:FALSE".to_owned(),
         other => format!("its certificate is not accepted: {other}"),
     }
 }
