@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::files::regular::{self, Stamp};
+use crate::json;
 use crate::supervise::{Class, Counter, KeptRx, KeptTx, Supervisor, kept};
 
 use super::secret::{Secret, TOKEN_FILE_BYTES_MAX};
@@ -171,8 +172,10 @@ fn read(path: &std::path::Path, seen: Option<Stamp>) -> io::Result<(Option<Secre
     if seen == Some(stamp) {
         return Ok((None, stamp));
     }
-    let mut text = String::new();
-    file.take(TOKEN_FILE_BYTES_MAX).read_to_string(&mut text)?;
+    let mut bytes = Vec::new();
+    file.take(TOKEN_FILE_BYTES_MAX).read_to_end(&mut bytes)?;
+    let text = json::whole_text(&bytes)
+        .ok_or_else(|| io::Error::other("it is neither UTF-8 nor UTF-16 text"))?;
     let secret = Secret::token(&text).map_err(io::Error::other)?;
     Ok((Some(secret), stamp))
 }
