@@ -327,7 +327,7 @@ fn two_processes_with_one_folder_of_logs_have_names_of_their_own() {
             "{folder}"
         );
     }
-    assert!(first.log("watchdog-2.log").contains("SIGQUIT"));
+    first.log_has("watchdog-2.log", "SIGQUIT");
     // The names of one that has ended are free again.
     drop(second);
     let third = Server::start_by(tempfile::tempdir().unwrap(), |command| {
