@@ -73,11 +73,36 @@ impl Drop for Foreign {
 
 /// One whole conversation: join, subscribe, quotes in order, a spike, pings, a drop, resubscription.
 fn converse(command: Command) {
-    let mut foreign = Foreign::start(command);
+    let foreign = Foreign::start(command);
     let url = format!("http://127.0.0.1:{}", foreign.port);
+    converse_at(foreign, &url, "");
+}
+
+/// As [`converse`], over TLS with a certificate of an own issuer.
+fn converse_over_tls(mut command: Command) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let issuer = kit::certificates::issuer("ours");
+    let (certificate, key) = kit::certificates::signed(&issuer, "localhost", false);
+    let ca_file = file("ca.pem", issuer.pem());
+    command
+        .arg(file("cert.pem", certificate.pem()))
+        .arg(file("key.pem", key.serialize_pem()));
+    let foreign = Foreign::start(command);
+    let url = format!("https://localhost:{}", foreign.port);
+    converse_at(foreign, &url, ca_file.to_str().unwrap());
+}
+
+fn converse_at(mut foreign: Foreign, url: &str, ca_file: &str) {
     let server = Server::start(&[
         "--trader-url",
-        &url,
+        url,
+        "--set",
+        &format!("trader.ca_file={ca_file}"),
         "--set",
         "stream.backoff_min=50ms",
         "--data-dir",
@@ -116,22 +141,39 @@ fn converse(command: Command) {
     client.until("a quote after the drop", |m| m["type"] == "quote");
 }
 
-#[test]
-fn python_socketio_is_understood() {
-    let Some(folder) = interop_folder() else {
-        return;
-    };
+fn python_socketio() -> Option<Command> {
+    let folder = interop_folder()?;
     let mut command = Command::new(folder.join("venv/bin/python"));
     command.arg(folder.join("server.py"));
-    converse(command);
+    Some(command)
+}
+
+fn socket_io_of_node() -> Option<Command> {
+    let mut command = Command::new("node");
+    command.arg(interop_folder()?.join("server.mjs"));
+    Some(command)
+}
+
+#[test]
+fn python_socketio_is_understood() {
+    if let Some(command) = python_socketio() {
+        converse(command);
+    }
 }
 
 #[test]
 fn socket_io_of_node_is_understood() {
-    let Some(folder) = interop_folder() else {
-        return;
-    };
-    let mut command = Command::new("node");
-    command.arg(folder.join("server.mjs"));
-    converse(command);
+    if let Some(command) = socket_io_of_node() {
+        converse(command);
+    }
+}
+
+#[test]
+fn both_are_understood_over_tls() {
+    if let Some(command) = python_socketio() {
+        converse_over_tls(command);
+    }
+    if let Some(command) = socket_io_of_node() {
+        converse_over_tls(command);
+    }
 }

@@ -90,8 +90,7 @@ pub fn start_market(
         base_url: sources.schwab_url.clone(),
         token_file: sources.token_file.clone(),
         clock,
-        roots: Roots::read(&sources.schwab_url, &s.ca_file)
-            .map_err(|e| named("schwab.ca_file", &s.ca_file, &e))?,
+        roots: sources.schwab_roots.clone(),
     });
     let desk = inbox_tx.clone();
     let make = move || {
@@ -162,9 +161,8 @@ pub fn start_trader(
         fetcher_class: classes.fetcher,
     };
     let url = sources.trader_url.clone();
+    let roots = sources.trader_roots.clone();
     let market = market.clone();
-    let roots =
-        Roots::read(&url, &s.ca_file).map_err(|e| named("trader.ca_file", &s.ca_file, &e))?;
     let make = move || {
         let (fetch, market) = (trader::Fetch::new(&url, &roots), market.clone());
         move |job: &Job<TraderKey>| {
@@ -254,11 +252,6 @@ pub fn start_model(
         move |job: &Job<ModelKey>| fetch.run(job)
     };
     start_desk(supervisor, threads, config, inbox_tx, inbox, make)
-}
-
-/// An error with the setting that it is about.
-fn named(key: &str, file: &Path, e: &io::Error) -> io::Error {
-    io::Error::new(e.kind(), format!("reading {} ({key}): {e}", file.display()))
 }
 
 /// A model that failed is left alone this long for the same symbol.

@@ -1,11 +1,12 @@
 //! Where market data come from: the addresses in the settings, or those of the embedded market.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::clock::{Clock, system_ms};
 use crate::config::Settings;
 use crate::config::values::{Market, SimTime};
 use crate::market::Session;
+use crate::providers::Roots;
 use crate::providers::sim::{SimClock, SimConfig, SimEndpoints, sim_offset_ms, start_sim};
 use crate::supervise::Supervisor;
 
@@ -22,6 +23,10 @@ pub struct Sources {
     pub trader_url: String,
     /// As above.
     pub data_dir: PathBuf,
+    /// Whose certificates are believed of Schwab.
+    pub schwab_roots: Roots,
+    /// Whose of the trader app.
+    pub trader_roots: Roots,
 }
 
 /// The upstreams, started if they are embedded, and the session clock.
@@ -39,6 +44,16 @@ pub fn sources(
             token_file: settings.schwab.token_file.clone(),
             trader_url: settings.trader.url.0.clone(),
             data_dir: settings.trader.data_dir.clone(),
+            schwab_roots: roots(
+                "schwab.ca_file",
+                &settings.schwab.base_url.0,
+                &settings.schwab.ca_file,
+            )?,
+            trader_roots: roots(
+                "trader.ca_file",
+                &settings.trader.url.0,
+                &settings.trader.ca_file,
+            )?,
         };
         return Ok((sources, Clock::default()));
     }
@@ -72,6 +87,14 @@ pub fn sources(
         token_file,
         trader_url,
         data_dir,
+        schwab_roots: Roots::default(),
+        trader_roots: Roots::default(),
     };
     Ok((sources, clock))
+}
+
+/// Whom to believe of an upstream; an error names the setting.
+fn roots(key: &str, url: &str, ca_file: &Path) -> Result<Roots, StartError> {
+    Roots::read(url, ca_file)
+        .map_err(|e| StartError::Setting(format!("reading {} ({key}): {e}", ca_file.display())))
 }

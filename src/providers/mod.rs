@@ -5,10 +5,17 @@ pub mod resolve;
 mod roots;
 pub mod schwab;
 pub mod sim;
-mod tls_words;
+pub mod tls_words;
 pub mod trader;
 
 pub use roots::Roots;
+
+#[cfg(test)]
+#[path = "../../tests/kit/certificates.rs"]
+pub(crate) mod certificates;
+#[cfg(test)]
+#[path = "../../tests/kit/tls.rs"]
+pub(crate) mod tls;
 
 #[cfg(test)]
 #[path = "../../tests/kit/fake.rs"]

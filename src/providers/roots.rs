@@ -3,7 +3,10 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
 use crate::files::regular;
@@ -38,6 +41,29 @@ impl Roots {
             all.extend(own(ca_file)?);
         }
         Ok(Self(all.into()))
+    }
+
+    /// The same issuers for a connection that is made without the HTTP client.
+    #[must_use]
+    pub fn for_rustls(&self) -> Arc<ClientConfig> {
+        let mut store = RootCertStore::empty();
+        match &self.0 {
+            RootCerts::Specific(certificates) => {
+                let ders = certificates.iter().map(|c| CertificateDer::from(c.der()));
+                // What is no certificate for rustls is none for the HTTP client either.
+                store.add_parsable_certificates(ders);
+            }
+            _ => {
+                store.add_parsable_certificates(
+                    webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned(),
+                );
+            }
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let versions = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring has the ciphers of TLS 1.2 and 1.3");
+        Arc::new(versions.with_root_certificates(store).with_no_client_auth())
     }
 }
 

@@ -3,7 +3,7 @@
 //! A name is looked up on a thread of its own, since the system's look-up has no deadline; while one
 //! hangs no other is made, and the addresses that were last found serve.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
@@ -11,85 +11,54 @@ use crossbeam::channel::Receiver;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Error, WebSocket};
 
-use crate::deadline_io::{SLICE, connect_unless, read_some, write_all_unless};
+use crate::deadline_io::{SLICE, connect_unless, read_some};
 use crate::json;
+use crate::providers::Roots;
 use crate::providers::resolve::fixed_addresses;
 use crate::providers::trader::socketio::older_protocol;
-use crate::supervise::{Class, OnPanic, Stop, Supervisor, one_shot};
+use crate::supervise::{Class, OnPanic, Supervisor, one_shot};
+
+use super::transport::{Timed, Transport};
 
 /// A longer message ends the connection.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 const NO_UPGRADE_IN_TIME: &str = "it did not answer the upgrade in time";
 
-/// How long the source may take for what we say.
-pub const WRITE_DEADLINE: Duration = Duration::from_secs(5);
-
-/// The stream as tungstenite sees it, with an absolute deadline for each phase.
-#[derive(Debug)]
-pub struct Timed {
-    stream: TcpStream,
-    stop: Stop,
-    /// While set: every read ends by then, or fails. Else reads are slices.
-    handshake_by: Option<Instant>,
+/// Where a URL leads.
+struct Place<'a> {
+    secure: bool,
+    authority: &'a str,
+    host: &'a str,
+    port: u16,
 }
 
-impl Read for Timed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(by) = self.handshake_by else {
-            return match read_some(&mut self.stream, buffer, Instant::now() + SLICE) {
-                Err(e) if e.kind() == ErrorKind::TimedOut => Err(ErrorKind::WouldBlock.into()),
-                other => other,
-            };
+impl<'a> Place<'a> {
+    /// Of `http://host:port/…` or `https://host:port/…`.
+    fn of(url: &'a str) -> Result<Self, String> {
+        let (secure, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+            (Some(rest), _) => (false, rest),
+            (_, Some(rest)) => (true, rest),
+            _ => {
+                return Err(format!(
+                    "{url} is neither an http:// nor an https:// address; set trader.url"
+                ));
+            }
         };
-        loop {
-            let slice = by.min(Instant::now() + SLICE);
-            match read_some(&mut self.stream, buffer, slice) {
-                Err(e) if e.kind() == ErrorKind::TimedOut && Instant::now() < by => {
-                    if self.stop.is_set() {
-                        return Err(io::Error::other("the server ends"));
-                    }
-                }
-                other => return other,
-            }
-        }
-    }
-}
-
-impl Write for Timed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let by = self
-            .handshake_by
-            .unwrap_or_else(|| Instant::now() + WRITE_DEADLINE);
-        write_all_unless(&mut self.stream, bytes, by, || self.stop.is_set()).map_err(|e| {
-            if e.kind() == ErrorKind::Interrupted {
-                // tungstenite would try again.
-                io::Error::other("the server ends")
-            } else {
-                e
-            }
-        })?;
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Host and port of `http://host:port/…`.
-fn place(url: &str) -> Result<(&str, &str, u16), String> {
-    let Some(rest) = url.strip_prefix("http://") else {
-        return Err(format!(
-            "{url} is not an http:// address; the trader app's stream is only read over plain HTTP, set trader.url"
-        ));
-    };
-    let authority = rest.split('/').next().unwrap_or(rest);
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => {
-            let port = port.parse().map_err(|_| format!("{port} is no port"))?;
-            Ok((authority, host, port))
-        }
-        _ => Ok((authority, authority, 80)),
+        let authority = rest.split('/').next().unwrap_or(rest);
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (
+                host,
+                port.parse().map_err(|_| format!("{port} is no port"))?,
+            ),
+            _ => (authority, if secure { 443 } else { 80 }),
+        };
+        Ok(Self {
+            secure,
+            authority,
+            host,
+            port,
+        })
     }
 }
 
@@ -98,16 +67,18 @@ fn place(url: &str) -> Result<(&str, &str, u16), String> {
 pub struct Connector {
     supervisor: Supervisor,
     class: Class,
+    roots: Roots,
     known: Vec<SocketAddr>,
     lookup: Option<Receiver<io::Result<Vec<SocketAddr>>>>,
 }
 
 impl Connector {
-    /// Knows no address yet; its look-ups run in threads of this class.
+    /// Knows no address yet; its look-ups run in threads of this class, and over TLS it believes these issuers.
     #[must_use]
-    pub fn new(supervisor: Supervisor, class: Class) -> Self {
+    pub fn new(supervisor: Supervisor, class: Class, roots: Roots) -> Self {
         Self {
             supervisor,
+            roots,
             class: Class {
                 on_panic: OnPanic::End,
                 ..class
@@ -118,11 +89,12 @@ impl Connector {
     }
 
     /// Resolves, connects and upgrades, all before `by`; the words of what failed.
-    pub fn connect(&mut self, url: &str, by: Instant) -> Result<WebSocket<Timed>, String> {
-        let (authority, host, port) = place(url)?;
-        let mut addresses = fixed_addresses(host, port);
+    pub fn connect(&mut self, url: &str, by: Instant) -> Result<WebSocket<Transport>, String> {
+        let place = Place::of(url)?;
+        let host = place.host;
+        let mut addresses = fixed_addresses(host, place.port);
         if addresses.is_empty() {
-            addresses = self.look_up(host, port, by)?;
+            addresses = self.look_up(host, place.port, by)?;
         }
         let stop = self.supervisor.stop().clone();
         let mut last = format!("the name {host} has no address");
@@ -134,7 +106,16 @@ impl Connector {
                 break;
             }
             match connect_unless(*address, now + share, || stop.is_set()) {
-                Ok(stream) => return upgrade(stream, stop, authority, by),
+                Ok(stream) => {
+                    let _slower_without = stream.set_nodelay(true);
+                    let timed = Timed::new(stream, stop, by);
+                    let transport = if place.secure {
+                        Transport::secured(timed, host, &self.roots, url)?
+                    } else {
+                        Transport::Plain(timed)
+                    };
+                    return upgrade(transport, place.authority, by);
+                }
                 Err(e) => last = format!("connecting to {address} failed: {e}"),
             }
         }
@@ -192,31 +173,25 @@ impl Connector {
 }
 
 fn upgrade(
-    stream: TcpStream,
-    stop: Stop,
+    transport: Transport,
     authority: &str,
     by: Instant,
-) -> Result<WebSocket<Timed>, String> {
-    let _slower_without = stream.set_nodelay(true);
+) -> Result<WebSocket<Transport>, String> {
     // For the rest of a refusal, of which tungstenite keeps what came with the head.
-    let rest = stream.try_clone();
-    let timed = Timed {
-        stream,
-        stop,
-        handshake_by: Some(by),
-    };
+    let rest = transport.plain_clone();
     let limits = WebSocketConfig::default()
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX));
+    // Of TLS tungstenite need not know.
     let url = format!("ws://{authority}/socket.io/?EIO=4&transport=websocket");
-    match tungstenite::client::client_with_config(url, timed, Some(limits)) {
+    match tungstenite::client::client_with_config(url, transport, Some(limits)) {
         Ok((mut socket, _)) => {
-            socket.get_mut().handshake_by = None;
+            socket.get_mut().handshake_is_over();
             Ok(socket)
         }
         Err(tungstenite::HandshakeError::Failure(Error::Http(response))) => {
             let body = response.body().as_deref().unwrap_or_default();
-            let said = rest.map_or_else(|_| body.to_vec(), |rest| whole(body, rest, by));
+            let said = rest.map_or_else(|| body.to_vec(), |rest| whole(body, rest, by));
             Err(refused(response.status().as_u16(), &said))
         }
         Err(tungstenite::HandshakeError::Failure(Error::Io(e)))

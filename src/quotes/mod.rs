@@ -10,6 +10,7 @@ mod outbox;
 mod pace;
 mod reader;
 mod tell;
+mod transport;
 
 pub use build::Build;
 pub use hub::{Encode, Hub};

@@ -17,15 +17,17 @@ use crate::clock::Clock;
 use crate::desk::{Backoff, Jitter, ToDesk};
 use crate::json::{Account, Mended, Source};
 use crate::market::Symbol;
+use crate::providers::Roots;
 use crate::providers::trader::socketio::{self, Event};
 use crate::supervise::{Class, LatestRx, Pulse, Stop, Supervisor, Tx};
 use crate::trader::TRADER;
 
-use super::connect::{Connector, Timed, WRITE_DEADLINE};
+use super::connect::Connector;
 use super::merge::Merge;
 use super::messages::{Spike, ToHub, Wanted};
 use super::outbox::Outbox;
 use super::tell::Teller;
+use super::transport::{Transport, WRITE_DEADLINE};
 
 /// Symbols in one subscription.
 const SYMBOLS_AT_ONCE: usize = 200;
@@ -51,8 +53,10 @@ const SPIKES_MAX: usize = 1_000;
 /// Whom the reader hears.
 #[derive(Clone, Debug)]
 pub struct StreamConfig {
-    /// The trader app: `http://host:port`.
+    /// The trader app: `http://host:port` or `https://host:port`.
     pub url: String,
+    /// Whose certificates are believed.
+    pub roots: Roots,
     /// For name resolution, connecting and both handshakes.
     pub connect_deadline: Duration,
     /// Between tries.
@@ -89,7 +93,7 @@ pub fn start_reader(
             merge: Merge::default(),
             account: Account::new(Source::Stream, TRADER),
             candles: Teller::new(candle_desk.clone(), config.clock),
-            connector: Connector::new(supervisor_too.clone(), class),
+            connector: Connector::new(supervisor_too.clone(), class, config.roots.clone()),
             stop: supervisor_too.stop(),
             pulse,
         };
@@ -351,7 +355,7 @@ enum Ended {
 
 /// Emits the difference between what the source sends and what is wanted.
 fn resubscribe(
-    socket: &mut WebSocket<Timed>,
+    socket: &mut WebSocket<Transport>,
     have: &mut BTreeSet<Symbol>,
     wish: &Wanted,
 ) -> Result<(), Error> {

@@ -1,9 +1,13 @@
-// A socket.io server with the trader app's two events, told by lines on stdin what to do.
+// A socket.io server with the trader app's two events, told by lines on stdin what to do. With two arguments,
+// the files of a certificate and its key, it speaks TLS.
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { createInterface } from "node:readline";
 import { Server } from "socket.io";
 
-const http = createServer();
+const [cert, key] = process.argv.slice(2).map((file) => readFileSync(file));
+const http = cert ? createSecureServer({ cert, key }) : createServer();
 const io = new Server(http, { pingInterval: 1000, pingTimeout: 1000 });
 
 io.on("connection", (socket) => {

@@ -1,4 +1,7 @@
-"""A python-socketio server with the trader app's two events, told by lines on stdin what to do."""
+"""A python-socketio server with the trader app's two events, told by lines on stdin what to do.
+
+With two arguments, the files of a certificate and its key, it speaks TLS."""
+import ssl
 import sys
 import threading
 
@@ -24,7 +27,11 @@ def connect(_sid, _environ):
     print("connected", flush=True)
 
 
-http = make_server("127.0.0.1", 0, socketio.WSGIApp(io), threaded=True)
+tls = None
+if len(sys.argv) == 3:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(sys.argv[1], sys.argv[2])
+http = make_server("127.0.0.1", 0, socketio.WSGIApp(io), threaded=True, ssl_context=tls)
 threading.Thread(target=http.serve_forever, daemon=True).start()
 print("listening", http.server_port, flush=True)
 for line in sys.stdin:

@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod bystanders;
+pub mod certificates;
 pub mod client;
 pub mod fake;
 pub mod faults;

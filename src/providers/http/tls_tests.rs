@@ -1,63 +1,10 @@
 //! Upstreams with certificates of their own, good and bad, over real TLS.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::sync::Arc;
-use std::thread;
-
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
-};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, Stream};
-
 use super::*;
+use crate::providers::certificates::issuer;
+use crate::providers::tls::serve;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Somebody whom no system knows.
-fn issuer(name: &str) -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
-/// An upstream on loopback that answers over TLS with a certificate for `name`; its port.
-fn serve(issuer: &CertifiedIssuer<'static, KeyPair>, name: &str, expired: bool) -> u16 {
-    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    if expired {
-        params.not_before = date_time_ymd(2019, 1, 1);
-        params.not_after = date_time_ymd(2020, 1, 1);
-    }
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, issuer).unwrap();
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
-    let config = Arc::new(config);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for socket in listener.incoming() {
-            let (mut socket, mut tls) = (
-                socket.unwrap(),
-                ServerConnection::new(Arc::clone(&config)).unwrap(),
-            );
-            let mut stream = Stream::new(&mut tls, &mut socket);
-            if stream.read(&mut [0; 4_096]).is_ok_and(|n| n > 0) {
-                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
-                let _left = stream.write_all(answer);
-            }
-        }
-    });
-    port
-}
 
 fn ask(base: &str, ca_file: &std::path::Path) -> Result<Response, Failure> {
     let roots = Roots::read(base, ca_file).unwrap();
