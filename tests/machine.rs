@@ -189,7 +189,7 @@ fn who_gets_no_thread_or_descriptor_is_told_with_a_whole_answer_and_served_later
     }
     for (n, limits, word) in [
         (1, "--nofile=100", "ulimit -n"),
-        (2, "--nproc=170", "ulimit -u"),
+        (2, "--nproc=190", "ulimit -u"),
     ] {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().to_owned();
@@ -233,7 +233,7 @@ fn a_start_that_the_system_refuses_names_limit_path_and_variable() {
         println!("skipped: only root can start it as another user");
         return;
     }
-    for threads in [3, 20, 40, 60] {
+    for threads in [3, 20, 40, 60, 112, 150] {
         let user = 70_000 + 10 * std::process::id() + 3;
         let limits = format!("--nproc={threads}");
         let said = fails(&|command, home| limited(command, home, user, &limits));

@@ -24,7 +24,7 @@ use crate::http::{
 };
 use crate::log::{LogConfig, LogError, LogFiles, LogHandle};
 use crate::quotes::{HubBounds, HubOutputs, StreamConfig, start_hub, start_reader};
-use crate::supervise::{Class, Full, OnPanic, Supervisor, SupervisorEnds, latest};
+use crate::supervise::{Class, Full, OnPanic, Supervisor, SupervisorEnds, latest, room_for};
 use crate::watchdog::{NotesConfig, WatchdogConfig, WatchdogInputs, start_probe, start_watchdog};
 use crate::ws::{Sessions, WsConfig};
 
@@ -101,6 +101,9 @@ impl<T> Doing<T> for io::Result<T> {
         })
     }
 }
+
+/// Threads that are left for the first clients.
+const FIRST_CLIENTS: usize = 8;
 
 /// A started server.
 pub struct Running {
@@ -376,6 +379,8 @@ pub fn start(
         ..classes.files
     };
     scratch::start_removal(supervisor, once).doing("starting the removal of leftovers")?;
+    // tiny_http has a thread for each of the gate's connections, and listens no more once it gets none.
+    room_for(workers + FIRST_CLIENTS).doing("making room for the threads of connections")?;
     announce(&log, settings, address, &sources);
     Ok(Running {
         ears: Ears::new(ends, commands, signals, watchdog, give_up),

@@ -23,6 +23,6 @@ pub use latest::{LatestRx, LatestTx, latest, recent};
 pub use pulse::{Beat, Doing, Order, Pulse};
 pub use spawn::{
     Birth, Born, Class, Death, Notice, OnPanic, OnStall, Spare, Supervisor, SupervisorEnds,
-    THREAD_NAME_CHARS_MAX, ThreadId, numbered,
+    THREAD_NAME_CHARS_MAX, ThreadId, numbered, room_for,
 };
 pub use stop::{Stop, Stopper, stop};

@@ -15,7 +15,7 @@ use super::channel::Gauge;
 use super::counter::Counter;
 use super::latest::{LatestRx, LatestTx, latest};
 use super::pulse::{Beat, Order, Pulse};
-use super::stop::Stop;
+use super::stop::{Stop, stop};
 
 /// The kernel keeps 15 bytes of a thread's name; more would not show in `ps` or a dump.
 pub const THREAD_NAME_CHARS_MAX: usize = 15;
@@ -27,6 +27,28 @@ pub fn numbered(prefix: &str, number: u32) -> String {
     let room = THREAD_NAME_CHARS_MAX - number.len();
     format!("{prefix:.room$}{number}")
 }
+
+/// Whether the system has this many more threads, tried with as many, which end at once.
+///
+/// # Errors
+/// The system's, when it refuses one.
+pub fn room_for(threads: usize) -> io::Result<()> {
+    let (stopper, held) = stop();
+    let tried: io::Result<Vec<_>> = (0..threads)
+        .map(|_| {
+            let held = held.clone();
+            thread::Builder::new().spawn(move || held.sleep(TRIED_FOR))
+        })
+        .collect();
+    drop(stopper);
+    for thread in tried? {
+        let _woken = thread.join();
+    }
+    Ok(())
+}
+
+/// No system takes longer to start a few dozen threads.
+const TRIED_FOR: Duration = Duration::from_secs(30);
 
 /// How many births, deaths and gauges can wait for the watchdog and for `main`. Both only drain.
 const NOTICES_MAX: usize = 8_192;
