@@ -217,7 +217,7 @@ fn measure(bytes: &[u8], is_head: bool) -> io::Result<Heard> {
                 within: Duration::from_millis(number(ANSWER_WITHIN).unwrap_or(0)),
             });
         }
-        Some(304) => 0,
+        Some(204 | 304) => 0,
         _ => number("Content-Length")
             .and_then(|length| usize::try_from(length).ok())
             .filter(|length| *length <= BODY_BYTES_MAX)
@@ -274,6 +274,10 @@ mod tests {
         let same = b"HTTP/1.1 304 Not Modified\r\n\r\n";
         assert!(
             matches!(measure(same, false).unwrap(), Heard::Answer { length, .. } if length == same.len())
+        );
+        let empty = b"HTTP/1.1 204 No Content\r\n\r\n";
+        assert!(
+            matches!(measure(empty, false).unwrap(), Heard::Answer { length, .. } if length == empty.len())
         );
         let interim = b"HTTP/1.1 102 Processing\r\nX-Answer-Within: 1500\r\n\r\nHTTP/1.1 200";
         assert_eq!(

@@ -3,13 +3,17 @@
 
 use std::io::{self, Read};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::deadline_io::write_now;
+use crate::http::{Answer, Wants};
 
 /// A client that sees the answer before it has sent its request may lose it: so long its request is waited
 /// for. It comes with the connection, mostly.
 const LINGER: Duration = Duration::from_millis(50);
+
+/// When it may come again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// More of a request is not read.
 const READ_BYTES_MAX: usize = 16_384;
@@ -39,12 +43,10 @@ impl Why {
     }
 
     fn answer(self) -> Vec<u8> {
-        let body = format!("{{\"detail\":\"{}\"}}", self.detail());
-        format!(
-            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .into_bytes()
+        let answer = Answer::error(503, self.detail()).with_retry_after(Some(RETRY_AFTER));
+        let close = [("Connection", "close".to_owned())];
+        let written = answer.write(&Wants::default(), Instant::now(), &close);
+        written.into_bytes()
     }
 }
 
@@ -112,6 +114,15 @@ mod tests {
         for why in [Why::Full, Why::NoThread, Why::NoDescriptor] {
             let answer = String::from_utf8(why.answer()).unwrap();
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            for line in [
+                "HTTP/1.1 503 Service Unavailable\r\n",
+                "\r\nDate: ",
+                "\r\nX-Content-Type-Options: nosniff\r\n",
+                "\r\nRetry-After: 1\r\n",
+                "\r\nConnection: close",
+            ] {
+                assert!(head.contains(line), "{head}");
+            }
             assert!(head.contains(&format!("Content-Length: {}", body.len())));
             let json: serde_json::Value = serde_json::from_str(body).unwrap();
             assert_eq!(json["detail"], why.detail());

@@ -9,6 +9,8 @@ use serde_json::json;
 use crate::body::{Body, accepts_gzip};
 use crate::desk::{Failure, Served};
 
+use super::date::add_date;
+
 /// The longest header value made from a sentence, in characters.
 const HEADER_CHARS_MAX: usize = 200;
 
@@ -145,7 +147,6 @@ impl Answer {
     /// Marks what is not as it is now.
     #[must_use]
     pub fn stale(mut self, why: &Failure) -> Self {
-        self.set("Warning", "110 - \"Response is Stale\"".to_owned());
         self.set("X-Data-Stale", header_safe(&why.to_string()));
         // A 304 takes no header from what a browser has kept: it must not keep this mark.
         self.set("Cache-Control", "no-store".to_owned());
@@ -194,10 +195,13 @@ impl Answer {
         let mut head = String::with_capacity(512);
         // Writing to a string cannot fail.
         let _ = write!(head, "HTTP/1.1 {status} {}\r\n", reason(status));
+        add_date(&mut head);
+        head.push_str("X-Content-Type-Options: nosniff\r\n");
         if !same && status != 204 {
             let _ = write!(head, "Content-Type: {}\r\n", self.content_type);
         }
-        if !same {
+        // Neither has a body, and 204 must not tell a length (RFC 9110, 8.6).
+        if !same && status != 204 {
             let _ = write!(head, "Content-Length: {}\r\n", body.len());
             if gzip.is_some() {
                 head.push_str("Content-Encoding: gzip\r\n");
@@ -296,6 +300,32 @@ mod tests {
         assert!(text.contains("Cache-Control: no-store\r\n") && !text.contains("no-cache"));
         assert!(text.contains("unusable: a line??break\r\n"), "{text}");
         assert!(text.ends_with("\r\n\r\n[]"), "{text}");
+    }
+
+    #[test]
+    fn every_answer_is_dated_and_not_to_be_guessed_at_and_one_without_content_tells_no_length() {
+        let etag = Body::built(b"[1]".to_vec()).etag(false).unwrap();
+        let built = Answer::built(Body::built(b"[1]".to_vec()));
+        for (answer, status) in [
+            (built.clone(), 200),
+            (built, 304),
+            (Answer::empty(), 204),
+            (Answer::error(503, "busy"), 503),
+        ] {
+            let has = (status == 304).then_some(etag.as_str());
+            let text = text(&answer, &Wants::new("GET", None, has));
+            assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{text}");
+            assert!(
+                text.contains("\r\nDate: ") && text.contains(" GMT\r\n"),
+                "{text}"
+            );
+            assert_eq!(
+                text.matches("X-Content-Type-Options: nosniff\r\n").count(),
+                1
+            );
+            let bodyless = matches!(status, 204 | 304);
+            assert_eq!(text.contains("Content-Length"), !bodyless, "{text}");
+        }
     }
 
     #[test]

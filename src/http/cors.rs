@@ -227,7 +227,7 @@ impl Cors {
                 ("Access-Control-Allow-Credentials", "true".to_owned()),
                 (
                     "Access-Control-Expose-Headers",
-                    "Age, ETag, Retry-After, Warning, X-Data-Mended, X-Data-Stale, X-Lines-Left-Out, X-Total-Count".to_owned(),
+                    "Age, ETag, Retry-After, X-Data-Mended, X-Data-Stale, X-Lines-Left-Out, X-Total-Count".to_owned(),
                 ),
                 vary,
             ],

@@ -9,6 +9,7 @@ mod board_desk;
 mod boards;
 mod context;
 mod cors;
+mod date;
 mod gate_end;
 mod lane;
 pub mod page;

@@ -26,9 +26,9 @@ pub fn find(path: &str) -> Option<&'static Asset> {
 }
 
 impl Asset {
-    /// All headers but `Content-Type` and `Content-Length`.
+    /// What its answers say besides those of any other.
     #[must_use]
-    pub fn headers(&self) -> [(&'static str, &'static str); 4] {
+    pub fn headers(&self) -> [(&'static str, &'static str); 3] {
         let keep = if self.lasting {
             "public, max-age=31536000, immutable"
         } else {
@@ -37,7 +37,6 @@ impl Asset {
         [
             ("Cache-Control", keep),
             ("Content-Security-Policy", POLICY),
-            ("X-Content-Type-Options", "nosniff"),
             ("Referrer-Policy", "no-referrer"),
         ]
     }
