@@ -188,6 +188,17 @@ fn methods_origins_and_bad_input_are_answered_before_any_upstream_is_asked() {
             .unwrap()
             .contains("POST")
     );
+    for (plain, why) in [
+        (server.ask("OPTIONS", "/api/validate/TOYO"), "nobody's page"),
+        (
+            server.ask_with("OPTIONS", "/api/validate/TOYO", &page),
+            "no method to come",
+        ),
+    ] {
+        assert_eq!(plain.header("allow"), Some("POST, OPTIONS"));
+        assert_eq!(plain.header("access-control-allow-methods"), None, "{why}");
+        assert_eq!(plain.header("content-length"), None, "a 204 has none");
+    }
     for origin in ["https://evil.example", "null"] {
         let refused = server.ask_with("GET", "/api/health", &[("Origin", origin)]);
         assert_eq!(

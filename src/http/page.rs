@@ -30,7 +30,7 @@ impl Asset {
     #[must_use]
     pub fn headers(&self) -> [(&'static str, &'static str); 3] {
         let keep = if self.lasting {
-            "public, max-age=31536000, immutable"
+            "max-age=31536000, immutable"
         } else {
             "no-cache"
         };

@@ -73,8 +73,8 @@ pub enum Route {
     Shutdown,
     /// `GET` of the path that the gate tries its own connections with.
     LanePing,
-    /// `OPTIONS` of any of these: a browser asks before it asks.
-    Preflight {
+    /// `OPTIONS` of any of these.
+    Options {
         /// The methods that the route takes.
         allow: &'static str,
     },
@@ -161,7 +161,7 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError>
         table::find(&segments).ok_or_else(unknown)?.allow
     };
     match method {
-        "OPTIONS" => return Ok(Route::Preflight { allow }),
+        "OPTIONS" => return Ok(Route::Options { allow }),
         "GET" | "HEAD" if allow == GET => {}
         "POST" if allow == POST => {}
         _ => {

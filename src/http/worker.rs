@@ -97,10 +97,19 @@ impl Worker {
         let within = within.map_or(most, Duration::from_millis);
         let deadline = Instant::now() + within.min(most);
         let what = format!("{method} {path}");
-        let [origin, ask, peer, asked, encoding, has] = [
+        let [
+            origin,
+            ask,
+            peer,
+            method_to_come,
+            headers_to_come,
+            encoding,
+            has,
+        ] = [
             "Origin",
             "X-Ask",
             "X-Peer",
+            "Access-Control-Request-Method",
             "Access-Control-Request-Headers",
             "Accept-Encoding",
             "If-None-Match",
@@ -127,11 +136,12 @@ impl Worker {
                     stop: &self.stop,
                     gate: &gate,
                 };
-                let mut answer = routes::answer(&route, &context);
-                if let (Route::Preflight { .. }, Some(asked)) = (&route, asked) {
-                    answer.set("Access-Control-Allow-Headers", asked);
+                match &route {
+                    Route::Options { allow } if origin.is_some() && method_to_come.is_some() => {
+                        routes::preflight(allow, headers_to_come)
+                    }
+                    _ => routes::answer(&route, &context),
                 }
-                answer
             }
             Err(e) => refusal(&e),
         };

@@ -24,6 +24,7 @@ use super::router::Route;
 
 pub use market::answer as market_answer;
 pub use page::answer as page_answer;
+pub use process::preflight;
 pub use stream::not_a_stream;
 pub use trader::answer as trader_answer;
 pub use validate::VALIDATION_INPUTS_MAX;
@@ -71,7 +72,7 @@ pub fn source(route: &Route) -> Option<Source> {
         | Route::Shutdown
         | Route::LanePing
         | Route::QuoteStream
-        | Route::Preflight { .. }
+        | Route::Options { .. }
         | Route::Validate(_)
         | Route::ValidateStatus => return None,
     })
@@ -112,7 +113,7 @@ pub fn answer(route: &Route, context: &Context<'_>) -> Answer {
         Route::Stall(name, form) => stalls::report(context, name, *form),
         Route::Drill { thread, drill } => threads::drill(context, thread, *drill),
         Route::Shutdown => process::shutdown(context),
-        Route::Preflight { allow } => process::preflight(allow),
+        Route::Options { allow } => process::options(allow),
         Route::Validate(symbol) => validate::validate(context, symbol),
         Route::ValidateStatus => validate::status(context),
         // Written in another way than the gate knows it, so that it asked nobody for the handshake.

@@ -130,11 +130,21 @@ pub fn shutdown(context: &Context<'_>) -> Answer {
     Answer::value(&json!({ "status": "shutting_down" }))
 }
 
-/// `OPTIONS`: what a browser asks before it asks. The origin's headers are added where all are.
-pub fn preflight(allow: &str) -> Answer {
+/// `OPTIONS`: the methods that a path has.
+pub fn options(allow: &str) -> Answer {
     let mut answer = Answer::empty();
     answer.set("Allow", allow.to_owned());
+    answer
+}
+
+/// What a browser asks before it asks for another origin's page; `headers` are those it will send. The
+/// origin's headers are added where all are.
+pub fn preflight(allow: &str, headers: Option<String>) -> Answer {
+    let mut answer = options(allow);
     answer.set("Access-Control-Allow-Methods", allow.to_owned());
     answer.set("Access-Control-Max-Age", "600".to_owned());
+    if let Some(headers) = headers {
+        answer.set("Access-Control-Allow-Headers", headers);
+    }
     answer
 }
