@@ -188,8 +188,11 @@ impl Answer {
         now: Instant,
         more: &[(&'static str, String)],
     ) -> Written {
-        let same = self.status == 200 && wants.has.is_some_and(|has| self.body.matches(has));
         let gzip = self.body.gzip().filter(|_| wants.gzip);
+        let same = self.status == 200
+            && wants
+                .has
+                .is_some_and(|has| self.body.matches(has, gzip.is_some()));
         let body = gzip.unwrap_or(self.body.plain());
         let status = if same { 304 } else { self.status };
         let mut head = String::with_capacity(512);
@@ -207,7 +210,11 @@ impl Answer {
                 head.push_str("Content-Encoding: gzip\r\n");
             }
         }
-        let etag = self.body.etag(gzip.is_some());
+        // Nobody keeps what is no success, to ask for it again.
+        let etag = self
+            .body
+            .etag(gzip.is_some())
+            .filter(|_| self.status == 200);
         if let Some(etag) = &etag {
             let _ = write!(head, "ETag: {etag}\r\n");
         }
@@ -346,9 +353,12 @@ mod tests {
         assert!(gzip.body.unwrap().len() < 200);
         let etag = head.split("ETag: ").nth(1).unwrap();
         let etag = etag.split("\r\n").next().unwrap();
-        let same = text(&answer, &Wants::new("GET", None, Some(etag)));
+        let same = text(&answer, &Wants::new("GET", Some("gzip"), Some(etag)));
         assert!(same.starts_with("HTTP/1.1 304 Not Modified\r\n") && same.ends_with("\r\n\r\n"));
         assert!(!same.contains("Content-Length"), "{same}");
+        assert!(same.contains(&format!("ETag: {etag}\r\n")), "{same}");
+        let other = text(&answer, &Wants::new("GET", None, Some(etag)));
+        assert!(other.starts_with("HTTP/1.1 200"), "it has another form");
     }
 
     #[test]
@@ -358,6 +368,9 @@ mod tests {
             retry_in: Duration::from_millis(1_200),
         });
         assert_eq!(answer.status, 503);
+        let untagged = Answer::with_status(503, Body::built(b"{}".to_vec()));
+        let untagged = text(&untagged, &Wants::default());
+        assert!(untagged.contains("Cache-Control: no-store\r\n") && !untagged.contains("ETag"));
         assert!(answer.headers.contains(&("Retry-After", "2".to_owned())));
         let body: serde_json::Value = serde_json::from_slice(answer.body.plain()).unwrap();
         assert!(body["detail"].as_str().unwrap().contains("candles"));
