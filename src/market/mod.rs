@@ -3,11 +3,14 @@
 
 pub mod analysis;
 mod candle;
+mod holidays;
+mod price;
 mod quote;
 mod session;
 mod symbol;
 
 pub use candle::{Candle, Timeframe, UnknownTimeframe};
+pub use price::{may_be_zero, round_lot};
 pub use quote::Quote;
 pub use session::{NEW_YORK, Phase, Session};
 pub use symbol::{BadSymbol, SYMBOL_CHARS_MAX, Symbol};

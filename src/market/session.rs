@@ -1,11 +1,12 @@
-//! The trading day: 04:00 to 20:00 America/New_York on weekdays. Holidays are not known here; a
-//! holiday looks like a day without trades.
+//! The trading day: 04:00 to 20:00 America/New_York on weekdays that are no holidays.
 
 use std::time::Duration;
 
 use jiff::civil::{Date, Weekday, time};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
+
+use super::holidays::is_holiday;
 
 /// The exchange's time zone.
 pub const NEW_YORK: &str = "America/New_York";
@@ -19,7 +20,7 @@ pub enum Phase {
     Regular,
     /// 16:00 to 20:00.
     After,
-    /// Nights and weekends.
+    /// Nights, weekends and holidays.
     Closed,
 }
 
@@ -43,8 +44,8 @@ impl Session {
         Self { zone }
     }
 
-    /// The trading day that a moment belongs to: today from 04:00 New York on, else the last weekday
-    /// before.
+    /// The trading day that a moment belongs to: today from 04:00 New York on, else the last
+    /// before on which the exchange opened.
     #[must_use]
     pub fn trading_day(&self, wall_ms: i64) -> Date {
         let local = self.local(wall_ms);
@@ -52,7 +53,7 @@ impl Session {
         if local.time() < time(4, 0, 0, 0) {
             day = day.saturating_sub(1.day());
         }
-        while is_weekend(day) {
+        while is_closed(day) {
             day = day.saturating_sub(1.day());
         }
         day
@@ -89,7 +90,7 @@ impl Session {
     #[must_use]
     pub fn phase(&self, wall_ms: i64) -> Phase {
         let local = self.local(wall_ms);
-        if is_weekend(local.date()) {
+        if is_closed(local.date()) {
             return Phase::Closed;
         }
         let t = local.time();
@@ -121,8 +122,8 @@ impl Session {
     }
 }
 
-fn is_weekend(day: Date) -> bool {
-    matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday)
+fn is_closed(day: Date) -> bool {
+    matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday) || is_holiday(day)
 }
 
 #[cfg(test)]
@@ -148,8 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn a_weekend_and_the_night_before_belong_to_the_last_weekday() {
+    fn a_weekend_a_holiday_and_the_night_before_belong_to_the_day_before() {
         let s = Session::new();
+        let thanksgiving = date(2026, 11, 26);
+        let noon = s.at_ms(thanksgiving, 12, 0);
+        assert_eq!(s.trading_day(noon), date(2026, 11, 25));
+        assert_eq!(s.phase(noon), Phase::Closed);
         let friday = date(2026, 3, 6);
         assert_eq!(s.trading_day(s.at_ms(date(2026, 3, 8), 12, 0)), friday);
         assert_eq!(s.trading_day(s.at_ms(date(2026, 3, 9), 3, 59)), friday);
