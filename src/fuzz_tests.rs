@@ -173,7 +173,7 @@ fn targets(folder: PathBuf) -> Vec<Target> {
                 r#"{"empty":true,"candles":[]}"#,
             ],
             |bytes| {
-                if let Ok((Some(candles), _)) = parse::candles(bytes, 0) {
+                if let Ok((Some(candles), _)) = parse::candles(bytes, &"X".parse().unwrap()) {
                     assert!(candles.len() <= bytes.len());
                 }
             },

@@ -84,6 +84,27 @@ fn an_odd_value_in_an_answer_costs_that_value_alone_and_is_told() {
 }
 
 #[test]
+fn no_price_of_a_share_is_zero_and_what_was_mended_is_told() {
+    let up = Upstreams::start();
+    up.schwab.0.fault(
+        "/pricehistory",
+        ok("{\"symbol\":\"ACYX\",\"empty\":false,\"candles\":[\
+            {\"open\":0,\"high\":0,\"low\":0,\"close\":7.26,\"volume\":98,\"datetime\":4102444800000},\
+            {\"open\":7.3,\"high\":7.31,\"low\":0,\"close\":0,\"volume\":1,\"datetime\":4102444860000}]}"),
+    );
+    let server = up.server(&[]);
+    let got = server.get("/api/candles/ACYX?timeframe=D");
+    let want = json!([{"timestamp":4_102_444_800_000_i64,"open":7.26,"high":7.26,"low":7.26,"close":7.26,"volume":98}]);
+    assert_eq!((got.status, got.json()), (200, want));
+    let mended = got.header("X-Data-Mended");
+    assert_eq!(mended, Some("prices=3, records=1"));
+    server.log_has(
+        "backend.log",
+        "3 prices of 0 or none (now another of their candle), 1 records of no use (left out)",
+    );
+}
+
+#[test]
 fn an_odd_value_in_an_event_costs_that_value_alone() {
     let up = Upstreams::start();
     let server = up.server(&["stream.backoff_min=50ms"]);

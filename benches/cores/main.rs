@@ -302,6 +302,7 @@ fn bodies(c: &mut Criterion) {
             );
         });
     }
+    let symbol = "X".parse().unwrap();
     let list: Vec<_> = candles(960)
         .iter()
         .map(|c| json!({"open": c.open, "high": c.high, "low": c.low, "close": c.close, "volume": c.volume, "datetime": c.at_ms}))
@@ -311,7 +312,8 @@ fn bodies(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(body.len() as u64));
     group.bench_function("960 candles parsed", |b| {
         b.iter(|| {
-            parse::candles(black_box(body.as_bytes()), 0).map(|(c, _)| c.map_or(0, |c| c.len()))
+            parse::candles(black_box(body.as_bytes()), &symbol)
+                .map(|(c, _)| c.map_or(0, |c| c.len()))
         });
     });
     group.finish();

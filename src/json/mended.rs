@@ -13,6 +13,8 @@ pub struct Mended {
     pub bytes: u64,
     /// Values nested too deep for many readers: `null`.
     pub deep: u64,
+    /// Prices of 0 or none in a candle: another price of the candle.
+    pub prices: u64,
     /// Records (candles, lines, events) that could not be used at all and are left out.
     pub records: u64,
     /// What was written otherwise than JSON is, and lost nothing: marks, UTF-16, padding, raw control
@@ -21,7 +23,7 @@ pub struct Mended {
 }
 
 /// How many kinds there are.
-pub(super) const KINDS: usize = 6;
+pub(super) const KINDS: usize = 7;
 
 impl Mended {
     /// So many records were left out, and nothing else.
@@ -42,7 +44,7 @@ impl Mended {
     /// Values, characters and records that could not be kept.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.numbers + self.surrogates + self.bytes + self.deep + self.records
+        self.numbers + self.surrogates + self.bytes + self.deep + self.prices + self.records
     }
 
     /// Each kind with its name in metrics and headers.
@@ -53,6 +55,7 @@ impl Mended {
             ("surrogates", self.surrogates),
             ("bytes", self.bytes),
             ("deep", self.deep),
+            ("prices", self.prices),
             ("records", self.records),
             ("form", self.form),
         ]
@@ -75,6 +78,7 @@ impl Mended {
             surrogates: self.surrogates.saturating_sub(before.surrogates),
             bytes: self.bytes.saturating_sub(before.bytes),
             deep: self.deep.saturating_sub(before.deep),
+            prices: self.prices.saturating_sub(before.prices),
             records: self.records.saturating_sub(before.records),
             form: self.form.saturating_sub(before.form),
         }
@@ -87,6 +91,7 @@ impl std::ops::AddAssign for Mended {
         self.surrogates += other.surrogates;
         self.bytes += other.bytes;
         self.deep += other.deep;
+        self.prices += other.prices;
         self.records += other.records;
         self.form += other.form;
     }
@@ -99,6 +104,10 @@ impl fmt::Display for Mended {
             (self.surrogates, "halves of characters (now U+FFFD)"),
             (self.bytes, "pieces that are no UTF-8 (now U+FFFD)"),
             (self.deep, "values nested too deep (now null)"),
+            (
+                self.prices,
+                "prices of 0 or none (now another of their candle)",
+            ),
             (self.records, "records of no use (left out)"),
             (self.form, "slips of form (nothing is lost)"),
         ];

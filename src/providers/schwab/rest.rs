@@ -18,9 +18,9 @@ use super::token::TokenFile;
 /// As errors name it.
 pub const SCHWAB: &str = "Schwab market data";
 
-/// Candles are asked for up to this much after now, so that a clock somewhat behind loses none. Without
-/// an end Schwab's series would end at the close of the day before.
-const END_SLACK_MS: i64 = 60_000;
+/// Candles are asked for up to this much after now, so that a clock that is behind loses none: an end far
+/// ahead costs nothing. Without an end Schwab's series would end at the close of the day before.
+const END_SLACK_MS: i64 = 7 * 86_400_000;
 
 /// The same error status is told to the log by each fetcher no more often than this: while a token is
 /// refused every call meets it.
@@ -79,8 +79,8 @@ impl Schwab {
         std::mem::take(&mut self.further_calls)
     }
 
-    /// Today's minute candles from 04:00 New York on, or a year of daily ones: none where Schwab has
-    /// placeholders or other days' candles only.
+    /// The newest session's minute candles, from 04:00 New York on, or a year of daily ones: none where
+    /// Schwab has placeholders only.
     ///
     /// # Errors
     /// [`Failure::NoData`] where it has nothing at all, of an unknown symbol or one without a trade; else
@@ -110,10 +110,11 @@ impl Schwab {
         let what = format!("candles {symbol} {timeframe}");
         let response = self.call(&path, &what, deadline)?;
         let (candles, mended) =
-            parse::candles(&response.body, from_ms).map_err(|why| malformed(&response, why))?;
+            parse::candles(&response.body, symbol).map_err(|why| malformed(&response, why))?;
         self.account.tell(&what, &mended);
         self.mended = mended;
-        candles.ok_or(Failure::NoData { what })
+        let candles = candles.ok_or(Failure::NoData { what })?;
+        Ok(parse::newest_session(candles, from_ms, &self.session))
     }
 
     /// What was mended in the answer that was read last.
