@@ -135,7 +135,7 @@ fn methods_origins_and_bad_input_are_answered_before_any_upstream_is_asked() {
         "/api/candles/TOYO?timeframe=2m",
         "/api/candles/TOO%20LONG%20A%20SYMBOL",
         "/api/quote/A%00B",
-        "/api/candles/ABCDEFGHIJKLMNOPQ",
+        "/api/candles/ABCDEFGHIJKLMNOPQRSTUVWXY",
         "/api/vwap/%FF",
         "/api/quote/..%2F..%2Fetc",
     ] {

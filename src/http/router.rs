@@ -140,7 +140,7 @@ pub enum RouteError {
     #[error("{0}")]
     Query(String),
     /// 400
-    #[error("The path has a broken %-escape; write a slash in a symbol as %2F")]
+    #[error("The path has a broken %-escape; write a slash in a symbol as / or %2F")]
     Escape,
 }
 
@@ -184,21 +184,21 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError>
         ["api", "stalls"] => Route::Stalls,
         ["api", "stalls", name] => Route::Stall((*name).to_owned(), form(query, Form::Json)?),
         ["api", "drill"] => drill(query)?,
-        ["api", "candles", symbol] => {
-            let symbol = symbol.parse()?;
+        ["api", "candles", symbol @ ..] => {
+            let symbol = whole(symbol)?;
             let timeframe =
                 query_value(query, "timeframe").map_or(Ok(Timeframe::default()), |t| t.parse())?;
             Route::Candles(symbol, timeframe)
         }
-        ["api", "quote", symbol] => Route::Quote(symbol.parse()?),
+        ["api", "quote", symbol @ ..] => Route::Quote(whole(symbol)?),
         ["api", "watchlist"] => Route::Watchlist,
         ["api", "runners"] => Route::Runners,
         ["api", "trade-history"] => Route::TradeHistory(Trades {
             since: count(query, "since")?.unwrap_or(0),
             limit: count(query, "limit")?,
         }),
-        ["api", "vwap", symbol] => Route::Vwap(symbol.parse()?),
         ["api", "vwap"] => Route::VwapAll,
+        ["api", "vwap", symbol @ ..] => Route::Vwap(whole(symbol)?),
         ["api", "ws", "quotes"] => Route::QuoteStream,
         ["api", "streaming", "status"] => Route::StreamStatus,
         ["api", "streaming", "health"] => Route::StreamHealth,
@@ -207,7 +207,7 @@ pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError>
         ["api", "positions"] => Route::Positions,
         ["api", "volume-spikes", "active"] => Route::VolumeSpikes,
         ["api", "validate", "status"] => Route::ValidateStatus,
-        ["api", "validate", symbol] => Route::Validate(symbol.parse()?),
+        ["api", "validate", symbol @ ..] => Route::Validate(whole(symbol)?),
         ["api", "shutdown"] => Route::Shutdown,
         _ => {
             return Err(RouteError::Unknown { path: echo(path) });
@@ -234,6 +234,12 @@ pub fn may_repeat(method: &str, path: &str) -> bool {
         // The end is told once, however often; verdicts of one symbol are made once for all who ask.
         _ => path == "/api/shutdown" || path.starts_with("/api/validate/"),
     }
+}
+
+/// A symbol, whose slash may have been a segment's end: `BRK/B` is two segments, `/ES` an empty one and
+/// another.
+fn whole(segments: &[&str]) -> Result<Symbol, BadSymbol> {
+    segments.join("/").parse()
 }
 
 /// A whole number from the query.
@@ -357,6 +363,48 @@ mod tests {
             let other = if row.allow == GET { "POST" } else { "GET" };
             let wrong = route(other, &path, query);
             assert!(matches!(wrong, Err(RouteError::Method { .. })), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_symbol_is_the_same_on_every_route_however_its_path_is_escaped() {
+        for (paths, want) in [
+            (
+                &["BRK/B", "BRK%2FB", "brk%2fb", "BRK/B/", "%20BRK/B%20"][..],
+                "BRK/B",
+            ),
+            (&["/ES", "%2FES", "%2fes"], "/ES"),
+            (
+                &["./ADUF23C0.55", ".%2FADUF23C0.55", "%2E%2FADUF23C0.55"],
+                "./ADUF23C0.55",
+            ),
+            (&["AUD/CAD"], "AUD/CAD"),
+            (&["XYZ/WS/A", "XYZ%2FWS/A"], "XYZ/WS/A"),
+            (
+                &["AMZN%20%20230317C01360000", "AMZN++230317C01360000"],
+                "AMZN  230317C01360000",
+            ),
+        ] {
+            for path in paths {
+                let at = |method, route_name: &str| {
+                    let path = format!("/api/{route_name}/{path}");
+                    assert_ne!(lane_of(method, &path), Lane::Instant, "{path}");
+                    route(method, &path, "").unwrap()
+                };
+                let m1 = Timeframe::M1;
+                assert_eq!(at("GET", "candles"), Route::Candles(symbol(want), m1));
+                assert_eq!(at("GET", "quote"), Route::Quote(symbol(want)));
+                assert_eq!(at("GET", "vwap"), Route::Vwap(symbol(want)));
+                assert_eq!(at("POST", "validate"), Route::Validate(symbol(want)));
+            }
+        }
+        for bad in ["A%20B", "A//B", "../x", "BRK%252FB", "ACAQ+", "%20"] {
+            let e = route("GET", &format!("/api/quote/{bad}"), "").unwrap_err();
+            assert!(matches!(e, RouteError::Symbol(_)), "{bad}: {e}");
+        }
+        for none in ["/api/candles", "/api/quote/", "/api/candles//"] {
+            let e = route("GET", none, "").unwrap_err();
+            assert!(matches!(e, RouteError::Unknown { .. }), "{none}: {e}");
         }
     }
 

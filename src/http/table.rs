@@ -8,12 +8,16 @@ pub const GET: &str = "GET, HEAD, OPTIONS";
 /// The methods of a route that does something.
 pub const POST: &str = "POST, OPTIONS";
 
+/// Stands for a symbol, at the end of a path.
+const SYMBOL: &str = "{symbol}";
+
 /// One route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
     /// [`GET`] or [`POST`].
     pub allow: &'static str,
-    /// Its path's segments; one in braces stands for any.
+    /// Its path's segments; one in braces stands for any, `{symbol}` for all that follow: its slash may come
+    /// without an escape.
     pub path: &'static [&'static str],
     /// What it may have to wait for.
     pub lane: Lane,
@@ -33,7 +37,12 @@ impl Row {
     }
 
     fn is_of(&self, segments: &[&str]) -> bool {
-        self.path.len() == segments.len()
+        let has_room = if self.path.last() == Some(&SYMBOL) {
+            self.path.len() <= segments.len()
+        } else {
+            self.path.len() == segments.len()
+        };
+        has_room
             && self
                 .path
                 .iter()
@@ -55,9 +64,9 @@ const fn post(path: &'static [&'static str], lane: Lane) -> Row {
 /// All routes but the page's files. Of two that fit a path the first counts. Those that are polled most
 /// stand first.
 pub const ROUTES: &[Row] = &[
-    get(&["api", "candles", "{symbol}"], Lane::Candles),
-    get(&["api", "vwap", "{symbol}"], Lane::Vwap),
-    get(&["api", "quote", "{symbol}"], Lane::Quotes),
+    get(&["api", "candles", SYMBOL], Lane::Candles),
+    get(&["api", "vwap", SYMBOL], Lane::Vwap),
+    get(&["api", "quote", SYMBOL], Lane::Quotes),
     get(&["api", "watchlist"], Lane::Watchlist),
     get(&["api", "health"], Lane::Instant),
     get(&["api", "signals"], Lane::Lists),
@@ -70,7 +79,7 @@ pub const ROUTES: &[Row] = &[
     get(&["api", "streaming", "rotation"], Lane::Feed),
     get(&["api", "volume-spikes", "active"], Lane::Instant),
     get(&["api", "validate", "status"], Lane::ModelStatus),
-    post(&["api", "validate", "{symbol}"], Lane::Validation),
+    post(&["api", "validate", SYMBOL], Lane::Validation),
     get(&["api", "threads"], Lane::Instant),
     get(&["api", "threads", "dump"], Lane::Dump),
     get(&["api", "stalls"], Lane::Reports),

@@ -13,4 +13,4 @@ pub use candle::{Candle, Timeframe, UnknownTimeframe};
 pub use price::{may_be_zero, round_lot};
 pub use quote::Quote;
 pub use session::{NEW_YORK, Phase, Session};
-pub use symbol::{BadSymbol, SYMBOL_CHARS_MAX, Symbol};
+pub use symbol::{BadSymbol, Symbol};

@@ -41,7 +41,7 @@ pub fn verdict(text: &str, symbol: &Symbol) -> Result<Map<String, Value>, String
     if verdicts.len() > 1 {
         let is_ours = |name: &Option<String>| {
             let name = name.as_deref().unwrap_or("");
-            name.eq_ignore_ascii_case(symbol.as_str())
+            symbol.is_written(name)
         };
         if verdicts.iter().any(|(name, _)| is_ours(name)) {
             verdicts.retain(|(name, _)| is_ours(name));

@@ -292,13 +292,14 @@ impl Reader<'_> {
                 }
             }
             "volume_spike" => {
-                let Value::Object(fields) = payload else {
+                let Value::Object(mut fields) = payload else {
                     return;
                 };
                 let symbol = fields.get("symbol").and_then(Value::as_str);
                 if let Some(symbol) = symbol.and_then(|s| s.parse::<Symbol>().ok())
                     && self.spikes.len() < SPIKES_MAX
                 {
+                    fields.insert("symbol".into(), symbol.as_str().into());
                     let spike = Spike {
                         symbol: symbol.clone(),
                         fields,

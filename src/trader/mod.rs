@@ -157,10 +157,7 @@ impl Fetch {
 #[must_use]
 pub fn watchlist_entry(watchlist: &[u8], symbol: &Symbol) -> Option<Map<String, Value>> {
     let (list, _) = json::read::<Vec<Value>>(watchlist).ok()?;
-    let is_it = |v: &Value| {
-        v.as_str()
-            .is_some_and(|s| s.eq_ignore_ascii_case(symbol.as_str()))
-    };
+    let is_it = |v: &Value| v.as_str().is_some_and(|s| symbol.is_written(s));
     list.into_iter().find_map(|entry| match entry {
         Value::Object(map) if map.get("symbol").is_some_and(is_it) => Some(map),
         bare if is_it(&bare) => {
@@ -191,7 +188,7 @@ pub fn runner_entry(runners: &[u8], symbol: &Symbol) -> Option<Map<String, Value
     let mut entries = list.iter().filter_map(Value::as_object);
     let is_it = |e: &&Map<String, Value>| {
         let named = e.get("symbol").and_then(Value::as_str);
-        named.is_some_and(|s| s.eq_ignore_ascii_case(symbol.as_str()))
+        named.is_some_and(|s| symbol.is_written(s))
     };
     entries.find(is_it).cloned()
 }
@@ -218,6 +215,7 @@ mod tests {
         assert_eq!(toyo["x"], 1);
         assert!(watchlist_entry(list, &"ELPW".parse().unwrap()).is_some());
         assert!(watchlist_entry(list, &"NOPE".parse().unwrap()).is_none());
+        assert!(watchlist_entry(br#"[" Toyo "]"#, &"TOYO".parse().unwrap()).is_some());
         assert!(watchlist_entry(b"{}", &"NOPE".parse().unwrap()).is_none());
         let odd =
             br#"[{"symbol":"TOYO","headline":"Shares rocket \ud83d"},{"symbol":"ELPW","x":NaN}]"#;

@@ -74,7 +74,10 @@ impl Session {
         let mut words = Vec::new();
         if !bad.is_empty() {
             let named = bad[..bad.len().min(NAMED_MAX)].join(", ");
-            words.push(format!("{} of the symbols are none: {named}", bad.len()));
+            words.push(format!(
+                "{} of the symbols are none: {named}; symbols are such as TOYO, BRK/B, $SPX, /ESZ26",
+                bad.len()
+            ));
         }
         if left_out > 0 {
             words.push(format!(
@@ -136,6 +139,15 @@ mod tests {
         assert_eq!(names(&got), ["A", "ELPW"]);
         let same = s.hear(r#"{"action":"subscribe","symbols":["A"]}"#);
         assert_eq!(same, Outcome::default());
+    }
+
+    #[test]
+    fn a_symbol_is_what_it_is_on_every_route() {
+        let mut s = Session::new(10);
+        let got = s.hear(r#"{"action":"subscribe","symbols":[" toyo ","/ES","./ADUF23C0.55","AMZN  230317C01360000"]}"#);
+        let want = ["./ADUF23C0.55", "/ES", "AMZN  230317C01360000", "TOYO"];
+        assert_eq!(names(&got), want);
+        assert!(got.answer.is_none());
     }
 
     #[test]

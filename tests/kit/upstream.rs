@@ -225,7 +225,7 @@ impl Schwab {
                 candles(field("symbol=").unwrap_or_default(), start)
             } else {
                 let symbol = path.trim_start_matches('/').trim_end_matches("/quotes");
-                quote(&symbol.replace("%2F", "/"), *said.lock().unwrap())
+                quote(&decoded(symbol), *said.lock().unwrap())
             };
             json_answer(stream, &body)
         })?;
@@ -242,6 +242,18 @@ impl Schwab {
 pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     i64::try_from(since.as_millis()).unwrap()
+}
+
+/// A symbol as it stands in a path or a query, without its escapes.
+fn decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |mut all, part| {
+        let (hex, rest) = part.split_at(2);
+        all.push(u8::from_str_radix(hex, 16).unwrap().into());
+        all.push_str(rest);
+        all
+    })
 }
 
 fn candles(symbol: &str, start_ms: i64) -> Value {

@@ -41,11 +41,18 @@ export function moment<F extends object>(from: F, name: keyof F): number | null 
   return Number.isFinite(read) ? read : null;
 }
 
-/** A symbol in upper case, if it is one. */
+/** An option: its root, filled with blanks to six characters, and its contract. */
+const OPTION = /^([A-Z0-9]{1,6})[ +]*(\d{6}[CP]\d{8})$/;
+
+/** A symbol as the server knows it, if it is one: in upper case, an option with the blanks of its 21 characters. */
 export function symbol(value: unknown): string | null {
   if (typeof value !== "string") return null;
   const upper = value.trim().toUpperCase();
-  return /^[A-Z0-9.$/^-]{1,16}$/.test(upper) ? upper : null;
+  const [, root, contract] = OPTION.exec(upper) ?? [];
+  if (root !== undefined && contract !== undefined) return upper.length <= 21 ? root.padEnd(6) + contract : null;
+  const plain = /^[A-Z0-9.$/-]{1,24}$/.test(upper) && /[A-Z0-9]/.test(upper);
+  const marks = /[.$/-]{2}/.test(upper.replace(/^\.\//, "/"));
+  return plain && !marks ? upper : null;
 }
 
 /** The candles of an answer, oldest first, each moment once, without placeholders of zeros. */

@@ -281,7 +281,11 @@ test("numbers read as traders read them", () => {
 
 test("symbols, moments and stream messages are read and nonsense is not", () => {
   assert.equal(symbol(" brk/b "), "BRK/B");
-  for (const bad of ["", "A B", "<x>", 7, null, "A".repeat(17)]) assert.equal(symbol(bad), null);
+  for (const good of ["/ES", "$SPX", "AUD/CAD", "XYZ/WS/A", "GOOGL7240517C00100000", "./ADUF23C0.55", "AMZN  230317C01360000"]) assert.equal(symbol(good), good);
+  for (const written of ["amzn 230317c01360000", "AMZN230317C01360000", " AMZN++230317C01360000"]) {
+    assert.equal(symbol(written), "AMZN  230317C01360000");
+  }
+  for (const bad of ["", "A B", "<x>", 7, null, "A".repeat(25), "^VIX", "../x", "A//B"]) assert.equal(symbol(bad), null);
   assert.equal(moment({ a: 1_700_000_000 }, "a"), 1_700_000_000_000);
   assert.equal(moment({ a: 1_700_000_000_000 }, "a"), 1_700_000_000_000);
   assert.equal(moment({ a: "never" }, "a"), null);

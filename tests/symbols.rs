@@ -1,0 +1,81 @@
+//! A symbol is the same on every route and the stream, however it is written.
+
+mod kit;
+
+use kit::{Fault, Quotes, Upstreams, eventually};
+use serde_json::json;
+
+const OPTION: &str = "AMZN  230317C01360000";
+
+#[test]
+fn every_route_takes_a_symbol_however_it_is_written() {
+    let up = Upstreams::start();
+    up.trader.http.fault(
+        "/api/watchlist",
+        Fault::Status(200, None, "[{\"symbol\":\" brk/b \"},\"/ES\"]"),
+    );
+    let server = up.server(&[]);
+    for (symbol, paths) in [
+        ("BRK/B", &["BRK/B", "brk%2fb", "%20BRK/B%20"][..]),
+        ("/ES", &["/ES", "%2FES"]),
+        ("./ADUF23C0.55", &["./ADUF23C0.55", ".%2FADUF23C0.55"]),
+        (
+            OPTION,
+            &[
+                "AMZN%20%20230317C01360000",
+                "amzn+230317c01360000",
+                "AMZN230317C01360000",
+            ],
+        ),
+    ] {
+        for path in paths {
+            for route in ["candles", "quote", "vwap"] {
+                let got = server.get(&format!("/api/{route}/{path}"));
+                assert_eq!(got.status, 200, "{route}/{path}: {}", got.text());
+            }
+            let got = server.ask("POST", &format!("/api/validate/{path}"));
+            if ["BRK/B", "/ES"].contains(&symbol) {
+                assert_eq!(got.status, 200, "{path}: {}", got.text());
+                assert_eq!(got.json()["symbol"], symbol);
+            } else {
+                assert_eq!(got.status, 400, "{path}: {}", got.text());
+                assert!(got.detail().contains(symbol), "{}", got.text());
+            }
+        }
+    }
+    for bad in ["A%20B", "A//B", "%5EVIX", "ACAQ+"] {
+        assert_eq!(server.get(&format!("/api/quote/{bad}")).status, 400);
+    }
+}
+
+#[test]
+fn the_stream_takes_and_gives_a_symbol_however_it_is_written() {
+    let up = Upstreams::start();
+    let server = up.server(&[]);
+    let mut quotes = Quotes::connect(&server.address);
+    quotes.until_status(true);
+    quotes.subscribe(&[" brk/b ", "/ES", "./ADUF23C0.55", "amzn 230317c01360000"]);
+    let want = ["./ADUF23C0.55", "/ES", OPTION, "BRK/B"];
+    eventually("the source is asked for all four", || {
+        up.trader.stream.subscribed().iter().eq(want).then_some(())
+    });
+    let quote = json!({"symbol": "AMZN230317C01360000", "last_price": 1.5, "trade_time_ms": 1});
+    up.trader.stream.quote(&quote);
+    let got = quotes.until("its quote", |m| m["type"] == "quote");
+    assert_eq!(
+        (&got["symbol"], &got["last_price"]),
+        (&json!(OPTION), &json!(1.5))
+    );
+    up.trader.stream.emit(
+        "volume_spike",
+        &json!({"symbol": " toyo ", "spike_ratio": 4}),
+    );
+    let got = server.eventually("/api/volume-spikes/active", |got| {
+        got.json()["spikes"]["TOYO"].is_object()
+    });
+    assert_eq!(got["spikes"]["TOYO"]["symbol"], "TOYO");
+    quotes.unsubscribe(&["AMZN230317C01360000", "BRK/B", "/es", "./aduf23c0.55"]);
+    eventually("nothing is asked for", || {
+        up.trader.stream.subscribed().is_empty().then_some(())
+    });
+}
