@@ -14,7 +14,8 @@ pub struct Asset {
     pub bytes: &'static [u8],
 }
 
-static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
+/// All of them.
+pub static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
 /// What the page may do in a browser: its own files and connections to its own server, nothing else.
 pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
