@@ -147,7 +147,7 @@ impl Guard {
         let Some((name, _)) = host_and_port(host) else {
             return false;
         };
-        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
         if let Ok(ip) = name.parse::<IpAddr>() {
             // No page has an address for its name but one that is served there.
             let ip = ip.to_canonical();

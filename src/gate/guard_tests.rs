@@ -69,6 +69,12 @@ fn names_of_this_machine_are_known_and_those_that_look_like_them_are_not() {
         "localhost:port",
         "[::1",
         ":8081",
+        "x@y.localhost",
+        "a/b.localhost",
+        "[localhost]",
+        "[127.0.0.1]",
+        "localhost..",
+        "a..localhost",
     ] {
         let denied = admit(&guard, &named(bad)).unwrap_err();
         assert_eq!(denied.status(), 421, "{bad}");

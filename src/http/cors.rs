@@ -5,7 +5,7 @@
 //! a page. The same origin can be spelled in several ways: letters of either case, the scheme's own
 //! port, a slash at the end, an IPv6 address with its zeros.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The schemes of pages that a server serves, and their ports.
 const DEFAULT_PORTS: [(&str, u16); 2] = [("http", 80), ("https", 443)];
@@ -112,13 +112,18 @@ fn default_port(scheme: &str) -> Option<u16> {
         .map(|(_, port)| *port)
 }
 
-/// `name`, `name:80`, `[::1]:80` → the name or address alone, and the port.
+/// `name`, `name:80`, `[::1]:80` → the name or address alone, and the port. None where the name has
+/// characters that no host's name has, or brackets stand around anything but an IPv6 address.
 #[must_use]
 pub fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let is_of_name = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
     let (name, port) = if let Some(rest) = text.strip_prefix('[') {
-        rest.split_once(']')?
+        let (address, port) = rest.split_once(']')?;
+        address.parse::<Ipv6Addr>().ok()?;
+        (address, port)
     } else {
-        text.split_at(text.find(':').unwrap_or(text.len()))
+        let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+        name.bytes().all(is_of_name).then_some((name, port))?
     };
     let port = match port.strip_prefix(':') {
         None if port.is_empty() => None,
@@ -134,7 +139,7 @@ pub fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
 #[must_use]
 pub fn is_localhost(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
-    last.eq_ignore_ascii_case("localhost") && !name.starts_with('.')
+    last.eq_ignore_ascii_case("localhost") && name.split('.').all(|label| !label.is_empty())
 }
 
 /// A URL without what follows its host: `https://a.example/b?c` → `https://a.example`.
