@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::body::accepts_gzip;
 use crate::config;
 use crate::files::{history::Lines, read::RunnersFile};
-use crate::gate::{Guard, Secret, Token, head};
+use crate::gate::{Framing, Guard, Intake, Secret, Token, head};
 use crate::http::{Cors, lane_of, path, query_value, route};
 use crate::json;
 use crate::market::Symbol;
@@ -81,16 +81,44 @@ fn targets(folder: PathBuf) -> Vec<Target> {
                 "POST /api/validate/TOYO HTTP/1.0\r\nContent-Length: 12\r\nAuthorization: Basic OnRva2Vu\r\nExpect: 100-continue\r\n\r\n{\"a\":\"body\"}",
             ],
             move |bytes| {
-                if let head::Parsed::Whole(head, length) = head::parse(bytes, 8_192, 65_536) {
+                if let head::Parsed::Whole(head, length) = head::parse(bytes, 16_384, 65_536) {
                     assert!(length <= bytes.len());
                     assert!(
                         guard.admit(&head, Ipv4Addr::LOCALHOST.into()).is_err(),
                         "nobody has the token: {head:?}"
                     );
-                    let again = head.rewritten(1, "127.0.0.1", Duration::from_secs(9));
+                    let again = head.rewritten(1, "127.0.0.1", Duration::from_secs(9), 0);
+                    assert!(again.is_ascii(), "{again:?}");
                     let again = head::parse(&again, 65_536, 65_536);
                     assert!(matches!(again, head::Parsed::Whole(..)), "{again:?}");
                 }
+            },
+        ),
+        target(
+            "chunked bodies",
+            &[
+                "5\r\nhello\r\n6;a=b;c=\"d\\\"\"\r\n world\r\n0\r\nX-Sum: 1\r\n\r\nGET / HTTP/1.1\r\n",
+                "00a\r\n0123456789\r\nFFFF\r\n",
+            ],
+            |bytes| {
+                let [mut at_once, mut slowly] =
+                    [(); 2].map(|()| Intake::new(Framing::Chunked, 65_536));
+                let mut received = bytes.to_vec();
+                let whole = at_once.take(&mut received);
+                let mut piecewise = Vec::new();
+                let mut last = Ok(false);
+                for byte in bytes {
+                    piecewise.push(*byte);
+                    last = match last {
+                        Ok(false) => slowly.take(&mut piecewise),
+                        other => other,
+                    };
+                }
+                assert_eq!(whole, last, "by how it came");
+                if last == Ok(true) {
+                    assert_eq!(received, piecewise, "what is left for the next request");
+                }
+                assert!(at_once.into_body().len() <= bytes.len());
             },
         ),
         target(

@@ -82,7 +82,7 @@ fn heads_and_bodies_that_are_wrong_are_refused_and_the_connection_closed() {
         ),
         (
             "POST /api/validate/TOYO HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
-            501,
+            400,
         ),
         ("\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n", 400),
         (long.as_str(), 431),

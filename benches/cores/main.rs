@@ -230,7 +230,7 @@ fn heads(c: &mut Criterion) {
     c.bench_function("head: a browser's", |b| {
         b.iter(|| {
             assert!(matches!(
-                parse_head(black_box(head), 8_192, 65_536),
+                parse_head(black_box(head), 16_384, 65_536),
                 Parsed::Whole(..)
             ))
         });

@@ -246,7 +246,7 @@ settings! {
         /// Of one address, this machine's own excepted
         connections_per_address_max: usize = "512",
         /// A longer request head is refused
-        head_bytes_max: Bytes = "8192",
+        head_bytes_max: Bytes = "16384",
         /// How long a head, and then a body, may take
         head_deadline: Duration = "5s",
         /// How long a connection may be idle

@@ -14,6 +14,7 @@ use crate::ws::{Sessions, Upgrade};
 
 use super::denied::{Denied, Refusals};
 use super::forward::{NotForwarded, ToWorker, forward};
+use super::framing::{Framing, Intake};
 use super::guard::Guard;
 use super::head::{Head, Parsed, Refusal, parse};
 use super::lanes::{Lane, LaneSpec};
@@ -163,7 +164,8 @@ impl Conn {
                 Ok(false) | Err(Over::Quietly) => return,
                 Err(Over::Refused(refusal)) => {
                     let answer = Answer::error(refusal.status, &refusal.detail);
-                    let written = self.own_answer(&answer, None, false, true);
+                    let is_head = self.pending.starts_with(b"HEAD ");
+                    let written = self.own_answer(&answer, None, is_head, true);
                     self.write(&mut stream, &written, pulse);
                     self.drain(&mut stream, pulse);
                     return;
@@ -200,7 +202,7 @@ impl Conn {
         let is_head = head.method == "HEAD";
         let lane = lane_of(&head.method, head.path());
         let request = |time| {
-            let mut request = head.rewritten(id.0, &peer, time);
+            let mut request = head.rewritten(id.0, &peer, time, body.len());
             request.extend_from_slice(&body);
             request
         };
@@ -253,7 +255,7 @@ impl Conn {
     /// Answers with what somebody has ready; none if nobody has, and a worker must. True when another
     /// request may follow.
     fn at_hand(&mut self, stream: &mut Stream, head: &Head, pulse: &Pulse) -> Option<bool> {
-        let reads = matches!(head.method.as_str(), "GET" | "HEAD") && head.body_bytes == 0;
+        let reads = matches!(head.method.as_str(), "GET" | "HEAD") && head.framing == Framing::None;
         let config = &self.shared.config;
         let origin = head.origin.as_deref();
         if !reads {
@@ -346,10 +348,8 @@ impl Conn {
                 Ok(n) => self.pending.extend_from_slice(&self.buffer[..n]),
                 Err(e) if e.kind() == ErrorKind::TimedOut => {
                     if head_until.is_some() {
-                        return Err(Over::Refused(Refusal {
-                            status: 408,
-                            detail: "The request's head did not arrive in time".into(),
-                        }));
+                        let detail = "The request's head did not arrive in time";
+                        return Err(Over::Refused(Refusal::new(408, detail)));
                     }
                     let must_go = self.shared.supervisor.stop().is_set()
                         || Instant::now() >= idle_until
@@ -369,28 +369,30 @@ impl Conn {
         head: &Head,
         pulse: &Pulse,
     ) -> Result<Vec<u8>, Over> {
-        if head.body_bytes == 0 {
-            return Ok(Vec::new());
+        let waits = head.expects_continue && self.pending.is_empty();
+        let mut intake = Intake::new(head.framing, self.shared.config.body_bytes_max);
+        let mut taken = intake.take(&mut self.pending).map_err(Over::Refused)?;
+        if taken {
+            return Ok(intake.into_body());
         }
         let until = Instant::now() + self.shared.config.head_deadline;
         pulse.wait("reading a request's body", until);
-        if head.expects_continue && self.pending.is_empty() {
+        if waits {
             write_all(stream, b"HTTP/1.1 100 Continue\r\n\r\n", until)?;
         }
-        while self.pending.len() < head.body_bytes {
+        while !taken {
             match read_some(stream, &mut self.buffer, until) {
                 Ok(0) => return Err(Over::Quietly),
                 Ok(n) => self.pending.extend_from_slice(&self.buffer[..n]),
                 Err(e) if e.kind() == ErrorKind::TimedOut => {
-                    return Err(Over::Refused(Refusal {
-                        status: 408,
-                        detail: "The request's body did not arrive in time".into(),
-                    }));
+                    let detail = "The request's body did not arrive in time";
+                    return Err(Over::Refused(Refusal::new(408, detail)));
                 }
                 Err(e) => return Err(e.into()),
             }
+            taken = intake.take(&mut self.pending).map_err(Over::Refused)?;
         }
-        Ok(self.pending.drain(..head.body_bytes).collect())
+        Ok(intake.into_body())
     }
 
     /// Hands the connection to a WebSocket session, which lives on this thread; false when it ended.
@@ -416,10 +418,7 @@ impl Conn {
             .serve(&self.shared.supervisor, upgrade, pulse)
         {
             Ok(()) => Ok(false),
-            Err(detail) => Err(Over::Refused(Refusal {
-                status: 503,
-                detail,
-            })),
+            Err(detail) => Err(Over::Refused(Refusal::new(503, detail))),
         }
     }
 

@@ -83,6 +83,21 @@ fn names_of_this_machine_are_known_and_those_that_look_like_them_are_not() {
 }
 
 #[test]
+fn a_url_in_the_request_line_says_who_is_asked_whatever_its_host_header_says() {
+    let guard = guard("127.0.0.1", &[], None);
+    let ours = sent("GET http://localhost:8081/api/a", &["Host: evil.example"]);
+    assert_eq!(admit(&guard, &ours), Ok(()));
+    let theirs = sent("GET http://evil.example/api/a", &["Host: localhost:8081"]);
+    assert_eq!(admit(&guard, &theirs).unwrap_err().status(), 421);
+    // Nor is a page of theirs the server's own.
+    let page = sent(
+        "GET http://localhost:8081/api/a",
+        &["Host: evil.example", "Origin: http://evil.example"],
+    );
+    assert_eq!(admit(&guard, &page).unwrap_err().status(), 403);
+}
+
+#[test]
 fn the_address_that_is_listened_on_is_a_name_and_any_address_where_all_are() {
     let one = guard("192.168.1.5", &[], None);
     assert_eq!(admit(&one, &named("192.168.1.5:8081")), Ok(()));

@@ -61,10 +61,14 @@ impl Gathered {
 
     /// What all lines together say.
     #[must_use]
-    pub fn verdict(self, is_get: bool, http10: bool) -> Handshake {
+    pub fn verdict(self, is_get: bool, http10: bool, has_body: bool) -> Handshake {
         // A proxy that speaks HTTP/1.0 to us cannot pass it on, whatever it copied.
         if !self.upgrade || !self.connection || !is_get || http10 {
             return Handshake::NotAsked;
+        }
+        if has_body {
+            // Its bytes would be read as frames, by us or by somebody between.
+            return Handshake::Malformed("it has a body".to_owned());
         }
         match self.versions.as_slice() {
             [version] if version == VERSION => {}
@@ -133,7 +137,7 @@ mod tests {
         for (name, value) in lines {
             gathered.take(name, value);
         }
-        gathered.verdict(true, false)
+        gathered.verdict(true, false, false)
     }
 
     fn with(version: &str, key: &str) -> Handshake {
@@ -207,13 +211,13 @@ mod tests {
         #[test]
         fn no_header_makes_it_panic_and_only_a_whole_handshake_has_no_refusal(
             lines in prop::collection::vec(("(Upgrade|Connection|Sec-WebSocket-Version|Sec-WebSocket-Key)", "\\PC{0,30}"), 0..8),
-            is_get: bool, http10: bool
+            is_get: bool, http10: bool, has_body: bool
         ) {
             let mut gathered = Gathered::default();
             for (name, value) in &lines {
                 gathered.take(name, value);
             }
-            let verdict = gathered.verdict(is_get, http10);
+            let verdict = gathered.verdict(is_get, http10, has_body);
             prop_assert_eq!(verdict.key().is_none(), verdict.refusal().is_some());
         }
     }

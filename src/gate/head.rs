@@ -5,34 +5,38 @@
 //!
 //! `cargo bench --bench cores`: a browser's head in 0.7 µs.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::http::Origin;
+use crate::http::{Origin, host_and_port};
 
-use super::handshake::{Gathered, Handshake};
+use super::framing::{self, Framing};
+use super::handshake::{self, Handshake};
 use super::secret::Secret;
 use super::sender::Sender;
+use super::target::{self, Target};
 
 /// More header lines than this are refused.
-const HEADERS_MAX: usize = 64;
+const HEADERS_MAX: usize = 100;
 
 /// What a head says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Head {
     /// Upper-case letters.
     pub method: String,
-    /// Path and query as they came, in origin form.
+    /// Path and query as they came, or `*` for the server as a whole.
     pub target: String,
     /// HTTP/1.0 closes unless asked otherwise.
     pub http10: bool,
     /// Whether the client wants the connection closed after this answer.
     pub close: bool,
-    /// Bytes of body that follow.
-    pub body_bytes: usize,
+    /// How the body that follows is framed.
+    pub framing: Framing,
     /// Whether the client waits to be told that its body is wanted.
     pub expects_continue: bool,
-    /// The `Host` header.
+    /// The host that it asks, as its target or else the `Host` header names it: a name or an address, and
+    /// perhaps a port. Empty where HTTP/1.0 names none.
     pub host: String,
     /// The `Origin` header; none where it is empty.
     pub origin: Option<String>,
@@ -55,6 +59,14 @@ pub struct Refusal {
     pub detail: String,
 }
 
+impl Refusal {
+    /// With this status and sentence.
+    pub fn new(status: u16, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { status, detail }
+    }
+}
+
 /// What came of looking at the bytes so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed {
@@ -66,48 +78,45 @@ pub enum Parsed {
     Refused(Refusal),
 }
 
-/// Headers that the workers may see, besides `Origin`.
-const PASSED: [&str; 5] = [
+/// Headers that the workers may see, besides `Origin`. A list's parts may stand on lines of their own.
+const PASSED: [&str; 4] = [
     "Accept-Encoding",
     "If-None-Match",
-    "Content-Type",
     "Access-Control-Request-Method",
     "Access-Control-Request-Headers",
 ];
 
-/// The longest passed value, in bytes.
+/// The longest passed value, in bytes; what would make one longer is left out.
 const PASSED_BYTES_MAX: usize = 1_024;
+
+/// Headers that decide where the request ends, whom it asks and who asks: not one byte of these may be
+/// guessed at. In others a byte that is not ASCII stands for itself and nothing else.
+const DECISIVE: [&str; 9] = [
+    "Host",
+    "Content-Length",
+    "Transfer-Encoding",
+    "Connection",
+    "Expect",
+    "Origin",
+    "Upgrade",
+    "Sec-WebSocket-Key",
+    "Sec-WebSocket-Version",
+];
 
 /// Looks at the bytes received so far.
 #[must_use]
 pub fn parse(bytes: &[u8], head_bytes_max: usize, body_bytes_max: usize) -> Parsed {
+    let seen = &bytes[..bytes.len().min(head_bytes_max)];
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
-    let refused = |status, detail: &str| {
-        Parsed::Refused(Refusal {
-            status,
-            detail: detail.to_owned(),
-        })
-    };
-    if bytes.starts_with(b"PRI * HTTP/2") {
-        return refused(505, "This server speaks HTTP/1.1; HTTP/2 is not supported");
-    }
-    let length = match request.parse(&bytes[..bytes.len().min(head_bytes_max)]) {
-        Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) if bytes.len() >= head_bytes_max => {
-            return refused(
-                431,
-                &format!("The request's head is longer than {head_bytes_max} bytes"),
-            );
+    let length = match measured(&mut request, seen) {
+        Ok(Some(length)) => length,
+        Ok(None) if bytes.len() < head_bytes_max => return Parsed::Partial,
+        Ok(None) => {
+            let detail = format!("The request's head is longer than {head_bytes_max} bytes");
+            return Parsed::Refused(Refusal::new(431, detail));
         }
-        Ok(httparse::Status::Partial) => return Parsed::Partial,
-        Err(httparse::Error::TooManyHeaders) => {
-            return refused(431, &format!("More than {HEADERS_MAX} header lines"));
-        }
-        Err(httparse::Error::Version) => {
-            return refused(505, "This server speaks HTTP/1.1 and HTTP/1.0");
-        }
-        Err(e) => return refused(400, &format!("The request is not HTTP: {e}")),
+        Err(refusal) => return Parsed::Refused(refusal),
     };
     match understood(&request, body_bytes_max) {
         Ok(head) => Parsed::Whole(Box::new(head), length),
@@ -115,99 +124,145 @@ pub fn parse(bytes: &[u8], head_bytes_max: usize, body_bytes_max: usize) -> Pars
     }
 }
 
-fn understood(request: &httparse::Request<'_, '_>, body_max: usize) -> Result<Head, Refusal> {
-    let refusal = |status, detail: String| Refusal { status, detail };
-    let http10 = request.version == Some(0);
-    let mut head = Head {
-        method: request.method.unwrap_or("").to_owned(),
-        target: request.path.unwrap_or("").to_owned(),
-        http10,
-        close: http10,
-        ..Head::default()
-    };
-    if !head.method.bytes().all(|b| b.is_ascii_uppercase()) || head.method.len() > 16 {
-        return Err(refusal(400, "The request's method is none".into()));
+/// Takes the lines apart; the head's length, none while it is not all there.
+fn measured<'b>(
+    request: &mut httparse::Request<'_, 'b>,
+    seen: &'b [u8],
+) -> Result<Option<usize>, Refusal> {
+    if seen.starts_with(b"PRI * HTTP/2") {
+        let detail = "This server speaks HTTP/1.1; HTTP/2 is not supported";
+        return Err(Refusal::new(505, detail));
     }
-    if !head.target.starts_with('/') || !head.target.bytes().all(|b| (b'!'..=b'~').contains(&b)) {
-        return Err(refusal(
-            400,
-            "The request's target must be a path that begins with '/'".into(),
-        ));
-    }
-    let mut host = None;
-    let mut length: Option<usize> = None;
-    let mut handshake = Gathered::default();
-    for header in request.headers.iter() {
-        let name = header.name;
-        let Ok(value) = std::str::from_utf8(header.value).map(str::trim) else {
-            return Err(refusal(400, format!("The header {name} is not text")));
-        };
-        if value.bytes().any(|b| b < b' ' && b != b'\t') {
-            return Err(refusal(
-                400,
-                format!("The header {name} has control characters"),
-            ));
+    let length = match request.parse(seen) {
+        Ok(httparse::Status::Complete(length)) => Some(length),
+        Ok(httparse::Status::Partial) => None,
+        Err(httparse::Error::TooManyHeaders) => {
+            let detail = format!("More than {HEADERS_MAX} header lines");
+            return Err(Refusal::new(431, detail));
         }
+        Err(httparse::Error::Version) => return Err(target::version_refusal(seen)),
+        Err(e) => return Err(Refusal::new(400, format!("The request is not HTTP: {e}"))),
+    };
+    match request.path {
+        Some(path) => target::check_length(path)?,
+        None => target::check_begun(seen)?,
+    }
+    // The parser wants a line feed behind each carriage return, and takes one alone as well.
+    let read = &seen[..length.unwrap_or(seen.len())];
+    let count = |byte| read.iter().filter(|b| **b == byte).count();
+    if count(b'\n') > count(b'\r') {
+        let detail = "A line of the request's head ends without a carriage return";
+        return Err(Refusal::new(400, detail));
+    }
+    Ok(length)
+}
+
+fn understood(request: &httparse::Request<'_, '_>, body_max: usize) -> Result<Head, Refusal> {
+    let method = request.method.unwrap_or("");
+    target::check_method(method)?;
+    let target = Target::read(method, request.path.unwrap_or(""))?;
+    let mut lines = Lines::of(Head {
+        method: method.to_owned(),
+        target: target.path,
+        http10: request.version == Some(0),
+        ..Head::default()
+    });
+    for header in request.headers.iter() {
+        let value = header.value.trim_ascii();
+        let is_decisive = || DECISIVE.iter().any(|d| d.eq_ignore_ascii_case(header.name));
+        if !value.is_ascii() && is_decisive() {
+            let detail = format!("The header {} is not ASCII", header.name);
+            return Err(Refusal::new(400, detail));
+        }
+        lines.take(header.name, &String::from_utf8_lossy(value))?;
+    }
+    lines.verdict(target.host, body_max)
+}
+
+/// Gathers what the header lines say.
+struct Lines {
+    head: Head,
+    host: Option<String>,
+    framing: framing::Gathered,
+    handshake: handshake::Gathered,
+    closes: bool,
+    keeps: bool,
+}
+
+impl Lines {
+    /// Of a head that has none yet.
+    fn of(head: Head) -> Self {
+        Self {
+            head,
+            host: None,
+            framing: framing::Gathered::default(),
+            handshake: handshake::Gathered::default(),
+            closes: false,
+            keeps: false,
+        }
+    }
+
+    fn take(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
         let is = |known: &str| name.eq_ignore_ascii_case(known);
-        if handshake.take(name, value) {
-            continue;
+        if self.framing.take(name, value)? || self.handshake.take(name, value) {
+            return Ok(());
         }
         if is("Host") {
-            if host.replace(value).is_some() {
-                return Err(refusal(400, "More than one Host header".into()));
+            if self.host.replace(value.to_owned()).is_some() {
+                return Err(Refusal::new(400, "More than one Host header"));
             }
-        } else if is("Content-Length") {
-            let sound = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-            let bytes = value.parse::<usize>().unwrap_or(usize::MAX);
-            if !sound || length.is_some_and(|l| l != bytes) {
-                return Err(refusal(400, "Content-Length is not one number".into()));
-            }
-            length = Some(bytes);
-        } else if is("Transfer-Encoding") {
-            return Err(refusal(
-                501,
-                "Bodies in Transfer-Encoding are not taken; send Content-Length".into(),
-            ));
         } else if is("Connection") {
             for token in value.split(',').map(str::trim) {
-                if token.eq_ignore_ascii_case("close") {
-                    head.close = true;
-                } else if token.eq_ignore_ascii_case("keep-alive") && http10 {
-                    head.close = false;
-                }
+                self.closes |= token.eq_ignore_ascii_case("close");
+                self.keeps |= token.eq_ignore_ascii_case("keep-alive");
             }
         } else if is("Expect") {
-            head.expects_continue = value.eq_ignore_ascii_case("100-continue");
+            for expected in value.split(',').map(str::trim).filter(|e| !e.is_empty()) {
+                if !expected.eq_ignore_ascii_case("100-continue") {
+                    let detail = "Of the expectations this server knows 100-continue alone";
+                    return Err(Refusal::new(417, detail));
+                }
+                // HTTP/1.0 has no interim answers.
+                self.head.expects_continue = !self.head.http10;
+            }
         } else if is("Authorization") {
-            head.authorization = Some(Secret::new(value));
+            self.head.authorization = Some(Secret::new(value));
         } else if is("Origin") {
             let value = Some(value.to_owned()).filter(|v| !v.is_empty());
-            if head.origin.is_some() && head.origin != value {
-                return Err(refusal(400, "More than one Origin header".into()));
+            if self.head.origin.is_some() && self.head.origin != value {
+                return Err(Refusal::new(400, "More than one Origin header"));
             }
-            head.origin = value;
-        } else if let Some(known) = PASSED.iter().find(|p| is(p))
-            && value.len() <= PASSED_BYTES_MAX
-        {
-            head.passed.push((known, value.to_owned()));
+            self.head.origin = value;
+        } else if let Some(known) = PASSED.iter().find(|p| is(p)) {
+            self.head.pass(known, value);
         } else {
-            head.sender.hear(name, value);
+            self.head.sender.hear(name, value);
         }
+        Ok(())
     }
-    match host {
-        Some(host) => head.host = host.to_owned(),
-        None if http10 => {}
-        None => return Err(refusal(400, "The Host header is missing".into())),
+
+    fn verdict(self, host: Option<String>, body_max: usize) -> Result<Head, Refusal> {
+        let mut head = self.head;
+        let named = match (self.host, head.http10) {
+            (None, false) => return Err(Refusal::new(400, "The Host header is missing")),
+            (named, _) => named,
+        };
+        // Both, also where the one counts and the other does not.
+        for host in [&named, &host].into_iter().flatten() {
+            if host_and_port(host).is_none() {
+                let detail = "The request's Host must be a name or an address, and perhaps a port";
+                return Err(Refusal::new(400, detail));
+            }
+        }
+        head.host = host.or(named).unwrap_or_default();
+        head.close = self.closes || (head.http10 && !self.keeps);
+        head.framing = self.framing.verdict(head.http10, body_max)?;
+        let has_body = head.framing != Framing::None;
+        head.handshake = self
+            .handshake
+            .verdict(head.method == "GET", head.http10, has_body);
+        Ok(head)
     }
-    head.body_bytes = length.unwrap_or(0);
-    if head.body_bytes > body_max {
-        return Err(refusal(
-            413,
-            format!("The body is longer than {body_max} bytes"),
-        ));
-    }
-    head.handshake = handshake.verdict(head.method == "GET", http10);
-    Ok(head)
 }
 
 impl Head {
@@ -224,6 +279,27 @@ impl Head {
         hit.map(|(_, value)| value.as_str())
     }
 
+    /// Adds a line of such a header. Who reads it behind takes ASCII alone.
+    fn pass(&mut self, name: &'static str, value: &str) {
+        let value: Cow<'_, str> = if value.is_ascii() {
+            value.into()
+        } else {
+            value.replace(|c: char| !c.is_ascii(), "?").into()
+        };
+        let so_far = self.passed.iter_mut().find(|(n, _)| *n == name);
+        let length = so_far.as_ref().map_or(0, |(_, list)| list.len() + 2);
+        if length + value.len() > PASSED_BYTES_MAX {
+            return;
+        }
+        match so_far {
+            Some((_, list)) => {
+                list.push_str(", ");
+                list.push_str(&value);
+            }
+            None => self.passed.push((name, value.into_owned())),
+        }
+    }
+
     /// Whether an origin is that of the server that the request names. Means something only for a host
     /// that is known to be ours.
     #[must_use]
@@ -238,10 +314,10 @@ impl Head {
         }
     }
 
-    /// The head that tiny_http gets: this request, how long it may take, and nothing of the client's
-    /// own bytes.
+    /// The head that tiny_http gets: this request, how long it may take, the length of its body however
+    /// that was framed, and nothing of the client's own bytes.
     #[must_use]
-    pub fn rewritten(&self, ask: u64, peer: &str, left: Duration) -> Vec<u8> {
+    pub fn rewritten(&self, ask: u64, peer: &str, left: Duration, body_bytes: usize) -> Vec<u8> {
         let mut out = String::with_capacity(256);
         // Writing to a string cannot fail.
         let _ = write!(
@@ -250,7 +326,7 @@ impl Head {
             self.method,
             self.target,
             left.as_millis(),
-            self.body_bytes
+            body_bytes
         );
         if let Some(origin) = &self.origin {
             let _ = write!(out, "Origin: {origin}\r\n");
@@ -264,139 +340,5 @@ impl Head {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const HEAD_MAX: usize = 8_192;
-    const BODY_MAX: usize = 65_536;
-
-    fn status(text: &str) -> u16 {
-        match parse(text.as_bytes(), HEAD_MAX, BODY_MAX) {
-            Parsed::Refused(r) => r.status,
-            other => panic!("{text:?} gave {other:?}"),
-        }
-    }
-
-    fn head(text: &str) -> Head {
-        match parse(text.as_bytes(), HEAD_MAX, BODY_MAX) {
-            Parsed::Whole(head, _) => *head,
-            other => panic!("{text:?} gave {other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_page_of_this_server_is_no_foreign_one() {
-        let left = |origin: &str| {
-            let mut head = Head {
-                host: "192.168.1.5:8081".into(),
-                origin: Some(origin.into()),
-                ..Head::default()
-            };
-            head.forget_own_origin();
-            head.origin
-        };
-        assert_eq!(left("http://192.168.1.5:8081"), None);
-        assert_eq!(left("https://192.168.1.5:8081"), None);
-        for foreign in [
-            "http://192.168.1.5:3000",
-            "http://192.168.1.5:8081.evil.example",
-            "http://evil.example",
-            "null",
-            "192.168.1.5:8081",
-        ] {
-            assert_eq!(left(foreign).as_deref(), Some(foreign));
-        }
-    }
-
-    #[test]
-    fn what_would_confuse_a_reader_behind_is_refused() {
-        assert_eq!(status("GET / HTTP/1.1\r\n\r\n"), 400);
-        assert_eq!(status("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), 400);
-        assert_eq!(
-            status("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: abc\r\n\r\n"),
-            400
-        );
-        assert_eq!(
-            status("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n"),
-            400
-        );
-        assert_eq!(
-            status("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
-            400
-        );
-        assert_eq!(
-            status("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n"),
-            413
-        );
-        assert_eq!(
-            status("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"),
-            501
-        );
-        assert_eq!(status("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), 505);
-        assert_eq!(status("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 505);
-        assert_eq!(status("GET http://x/ HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
-        assert_eq!(
-            status(&format!("GET /{} HTTP/1.1\r\n", "a".repeat(9_000))),
-            431
-        );
-        assert_eq!(status("\0\0\0\0"), 400);
-    }
-
-    #[test]
-    fn a_client_cannot_speak_as_the_gate() {
-        let head = head(
-            "GET /api/health HTTP/1.1\r\nHost: h\r\nX-Peer: 127.0.0.1\r\nX-Ask: 1\r\nOrigin: http://localhost:1\r\n\r\n",
-        );
-        let text =
-            String::from_utf8(head.rewritten(7, "10.0.0.9", Duration::from_secs(9))).unwrap();
-        assert_eq!(text.matches("X-Peer").count(), 1);
-        assert!(text.contains("X-Peer: 10.0.0.9\r\n") && text.contains("X-Ask: 7\r\n"));
-        assert!(text.contains("Origin: http://localhost:1\r\n"));
-    }
-
-    #[test]
-    fn keep_alive_follows_the_version_and_the_wish() {
-        assert!(!head("GET / HTTP/1.1\r\nHost: a\r\n\r\n").close);
-        assert!(head("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").close);
-        assert!(head("GET / HTTP/1.0\r\n\r\n").close);
-        assert!(!head("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").close);
-    }
-
-    #[test]
-    fn a_websocket_handshake_is_recognized() {
-        let text = "GET /api/ws/quotes HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        assert_eq!(head(text).handshake.key(), Some("dGhlIHNhbXBsZSBub25jZQ=="));
-        let of_1_0 = text.replace("HTTP/1.1", "HTTP/1.0");
-        assert_eq!(head(&of_1_0).handshake, Handshake::NotAsked);
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_it_panic_and_chunks_do_not_change_the_outcome(
-            text in "(GET|POST|x) /[a-z%/?]{0,10} HTTP/1\\.[0-2]\r\n(Host: a\r\n)?([A-Za-z-]{1,8}: [ -~]{0,8}\r\n){0,4}\r\n",
-            cut in 0_usize..80
-        ) {
-            let whole = parse(text.as_bytes(), HEAD_MAX, BODY_MAX);
-            let part = parse(&text.as_bytes()[..cut.min(text.len())], HEAD_MAX, BODY_MAX);
-            prop_assert!(part == Parsed::Partial || matches!(part, Parsed::Refused(_)) || part == whole);
-        }
-
-        #[test]
-        fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-            let _ = parse(&bytes, HEAD_MAX, BODY_MAX);
-        }
-
-        #[test]
-        fn what_is_handed_on_says_exactly_one_length(value in "[ -~]{0,20}") {
-            let text = format!("POST /x HTTP/1.1\r\nHost: a\r\nContent-Type: {value}\r\nContent-Length: 3\r\n\r\n");
-            if let Parsed::Whole(head, _) = parse(text.as_bytes(), HEAD_MAX, BODY_MAX) {
-                let out = head.rewritten(1, "p", Duration::from_secs(9));
-                let again = parse(&out, HEAD_MAX, BODY_MAX);
-                let Parsed::Whole(again, length) = again else { panic!("{again:?}") };
-                prop_assert_eq!(again.body_bytes, 3);
-                prop_assert_eq!(length, out.len());
-            }
-        }
-    }
-}
+#[path = "head_tests.rs"]
+mod tests;

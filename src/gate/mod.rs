@@ -7,21 +7,25 @@
 
 mod acceptor;
 mod bind;
+mod chunks;
 mod conn;
 mod denied;
 mod forward;
+mod framing;
 mod guard;
 mod handshake;
 pub(crate) mod head;
 mod lanes;
 mod secret;
 mod sender;
+mod target;
 mod token_file;
 mod turn_away;
 
 pub use acceptor::start_gate;
 pub use bind::{BindError, bind};
 pub use conn::GateConfig;
+pub use framing::{Framing, Intake};
 pub use guard::Guard;
 pub use handshake::{Handshake, VERSION as WEBSOCKET_VERSION};
 pub use head::{Head, Parsed, Refusal, parse as parse_head};

@@ -152,9 +152,13 @@ const ECHO_CHARS_MAX: usize = 80;
 /// # Errors
 /// The status and sentence that the client gets.
 pub fn route(method: &str, path: &str, query: &str) -> Result<Route, RouteError> {
-    let segments = segments(path).ok_or(RouteError::Escape)?;
+    let is_whole_server = path == "*" && method == "OPTIONS";
+    let of_path = if is_whole_server { "/" } else { path };
+    let segments = segments(of_path).ok_or(RouteError::Escape)?;
     let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
-    let allow = if path == LANE_PING_PATH || page::find(path).is_some() {
+    let allow = if is_whole_server {
+        table::ANY
+    } else if path == LANE_PING_PATH || page::find(path).is_some() {
         GET
     } else {
         let unknown = || RouteError::Unknown { path: echo(path) };

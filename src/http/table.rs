@@ -7,6 +7,8 @@ use super::lane::Lane;
 pub const GET: &str = "GET, HEAD, OPTIONS";
 /// The methods of a route that does something.
 pub const POST: &str = "POST, OPTIONS";
+/// The methods of all routes together.
+pub const ANY: &str = "GET, HEAD, POST, OPTIONS";
 
 /// Stands for a symbol, at the end of a path.
 const SYMBOL: &str = "{symbol}";
