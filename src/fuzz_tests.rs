@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::body::accepts_gzip;
+use crate::body::Accepts;
 use crate::config;
 use crate::files::{history::Lines, read::RunnersFile};
 use crate::gate::{Framing, Guard, Intake, Secret, Token, head};
@@ -135,7 +135,7 @@ fn targets(folder: PathBuf) -> Vec<Target> {
                 let (path, query) = target.split_once('?').unwrap_or((target, ""));
                 let _ = (route(method, path, query), lane_of(method, path));
                 let _ = (path::segments(path), query_value(query, "timeframe"));
-                let _ = accepts_gzip(target);
+                let _ = Accepts::read(target);
             },
         ),
         target(

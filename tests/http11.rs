@@ -23,7 +23,7 @@ mod kit;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use kit::{Fault, PATIENCE, Server, Upstreams};
+use kit::{Fault, PATIENCE, Server, Upstreams, eventually};
 use serde_json::json;
 
 /// What comes behind every row.
@@ -294,4 +294,77 @@ fn who_waits_to_be_told_that_its_body_is_wanted_is_told_once() {
         talk.hear().0.starts_with("HTTP/1.1 405 "),
         "HTTP/1.0 has none"
     );
+}
+
+/// Answers that somebody has at hand, and one that a worker makes.
+const READ: [&str; 4] = ["/api/health", "/api/trade-history", "/", "/api/stalls"];
+
+#[test]
+fn each_client_gets_a_form_that_it_takes() {
+    let server = Server::start(&[]);
+    server.eventually("/api/trade-history", |got| got.body.len() > 2_000);
+    for (field, status, gzip) in [
+        ("gzip, deflate, br, zstd", 200, None),
+        ("gzip;q=0", 200, Some(false)),
+        ("gzip;q=0.1, identity", 200, Some(false)),
+        ("gzip, identity;q=0", 200, Some(true)),
+        ("*;q=0, gzip", 200, Some(true)),
+        ("identity, *;q=0", 200, Some(false)),
+        ("", 200, Some(false)),
+        ("identity;q=0", 406, Some(false)),
+        ("*;q=0", 406, Some(false)),
+        ("br, *;q=0", 406, Some(false)),
+    ] {
+        for path in READ {
+            let got = server.ask_with("GET", path, &[("Accept-Encoding", field)]);
+            let packed = got.header("Content-Encoding") == Some("gzip");
+            assert_eq!(got.status, status, "{path} {field}");
+            assert!(gzip.is_none_or(|g| g == packed), "{path} {field}");
+            assert_eq!(
+                got.body.starts_with(&[0x1f, 0x8b]),
+                packed,
+                "{path} {field}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_a_client_has_is_a_list_of_tags_on_any_number_of_lines() {
+    let up = Upstreams::start();
+    let server = up.server(&[]);
+    let path = "/api/trade-history";
+    let known = eventually("the history", || {
+        let got = server.get(path);
+        (got.status == 200).then_some(got)
+    });
+    let tag = known.header("ETag").unwrap().to_owned();
+    let weak = format!("W/{tag}");
+    let (bare, upper) = (tag.replace('"', ""), tag.replacen('"', "\"+", 1));
+    for (lines, status) in [
+        (vec![tag.as_str()], 304),
+        (vec!["\"a\"", &tag], 304),
+        (vec![&weak, "\"b\""], 304),
+        (vec!["\"a,b\"", "W/\"c\"", &weak], 304),
+        (vec!["\"\u{e9}\"", &tag], 304),
+        (vec!["*"], 304),
+        (vec![&bare], 200),
+        (vec![&upper], 200),
+        (vec!["\"a\"", "W/\"b\""], 200),
+    ] {
+        let lines: Vec<_> = lines.iter().map(|l| ("If-None-Match", *l)).collect();
+        let got = server.ask_with("GET", path, &lines);
+        assert_eq!(got.status, status, "{lines:?}");
+    }
+    // Who writes an answer anew is not lost to a byte beyond ASCII.
+    for header in [
+        "If-None-Match",
+        "Accept-Encoding",
+        "Access-Control-Request-Headers",
+    ] {
+        for path in READ {
+            let got = server.ask_with("GET", path, &[(header, "\"\u{e9}\"")]);
+            assert_eq!(got.status, 200, "{path} {header}");
+        }
+    }
 }

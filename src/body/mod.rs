@@ -2,6 +2,7 @@
 //! it. It holds the bytes, the same compressed where that pays, and the tag by which a client that has
 //! it already says so. Pure; plain data that may cross a channel.
 
+mod accept;
 mod array;
 mod gzip;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+pub use accept::Accepts;
 pub use array::GrowingArray;
 
 use crate::json::{Mended, Passed};
@@ -98,6 +100,21 @@ impl Body {
         self.gzip.as_ref()
     }
 
+    /// The bytes in the form that this client gets, and whether that is gzip; none where it takes neither.
+    #[must_use]
+    pub fn for_client(&self, accepts: Accepts) -> Option<(Arc<[u8]>, bool)> {
+        if accepts.prefers_gzip()
+            && let Some(gzip) = &self.gzip
+        {
+            return Some((Arc::clone(gzip), true));
+        }
+        if accepts.takes_plain() || self.plain.is_empty() {
+            return Some((Arc::clone(&self.plain), false));
+        }
+        let gzip = accepts.takes_gzip().then(|| packed(&self.plain));
+        gzip.flatten().map(|gzip| (gzip, true))
+    }
+
     /// The strong entity tag of the plain or the compressed form (RFC 9110, 8.8.3), quotes included.
     #[must_use]
     pub fn etag(&self, gzip: bool) -> Option<String> {
@@ -131,26 +148,6 @@ fn tag(plain: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     plain.hash(&mut hasher);
     hasher.finish()
-}
-
-/// Whether an `Accept-Encoding` value (RFC 9110, 12.5.3) takes gzip.
-#[must_use]
-pub fn accepts_gzip(accept_encoding: &str) -> bool {
-    let mut any = false;
-    for part in accept_encoding.split(',') {
-        let mut words = part.split(';').map(str::trim);
-        let coding = words.next().unwrap_or("");
-        let refused = words.any(|w| {
-            w.strip_prefix("q=")
-                .and_then(|q| q.parse::<f32>().ok())
-                .is_some_and(|q| q <= 0.0)
-        });
-        if coding.eq_ignore_ascii_case("gzip") {
-            return !refused;
-        }
-        any |= coding == "*" && !refused;
-    }
-    any
 }
 
 #[cfg(test)]
@@ -206,19 +203,20 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_sent_to_those_who_take_it() {
-        for yes in ["gzip", "deflate, GZIP;q=0.5", "*", "br;q=1, *;q=0.1"] {
-            assert!(accepts_gzip(yes), "{yes}");
-        }
-        for no in [
-            "",
-            "identity",
-            "gzip;q=0",
-            "gzip; q=0.0, *",
-            "*;q=0",
-            "xgzip",
-        ] {
-            assert!(!accepts_gzip(no), "{no}");
-        }
+    fn a_client_gets_a_form_that_it_takes_made_for_it_where_need_be() {
+        let long = Body::built(b"[1.5,2.25],".repeat(500));
+        let short = Body::once(*b"[]");
+        let form = |body: &Body, field| {
+            let (bytes, gzip) = body.for_client(Accepts::read(field))?;
+            let is_plain = bytes == *body.plain();
+            assert_eq!(is_plain, !gzip);
+            Some(gzip)
+        };
+        assert_eq!(form(&long, "gzip"), Some(true));
+        assert_eq!(form(&long, "gzip;q=0.1, identity"), Some(false));
+        assert_eq!(form(&short, "gzip"), Some(false), "it would be longer");
+        assert_eq!(form(&short, "gzip, identity;q=0"), Some(true));
+        assert_eq!(form(&long, "identity;q=0"), None);
+        assert_eq!(form(&Body::once(*b""), "*;q=0"), Some(false));
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::body::{Body, accepts_gzip};
+use crate::body::{Accepts, Body};
 use crate::desk::{Failure, Served};
 
 use super::date::add_date;
@@ -36,8 +36,8 @@ pub struct Answer {
 pub struct Wants<'a> {
     /// `HEAD`: no body.
     pub head_only: bool,
-    /// `Accept-Encoding` takes gzip.
-    pub gzip: bool,
+    /// `Accept-Encoding`: in which form.
+    pub accepts: Accepts,
     /// `If-None-Match`: what it has already.
     pub has: Option<&'a str>,
 }
@@ -50,9 +50,11 @@ impl<'a> Wants<'a> {
         accept_encoding: Option<&str>,
         if_none_match: Option<&'a str>,
     ) -> Self {
+        let accepts = accept_encoding.map(Accepts::read).unwrap_or_default();
+        let reads = matches!(method, "GET" | "HEAD");
         Self {
             head_only: method == "HEAD",
-            gzip: accept_encoding.is_some_and(accepts_gzip),
+            accepts: if reads { accepts } else { accepts.or_plain() },
             has: if_none_match,
         }
     }
@@ -181,6 +183,7 @@ impl Answer {
     ///
     /// A tagged body may be kept by the client and must be asked for again each time (`no-cache`); the
     /// question is answered with 304 while it is the same. An answer's own `Cache-Control` goes before that.
+    /// Who takes it in no form that there is gets 406 instead, and an error as it is.
     #[must_use]
     pub fn write(
         &self,
@@ -188,12 +191,19 @@ impl Answer {
         now: Instant,
         more: &[(&'static str, String)],
     ) -> Written {
-        let gzip = self.body.gzip().filter(|_| wants.gzip);
-        let same = self.status == 200
-            && wants
-                .has
-                .is_some_and(|has| self.body.matches(has, gzip.is_some()));
-        let body = gzip.unwrap_or(self.body.plain());
+        let (body, gzip) = match self.body.for_client(wants.accepts) {
+            Some(form) => form,
+            None if self.status == 200 => {
+                let refused = Self::error(
+                    406,
+                    "This server sends its answers as they are or as gzip; let Accept-Encoding take one of these",
+                );
+                return refused.write(wants, now, more);
+            }
+            None => (Arc::clone(self.body.plain()), false),
+        };
+        let is_same = |has| self.body.matches(has, gzip);
+        let same = self.status == 200 && wants.has.is_some_and(is_same);
         let status = if same { 304 } else { self.status };
         let mut head = String::with_capacity(512);
         // Writing to a string cannot fail.
@@ -206,15 +216,12 @@ impl Answer {
         // Neither has a body, and 204 must not tell a length (RFC 9110, 8.6).
         if !same && status != 204 {
             let _ = write!(head, "Content-Length: {}\r\n", body.len());
-            if gzip.is_some() {
+            if gzip {
                 head.push_str("Content-Encoding: gzip\r\n");
             }
         }
         // Nobody keeps what is no success, to ask for it again.
-        let etag = self
-            .body
-            .etag(gzip.is_some())
-            .filter(|_| self.status == 200);
+        let etag = self.body.etag(gzip).filter(|_| self.status == 200);
         if let Some(etag) = &etag {
             let _ = write!(head, "ETag: {etag}\r\n");
         }
@@ -240,7 +247,7 @@ impl Answer {
         head.push_str("\r\n");
         Written {
             head: head.into_bytes(),
-            body: (!same && !wants.head_only).then(|| Arc::clone(body)),
+            body: (!same && !wants.head_only).then_some(body),
         }
     }
 }
@@ -362,6 +369,22 @@ mod tests {
         assert!(same.contains(&format!("ETag: {etag}\r\n")), "{same}");
         let other = text(&answer, &Wants::new("GET", None, Some(etag)));
         assert!(other.starts_with("HTTP/1.1 200"), "it has another form");
+    }
+
+    #[test]
+    fn who_takes_no_form_that_there_is_gets_406_and_what_was_done_is_told_as_it_is() {
+        let answer = Answer::built(Body::built(b"[1]".to_vec()));
+        let status = |method, field| {
+            let text = text(&answer, &Wants::new(method, Some(field), Some("*")));
+            text[9..12].parse::<u16>().unwrap()
+        };
+        assert_eq!(status("GET", "gzip;q=0"), 304);
+        assert_eq!(status("GET", "identity;q=0"), 406);
+        assert_eq!(status("HEAD", "*;q=0"), 406);
+        assert_eq!(status("POST", "*;q=0"), 304);
+        let error = Answer::error(503, "busy");
+        let error = text(&error, &Wants::new("GET", Some("*;q=0"), None));
+        assert!(error.starts_with("HTTP/1.1 503 ") && error.ends_with("{\"detail\":\"busy\"}"));
     }
 
     #[test]
