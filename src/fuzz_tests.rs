@@ -19,7 +19,7 @@ use crate::http::{Cors, lane_of, path, query_value, route};
 use crate::json;
 use crate::market::Symbol;
 use crate::model::verdict;
-use crate::providers::schwab::{parse, token_form};
+use crate::providers::schwab::{parse, quotes, token_form};
 use crate::providers::trader::socketio;
 use crate::quotes::merge::Merge;
 use crate::trader::{answers, watchlist_entry};
@@ -211,11 +211,16 @@ fn targets(folder: PathBuf) -> Vec<Target> {
             &[
                 r#"{"TOYO":{"quote":{"lastPrice":2.5,"totalVolume":100},"reference":{}}}"#,
                 r#"{"errors":{"invalidSymbols":["TOYO"]}}"#,
+                r#"{"/ESZ26":{"quote":{"lastPrice":2.5},"reference":{"product":"/ES","futureActiveSymbol":"/ESZ26"}}}"#,
                 r#"{"errors":[{"id":"x","status":"404","title":"no","detail":"nothing"}]}"#,
                 r#"{"fault":{"faultstring":"x"}}"#,
             ],
             |bytes| {
-                let _ = parse::quote(bytes, &toyo());
+                for symbols in [&[toyo()][..], &[toyo(), "/ES".parse().unwrap()]] {
+                    if let Ok((said, _)) = quotes::quotes(bytes, symbols) {
+                        assert_eq!(said.len(), symbols.len());
+                    }
+                }
                 assert!(parse::detail(bytes).len() < 4_096);
             },
         ),

@@ -390,12 +390,12 @@ fn an_empty_series_is_told_from_a_symbol_that_nobody_knows() {
             assert_eq!((got.status, got.text()), (200, "[]".into()), "{path}");
         }
     }
-    assert_eq!(up.schwab.0.count("/EMPTY/quotes"), 1, "one look is enough");
-    assert_eq!(up.schwab.0.count("/ZERO/quotes"), 0, "it has placeholders");
+    assert_eq!(up.schwab.quotes_of("EMPTY"), 1, "one look is enough");
+    assert_eq!(up.schwab.quotes_of("ZERO"), 0, "it has placeholders");
     // A look that fails says neither.
     up.schwab
         .0
-        .fault("/EMPTY2/", Fault::Status(500, None, "{}"));
+        .fault("/quotes?symbols=EMPTY2", Fault::Status(500, None, "{}"));
     let got = server.get("/api/candles/EMPTY2");
     assert_eq!(got.status, 502, "{}", got.text());
     assert!(
@@ -451,7 +451,7 @@ fn a_symbol_that_fails_leaves_all_others_as_they_are() {
         "schwab.requests_per_minute=100000",
     ]);
     for fault in [Fault::Status(500, None, "{}"), Fault::Hang] {
-        up.schwab.0.fault("/BAD", fault.clone());
+        up.schwab.0.fault("/quotes?symbols=BAD", fault.clone());
         up.schwab.0.fault("/pricehistory?symbol=BAD", fault.clone());
         let address = server.address.clone();
         let bad = std::thread::spawn(move || {

@@ -37,7 +37,7 @@ fn an_odd_value_in_an_answer_costs_that_value_alone_and_is_told() {
             {\"open\":1,\"high\":1,\"low\":1,\"close\":NaN,\"volume\":1,\"datetime\":4102444860000}]}"),
     );
     up.schwab.0.fault(
-        "/TOYO/quotes",
+        "/quotes?symbols=TOYO",
         ok("{\"TOYO\":{\"quote\":{\"lastPrice\":3.1,\"bidPrice\":-Infinity},\"reference\":{\"description\":\"Co \\ud83d\"}}}"),
     );
     let server = up.server(&[]);

@@ -79,3 +79,28 @@ fn the_stream_takes_and_gives_a_symbol_however_it_is_written() {
         up.trader.stream.subscribed().is_empty().then_some(())
     });
 }
+
+#[test]
+fn quotes_are_asked_for_by_list_and_one_by_one_where_lists_are_not_known() {
+    let up = Upstreams::start();
+    let one_fetcher = ["schwab.quote_fetchers=1", "schwab.fresh_quote=1ms"];
+    let server = up.server(&one_fetcher);
+    let quote = |path: &str| server.get(&format!("/api/quote/{path}"));
+    let future =
+        "{\"/ESZ26\":{\"quote\":{\"lastPrice\":6912.5},\"reference\":{\"product\":\"/ES\"}}}";
+    up.schwab
+        .0
+        .fault("/quotes?symbols=%2FES", Fault::Status(200, None, future));
+    assert_eq!(quote("/ES").json()["lastPrice"], 6912.5);
+    up.schwab.0.heal();
+    assert_eq!(quote("AUD/CAD").status, 200);
+    assert_eq!(up.schwab.0.count("/quotes?symbols="), 2);
+    up.schwab.knows_no_lists();
+    assert_eq!(quote("NOPE").status, 404);
+    for symbol in ["AAAA", "BBBB", "BRK/B"] {
+        assert_eq!(quote(symbol).status, 200);
+    }
+    assert_eq!(up.schwab.0.count("/quotes?symbols="), 3, "it is remembered");
+    assert_eq!(up.schwab.0.count("/BRK%2FB/quotes"), 1);
+    server.log_has("backend.log", "/quotes?symbols= is not known there");
+}

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -57,7 +58,7 @@ impl Faults {
     fn of(&self, asked: &Asked) -> Option<Fault> {
         let faults = self.0.lock().unwrap();
         let is_of = |(path, nth, _): &&(String, usize, Fault)| {
-            asked.target.starts_with(path.as_str()) && asked.nth >= *nth
+            is_below(&asked.target, path) && asked.nth >= *nth
         };
         faults
             .iter()
@@ -145,6 +146,16 @@ impl Faults {
     }
 }
 
+/// Whether a target begins so; one for a list of quotes also where another's would.
+fn is_below(target: &str, path: &str) -> bool {
+    let of_list = |path: &str| {
+        let asked = target.strip_prefix(LIST)?;
+        let begin = path.strip_prefix(LIST)?;
+        Some(asked.split("%2C").any(|name| name.starts_with(begin)))
+    };
+    target.starts_with(path) || of_list(path) == Some(true)
+}
+
 fn write(stream: &mut TcpStream, bytes: &[u8]) {
     let _gone = stream.write_all(bytes);
 }
@@ -205,31 +216,53 @@ impl Upstream {
     /// How many requests came for paths that begin so.
     pub fn count(&self, path: &str) -> usize {
         let asked = self.fake.asked();
-        asked.iter().filter(|a| a.target.starts_with(path)).count()
+        asked.iter().filter(|a| is_below(&a.target, path)).count()
     }
 }
 
+/// What asks for a list of quotes begins so.
+pub const LIST: &str = "/quotes?symbols=";
+
 /// Schwab's market data: every symbol but those that begin with `NO`, which it does not know, and with
 /// `EMPTY`, which nobody traded, has candles, one a minute from the start that was asked for until now. Its quotes have the price that was said last, just traded.
-pub struct Schwab(pub Upstream, Arc<Mutex<f64>>);
+pub struct Schwab(pub Upstream, Arc<Mutex<f64>>, Arc<AtomicBool>);
 
 impl Schwab {
     fn start_at(address: &str) -> Option<Self> {
         let price = Arc::new(Mutex::new(2.5));
         let said = Arc::clone(&price);
+        let no_lists = Arc::new(AtomicBool::new(false));
+        let one_by_one = Arc::clone(&no_lists);
         let upstream = Upstream::start_at(address, move |asked, stream| {
             let (path, query) = asked.target.split_once('?').unwrap_or((&asked.target, ""));
             let body = if path == "/pricehistory" {
                 let field = |name: &str| query.split('&').find_map(|p| p.strip_prefix(name));
                 let start = field("startDate=").map_or(0, |ms| ms.parse().unwrap());
                 candles(field("symbol=").unwrap_or_default(), start)
+            } else if let Some(list) = asked.target.strip_prefix(LIST) {
+                if one_by_one.load(Ordering::SeqCst) {
+                    write(stream, &answer("404 Not Found", &[], "{}"));
+                    return Then::KeepAlive;
+                }
+                let symbols: Vec<String> = list.split("%2C").map(decoded).collect();
+                quotes(&symbols, *said.lock().unwrap())
             } else {
                 let symbol = path.trim_start_matches('/').trim_end_matches("/quotes");
-                quote(&decoded(symbol), *said.lock().unwrap())
+                quotes(&[decoded(symbol)], *said.lock().unwrap())
             };
             json_answer(stream, &body)
         })?;
-        Some(Self(upstream, price))
+        Some(Self(upstream, price, no_lists))
+    }
+
+    /// From now on it knows `/{symbol}/quotes` alone, as some stand-ins do.
+    pub fn knows_no_lists(&self) {
+        self.2.store(true, Ordering::SeqCst);
+    }
+
+    /// How many questions for quotes named a symbol that begins so, in either form.
+    pub fn quotes_of(&self, symbol: &str) -> usize {
+        self.0.count(&format!("{LIST}{symbol}")) + self.0.count(&format!("/{symbol}"))
     }
 
     /// The last price of every quote from now on.
@@ -272,12 +305,19 @@ fn candles(symbol: &str, start_ms: i64) -> Value {
     json!({"symbol": symbol, "empty": false, "candles": list})
 }
 
-fn quote(symbol: &str, price: f64) -> Value {
-    if symbol.starts_with("NO") {
-        return json!({"errors": {"invalidSymbols": [symbol]}});
+fn quotes(symbols: &[String], price: f64) -> Value {
+    let (unknown, known): (Vec<&String>, Vec<&String>) =
+        symbols.iter().partition(|symbol| symbol.starts_with("NO"));
+    let mut body = serde_json::Map::new();
+    for symbol in known {
+        let quote = json!({"quote": {"lastPrice": price, "bidPrice": price - 0.01, "askPrice": price + 0.01, "totalVolume": 12_000,
+            "quoteTime": now_ms(), "tradeTime": now_ms()}, "reference": {}});
+        body.insert(symbol.clone(), quote);
     }
-    json!({symbol: {"quote": {"lastPrice": price, "bidPrice": price - 0.01, "askPrice": price + 0.01, "totalVolume": 12_000,
-        "quoteTime": now_ms(), "tradeTime": now_ms()}, "reference": {}}})
+    if !unknown.is_empty() {
+        body.insert("errors".into(), json!({"invalidSymbols": unknown}));
+    }
+    Value::Object(body)
 }
 
 /// The trader app: REST and Socket.IO.

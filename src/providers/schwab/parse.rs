@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::json::{self, Mended};
 use crate::market::{Candle, Session, Symbol, may_be_zero};
@@ -146,30 +146,8 @@ impl Field {
     }
 }
 
-/// The `quote` object of a symbol; `None` when Schwab does not know the symbol, which it says inside
-/// a 200 (`errors.invalidSymbols`, or an entry with `QuoteError` in place of `quote`).
-///
-/// And what was mended in the answer.
-///
-/// # Errors
-/// What is wrong with the answer.
-pub fn quote(body: &[u8], symbol: &Symbol) -> Result<(Option<Map<String, Value>>, Mended), String> {
-    let (value, mended): (Value, Mended) = read(body)?;
-    let Some(all) = value.as_object() else {
-        return Err("it is not an object by symbol".into());
-    };
-    let entry = all
-        .iter()
-        .find(|(k, _)| k.eq_ignore_ascii_case(symbol.as_str()))
-        .map(|(_, v)| v);
-    match entry.and_then(|e| e.get("quote")) {
-        Some(Value::Object(quote)) if !quote.is_empty() => Ok((Some(quote.clone()), mended)),
-        Some(Value::Object(_) | Value::Null) | None => Ok((None, mended)),
-        Some(_) => Err("its quote is not an object".into()),
-    }
-}
-
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Mended), String> {
+/// An answer as JSON.
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<(T, Mended), String> {
     json::read(body).map_err(|e| {
         if looks_like_html(body) {
             format!("an HTML page instead of JSON{}", detail(body))
@@ -338,15 +316,6 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_symbol_inside_a_200_is_no_data() {
-        let symbol = "NOPE".parse().unwrap();
-        let body = br#"{"errors":{"invalidSymbols":["NOPE"]}}"#;
-        assert_eq!(quote(body, &symbol).unwrap().0, None);
-        let body = br#"{"NOPE":{"quote":{"lastPrice":1.5,"odd":[1]}}}"#;
-        assert_eq!(quote(body, &symbol).unwrap().0.unwrap()["odd"][0], 1);
-    }
-
-    #[test]
     fn what_is_odd_in_an_answer_costs_that_alone_and_is_counted() {
         let body = b"\xef\xbb\xbf{\"symbol\":\"X \\ud83d\",\"empty\":null,\"candles\":[
             {\"open\":2,\"high\":3,\"low\":1,\"close\":2.5,\"volume\":NaN,\"datetime\":2000},
@@ -360,13 +329,6 @@ mod tests {
             mended.header().unwrap(),
             "numbers=2, surrogates=1, records=2"
         );
-        let body = br#"{"FIRE":{"quote":{"lastPrice":3.1,"netChange":NaN},"reference":{"description":"Fire Co \ud83d"}}}"#;
-        let (got, mended) = quote(body, &"FIRE".parse().unwrap()).unwrap();
-        assert_eq!(
-            Value::from(got.unwrap()),
-            serde_json::json!({"lastPrice":3.1,"netChange":null})
-        );
-        assert_eq!(mended.header().unwrap(), "numbers=1, surrogates=1");
     }
 
     #[test]
@@ -397,7 +359,7 @@ mod tests {
         #[test]
         fn no_answer_makes_the_parsers_panic(text in "\\PC{0,200}", bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             for body in [text.as_bytes(), &bytes] {
-                let _ = (candles(body, &share()), quote(body, &share()), detail(body));
+                let _ = (candles(body, &share()), detail(body));
             }
         }
 

@@ -1,4 +1,5 @@
-//! The two calls of Schwab's market data API that the server makes, and the 401 rule.
+//! The two calls of Schwab's market data API that the server makes, price history and quotes, and the 401
+//! rule.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -13,6 +14,7 @@ use crate::providers::Roots;
 
 use super::super::http::{Response, Upstream, escaped};
 use super::parse;
+use super::quotes::{self, ListForm, NO_LISTS_FOR, Said};
 use super::token::TokenFile;
 
 /// As errors name it.
@@ -25,6 +27,13 @@ const END_SLACK_MS: i64 = 7 * 86_400_000;
 /// The same error status is told to the log by each fetcher no more often than this: while a token is
 /// refused every call meets it.
 const SAY_AGAIN_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Symbols in one question for quotes, at most: Schwab takes 500. The question has less than 4 kB then,
+/// which every server and proxy takes.
+pub const QUOTES_MAX: usize = 50;
+
+/// One symbol's quote object, or why there is none.
+pub type QuoteOrWhyNot = Result<Map<String, Value>, Failure>;
 
 /// How daily candles are asked for: a year of them.
 const DAILY: &str = "periodType=year&period=1&frequencyType=daily&frequency=1";
@@ -51,6 +60,7 @@ pub struct Schwab {
     session: Session,
     /// Calls made since the last was told of, beyond the first of each question.
     further_calls: u32,
+    list_form: ListForm,
     /// What was mended in the last answer.
     mended: Mended,
     account: Account,
@@ -68,6 +78,7 @@ impl Schwab {
             clock: config.clock,
             session: Session::new(),
             further_calls: 0,
+            list_form: ListForm::default(),
             mended: Mended::default(),
             account: Account::new(Source::Schwab, SCHWAB),
             said: None,
@@ -145,14 +156,83 @@ impl Schwab {
         symbol: &Symbol,
         deadline: Instant,
     ) -> Result<Map<String, Value>, Failure> {
-        let what = format!("quote {symbol}");
-        let path = format!("/{}/quotes", escaped(symbol.as_str()));
-        let response = self.call(&path, &what, deadline)?;
-        let (quote, mended) =
-            parse::quote(&response.body, symbol).map_err(|why| malformed(&response, why))?;
+        let mut said = self.quotes(std::slice::from_ref(symbol), deadline)?;
+        // One symbol always has an answer.
+        said.pop().flatten().unwrap_or_else(|| {
+            Err(Failure::NoData {
+                what: format!("quote {symbol}"),
+            })
+        })
+    }
+
+    /// The quote objects of up to [`QUOTES_MAX`] symbols, in their order, by one call: by the list, which
+    /// takes every symbol, or, of the first alone, by the form for one where the list is not known. None
+    /// for a symbol that must be asked for by itself. What was mended is of the whole answer.
+    ///
+    /// # Errors
+    /// What went wrong with the call, for all of them; and with one of them as of [`Self::quote`].
+    pub fn quotes(
+        &mut self,
+        symbols: &[Symbol],
+        deadline: Instant,
+    ) -> Result<Vec<Option<QuoteOrWhyNot>>, Failure> {
+        let now = Instant::now();
+        let Some(first) = symbols.first().map(std::slice::from_ref) else {
+            return Ok(Vec::new());
+        };
+        let by_list = self.list_form.is_tried(now);
+        let mut said = if by_list {
+            match self.quotes_at(&list(symbols), symbols, deadline) {
+                // The symbol, or the list itself is not known: the other form says which.
+                Err(Failure::NoData { .. }) => {
+                    self.further_calls += 1;
+                    let said = self.quotes_at(&single(&first[0]), first, deadline)?;
+                    self.list_form.is_missing(now);
+                    log::info!(
+                        target: "SCHWAB",
+                        "/quotes?symbols= is not known there; for {} min /SYMBOL/quotes is asked instead, for one symbol at a time",
+                        NO_LISTS_FOR.as_secs() / 60
+                    );
+                    said
+                }
+                // One of them may be what it cannot read.
+                Err(failure) if symbols.len() > 1 && is_about_the_request(&failure) => {
+                    self.further_calls += 1;
+                    self.quotes_at(&list(first), first, deadline)?
+                }
+                said => said?,
+            }
+        } else {
+            self.quotes_at(&single(&first[0]), first, deadline)?
+        };
+        said.resize_with(symbols.len(), || None);
+        Ok(said)
+    }
+
+    fn quotes_at(
+        &mut self,
+        path: &str,
+        symbols: &[Symbol],
+        deadline: Instant,
+    ) -> Result<Vec<Option<QuoteOrWhyNot>>, Failure> {
+        let names: Vec<&str> = symbols.iter().map(Symbol::as_str).collect();
+        let what = format!("quote {}", names.join(", "));
+        let response = self.call(path, &what, deadline)?;
+        let (said, mended) =
+            quotes::quotes(&response.body, symbols).map_err(|why| malformed(&response, why))?;
         self.account.tell(&what, &mended);
         self.mended = mended;
-        quote.ok_or(Failure::NoData { what })
+        let said = said.into_iter().zip(symbols);
+        Ok(said
+            .map(|(said, symbol)| match said {
+                Said::Quote(quote) => Some(Ok(quote)),
+                Said::Unknown => Some(Err(Failure::NoData {
+                    what: format!("quote {symbol}"),
+                })),
+                Said::Unusable(why) => Some(Err(malformed(&response, why))),
+                Said::Nothing => None,
+            })
+            .collect())
     }
 
     /// One call; after a 401 the token file is read again and the call made once more.
@@ -217,6 +297,34 @@ impl Schwab {
         self.upstream
             .get(path, &[("Authorization", &bearer)], deadline)
     }
+}
+
+/// The question for several quotes, …
+fn list(symbols: &[Symbol]) -> String {
+    let names: Vec<String> = symbols.iter().map(|s| escaped(s.as_str())).collect();
+    format!("/quotes?symbols={}", names.join("%2C"))
+}
+
+/// … and for one, which some servers in between cut at a slash.
+fn single(symbol: &Symbol) -> String {
+    format!("/{}/quotes", escaped(symbol.as_str()))
+}
+
+/// Whether it was refused for what it asks for, and not for who asks or how often.
+fn is_about_the_request(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Status {
+            code: 400..=499,
+            ..
+        }
+    ) && !matches!(
+        failure,
+        Failure::Status {
+            code: 403 | 429,
+            ..
+        }
+    )
 }
 
 fn malformed(response: &Response, why: String) -> Failure {

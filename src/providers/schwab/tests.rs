@@ -15,15 +15,15 @@ use crate::desk::{Evidence, Failure};
 use crate::market::{Candle, Session, Symbol, Timeframe};
 use crate::providers::fake::{Asked, Fake, Then, answer, hang};
 
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 const OLD: &str =
     r#"{"creation_timestamp":1,"token":{"access_token":"old-secret","expires_at":2}}"#;
 const NEW: &str =
     r#"{"creation_timestamp":1,"token":{"access_token":"newer-secret","expires_at":2}}"#;
 
 /// A client, with its token file and a clock that stands at 12:00 New York of a Tuesday.
-struct World {
-    schwab: Schwab,
+pub(super) struct World {
+    pub(super) schwab: Schwab,
     token_file: PathBuf,
     _folder: tempfile::TempDir,
 }
@@ -32,7 +32,7 @@ fn noon_ms() -> i64 {
     Session::new().at_ms(date(2026, 3, 10), 12, 0)
 }
 
-fn world(fake: &Fake) -> World {
+pub(super) fn world(fake: &Fake) -> World {
     let folder = tempfile::tempdir().unwrap();
     let token_file = folder.path().join("token.json");
     fs::write(&token_file, OLD).unwrap();
@@ -51,7 +51,7 @@ fn world(fake: &Fake) -> World {
     }
 }
 
-fn symbol(text: &str) -> Symbol {
+pub(super) fn symbol(text: &str) -> Symbol {
     text.parse().unwrap()
 }
 
@@ -62,7 +62,7 @@ impl World {
             .candles(&symbol("ELPW"), Timeframe::M1, deadline)
     }
 
-    fn quote(&mut self) -> Result<serde_json::Value, Failure> {
+    pub(super) fn quote(&mut self) -> Result<serde_json::Value, Failure> {
         let deadline = Instant::now() + LONG;
         let quote = self.schwab.quote(&symbol("ELPW"), deadline)?;
         Ok(serde_json::Value::Object(quote))
@@ -159,7 +159,7 @@ fn a_slash_in_a_symbol_goes_over_the_wire_as_part_of_it() {
         .schwab
         .candles(&symbol("BRK/B"), Timeframe::M5, deadline);
     let asked = fake.asked();
-    assert_eq!(asked[0].target, "/marketdata/v1/BRK%2FB/quotes");
+    assert_eq!(asked[0].target, "/marketdata/v1/quotes?symbols=BRK%2FB");
     assert!(asked[1].target.contains("symbol=BRK%2FB&"));
 }
 
