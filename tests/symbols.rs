@@ -2,7 +2,9 @@
 
 mod kit;
 
-use kit::{Fault, Quotes, Upstreams, eventually};
+use std::time::Duration;
+
+use kit::{Fault, Quotes, Server, Upstreams, eventually};
 use serde_json::json;
 
 const OPTION: &str = "AMZN  230317C01360000";
@@ -103,4 +105,48 @@ fn quotes_are_asked_for_by_list_and_one_by_one_where_lists_are_not_known() {
     assert_eq!(up.schwab.0.count("/quotes?symbols="), 3, "it is remembered");
     assert_eq!(up.schwab.0.count("/BRK%2FB/quotes"), 1);
     server.log_has("backend.log", "/quotes?symbols= is not known there");
+}
+
+/// Asks for all these quotes at once, while the only fetcher is busy with another; their statuses.
+fn asked_at_once(up: &Upstreams, server: &Server, busy: &str, symbols: &[&str]) -> Vec<u16> {
+    let slow = format!("/quotes?symbols={busy}");
+    up.schwab
+        .0
+        .fault(&slow, Fault::Slow(Duration::from_secs(1)));
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| server.get(&format!("/api/quote/{busy}")).status);
+        eventually("the fetcher is busy", || {
+            (up.schwab.0.count(&slow) == 1).then_some(())
+        });
+        let askers: Vec<_> = symbols
+            .iter()
+            .map(|symbol| scope.spawn(move || server.get(&format!("/api/quote/{symbol}")).status))
+            .collect();
+        assert_eq!(first.join().unwrap(), 200);
+        askers.into_iter().map(|a| a.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn quotes_that_are_wanted_at_the_same_moment_are_one_call_and_each_has_its_own_answer() {
+    let up = Upstreams::start();
+    let server = up.server(&["schwab.quote_fetchers=1", "http.answer_deadline=4s"]);
+    let symbols = [
+        "AAAA", "BBBB", "BRK/B", "/ES", "NOPE", "CCCC", "$SPX", "DDDD",
+    ];
+    let got = asked_at_once(&up, &server, "FIRST", &symbols);
+    assert_eq!(got, [200, 200, 200, 200, 404, 200, 200, 200]);
+    // Who came late is in a call of its own.
+    let calls = up.schwab.0.count("/quotes?symbols=");
+    assert!(calls <= 5, "{calls} calls for nine symbols");
+    // One that makes the provider fail costs the others a second call.
+    up.schwab
+        .0
+        .fault("/quotes?symbols=BAD", Fault::Status(500, None, "{}"));
+    let got = asked_at_once(&up, &server, "SECOND", &["EEEE", "BAD", "FFFF", "GGGG"]);
+    assert_eq!(got, [200, 502, 200, 200]);
+    up.schwab.knows_no_lists();
+    let got = asked_at_once(&up, &server, "THIRD", &["HHHH", "IIII", "NONE", "JJJJ"]);
+    assert_eq!(got, [200, 200, 404, 200]);
+    assert_eq!(up.schwab.0.count("/IIII/quotes"), 1);
 }

@@ -80,6 +80,7 @@ fn desk(c: &mut Criterion) {
         stale_max: None,
         stale_patience: Duration::from_secs(1),
         deadline: Duration::from_secs(10),
+        together_max: 1,
         attempts_max: 3,
         backoff: Backoff {
             min: Duration::from_millis(250),

@@ -16,7 +16,7 @@ use crate::desk::{
 use crate::http::desk_names;
 use crate::model::{self, MODEL, ModelConfig, ModelKey, ModelSaid};
 use crate::providers::Roots;
-use crate::providers::schwab::{SCHWAB, SchwabConfig};
+use crate::providers::schwab::{QUOTES_MAX, SCHWAB, SchwabConfig};
 use crate::supervise::{Supervisor, Tx};
 use crate::trader::{self, TRADER, TraderKey};
 
@@ -48,6 +48,7 @@ pub fn start_market(
         stale_max,
         stale_patience: s.stale_patience,
         deadline: s.deadline,
+        together_max: 1,
         attempts_max: count(s.attempts_max),
         backoff: Backoff {
             min: s.backoff_min,
@@ -59,12 +60,15 @@ pub fn start_market(
         lanes: vec![
             // A candle says itself of when it is; the last price of a quote is taken for today's.
             lane("candles", s.candle_fetchers, s.fresh_candles, None),
-            lane(
-                "quotes",
-                s.quote_fetchers,
-                s.fresh_quote,
-                Some(s.stale_quote),
-            ),
+            LaneConfig {
+                together_max: QUOTES_MAX,
+                ..lane(
+                    "quotes",
+                    s.quote_fetchers,
+                    s.fresh_quote,
+                    Some(s.stale_quote),
+                )
+            },
         ],
         entries_max: s.cache_max,
         idle_max: s.cache_idle,
@@ -96,12 +100,12 @@ pub fn start_market(
     let make = move || {
         let (fetch, desk) = (client(), desk.clone());
         move |job: &Job<MarketKey>| {
-            let result = fetch.run(job);
+            let answers = fetch.run(job);
             for _ in 0..fetch.further_calls() {
                 // A desk whose inbox is full has worse to care for.
                 drop(desk.offer(ToDesk::CalledAgain(job.key.clone())));
             }
-            result
+            answers
         }
     };
     start_desk(supervisor, threads, config, inbox_tx, inbox, make)
@@ -129,6 +133,7 @@ pub fn start_trader(
         stale_max,
         stale_patience: s.stale_patience,
         deadline: s.deadline,
+        together_max: 1,
         // The trader app is polled every few seconds: the next poll is the retry.
         attempts_max: 1,
         backoff: NO_RETRIES,
@@ -173,7 +178,7 @@ pub fn start_trader(
                 // The next list says it again.
                 drop(market.offer(ToDesk::Known(known)));
             }
-            result
+            result.into()
         }
     };
     start_desk(supervisor, threads, config, inbox_tx, inbox, make)
@@ -200,6 +205,7 @@ pub fn start_model(
         stale_max: None,
         stale_patience: deadline,
         deadline,
+        together_max: 1,
         // A malformed answer is asked for again by the fetcher itself.
         attempts_max: 1,
         backoff: NO_RETRIES,
@@ -249,7 +255,7 @@ pub fn start_model(
     };
     let make = move || {
         let fetch = model::Fetch::new(&model);
-        move |job: &Job<ModelKey>| fetch.run(job)
+        move |job: &Job<ModelKey>| fetch.run(job).into()
     };
     start_desk(supervisor, threads, config, inbox_tx, inbox, make)
 }

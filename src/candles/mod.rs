@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::body::Body;
 use crate::clock::Clock;
-use crate::desk::{Failure, Heard, Job, Key, Value};
+use crate::desk::{Answers, Failure, Heard, Job, Key, Value};
 use crate::market::{Candle, Symbol, Timeframe};
 use crate::providers::schwab::{Schwab, SchwabConfig};
 
@@ -140,35 +140,70 @@ impl Fetch {
         self.schwab.borrow_mut().further_calls()
     }
 
-    /// Makes one call, by the job's deadline; a second, a look at the quote, where there is nothing of a
+    /// Makes one call, by the job's deadline; for candles a second, a look at the quote, where there is nothing of a
     /// symbol of which nobody has heard yet. A symbol that is known has an empty series then.
     ///
-    /// # Errors
-    /// As [`Schwab::candles`] and [`Schwab::quote`]; [`Failure::Unverified`] when the look failed.
-    pub fn run(&self, job: &Job<MarketKey>) -> Result<MarketData, Failure> {
-        let mut schwab = self.schwab.borrow_mut();
+    /// The failures are those of [`Schwab::candles`] and [`Schwab::quotes`]; [`Failure::Unverified`] when the
+    /// look failed.
+    pub fn run(&self, job: &Job<MarketKey>) -> Answers<MarketData> {
         match &job.key {
-            MarketKey::Candles(symbol, timeframe) => {
-                let asked_ms = self.clock.wall_ms();
-                let candles = match schwab.candles(symbol, *timeframe, job.deadline) {
-                    Err(Failure::NoData { what }) => {
-                        let known = job.known || knows(&mut schwab, symbol, job, &what)?;
-                        known.then(Vec::new).ok_or(Failure::NoData { what })?
-                    }
-                    other => other?,
+            MarketKey::Candles(symbol, timeframe) => self.candles(symbol, *timeframe, job).into(),
+            MarketKey::Quote(_) => self.quotes(job),
+        }
+    }
+
+    fn candles(
+        &self,
+        symbol: &Symbol,
+        timeframe: Timeframe,
+        job: &Job<MarketKey>,
+    ) -> Result<MarketData, Failure> {
+        let mut schwab = self.schwab.borrow_mut();
+        let asked_ms = self.clock.wall_ms();
+        let candles = match schwab.candles(symbol, timeframe, job.deadline) {
+            Err(Failure::NoData { what }) => {
+                let known = job.known || knows(&mut schwab, symbol, job, &what)?;
+                known.then(Vec::new).ok_or(Failure::NoData { what })?
+            }
+            other => other?,
+        };
+        let series = Series::new(timeframe, candles, asked_ms).with_mended(schwab.mended());
+        Ok(MarketData::Series(Box::new(series)))
+    }
+
+    /// The job's quote and, by the same call, those that go with it.
+    fn quotes(&self, job: &Job<MarketKey>) -> Answers<MarketData> {
+        let mut schwab = self.schwab.borrow_mut();
+        let others = job.others.iter().map(|other| &other.key);
+        let symbols: Vec<Symbol> = std::iter::once(&job.key)
+            .chain(others)
+            .map(|(MarketKey::Candles(symbol, _) | MarketKey::Quote(symbol))| symbol.clone())
+            .collect();
+        let said = match schwab.quotes(&symbols, job.deadline) {
+            Ok(said) => said,
+            Err(failure) => {
+                let each = job.others.iter().map(|_| Some(Err(failure.clone())));
+                return Answers {
+                    others: each.collect(),
+                    own: Err(failure),
                 };
-                let series =
-                    Series::new(*timeframe, candles, asked_ms).with_mended(schwab.mended());
-                Ok(MarketData::Series(Box::new(series)))
             }
-            MarketKey::Quote(symbol) => {
-                let quote = schwab.quote(symbol, job.deadline)?;
+        };
+        let mended = schwab.mended();
+        let mut said = said.into_iter().map(|quote| {
+            quote.map(|quote| {
                 // A map by string always has a JSON form.
-                let json = serde_json::to_vec(&quote).unwrap_or_default();
-                Ok(MarketData::Quote(
-                    Body::built(json).with_mended(schwab.mended()),
-                ))
-            }
+                let json = serde_json::to_vec(&quote?).unwrap_or_default();
+                Ok(MarketData::Quote(Body::built(json).with_mended(mended)))
+            })
+        });
+        // The first of those asked for always has an answer.
+        let own = said.next().flatten().unwrap_or(Err(Failure::NoData {
+            what: job.key.to_string(),
+        }));
+        Answers {
+            own,
+            others: said.collect(),
         }
     }
 }

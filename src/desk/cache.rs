@@ -73,6 +73,8 @@ pub(super) struct Straggler<K> {
     pub(super) called: Instant,
     pub(super) deadline: Instant,
     pub(super) sick: bool,
+    /// As in [`Stage::Running`].
+    pub(super) leads: bool,
 }
 
 /// The state of a desk. `R` is where a reply goes.
@@ -266,11 +268,15 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             return;
         }
         if let Some(late) = self.stragglers.remove(&flight) {
-            self.lanes[key.lane()].ends(late.sick);
+            if late.leads {
+                self.lanes[key.lane()].ends(late.sick);
+            }
             match result {
                 Ok(value) => self.learnt(now, key, late.called, value, out),
                 // The try beside it says how it is now.
-                Err(failure) => drop(self.judged(now, key, late.called, failure, out)),
+                Err(failure) => {
+                    drop(self.judged(now, key, (late.called, late.leads), failure, out))
+                }
             }
             self.dispatch(now, out);
             return;
@@ -281,10 +287,17 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         let Some(mine) = entry.flight.as_mut().filter(|f| f.id == flight) else {
             return;
         };
-        let Stage::Running { called, sick } = mine.stage else {
+        let Stage::Running {
+            called,
+            sick,
+            leads,
+        } = mine.stage
+        else {
             return;
         };
-        self.lanes[key.lane()].ends(sick);
+        if leads {
+            self.lanes[key.lane()].ends(sick);
+        }
         // No fetcher is out with it any more.
         mine.stage = Stage::Pending;
         match result {
@@ -302,7 +315,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             Err(failure) => {
                 let limits = &self.lanes[key.lane()].config;
                 let retry = retry_at(now, mine, &failure, limits, &mut self.jitter);
-                let failure = self.judged(now, key, called, failure, out);
+                let failure = self.judged(now, key, (called, leads), failure, out);
                 let paused = matches!(failure, Failure::Paused { .. });
                 let mine = self.entries.get_mut(key).and_then(|e| e.flight.as_mut());
                 match (retry.filter(|_| !paused), mine) {
@@ -422,13 +435,18 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         self.lanes[key.lane()].pending.retain(|k| k != key);
         let entry = self.entries.get_mut(key);
         if let Some(flight) = entry.and_then(|e| e.flight.take())
-            && let Stage::Running { called, sick } = flight.stage
+            && let Stage::Running {
+                called,
+                sick,
+                leads,
+            } = flight.stage
         {
             let late = Straggler {
                 key: key.clone(),
                 called,
                 deadline: flight.deadline.unwrap_or(now),
                 sick,
+                leads,
             };
             self.stragglers.insert(flight.id, late);
         }

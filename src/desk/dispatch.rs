@@ -88,22 +88,33 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         };
         state.running += 1;
         state.sick += usize::from(sick);
-        flight.stage = Stage::Running { called: now, sick };
+        flight.stage = Stage::Running {
+            called: now,
+            sick,
+            leads: true,
+        };
         let deadline = *flight.deadline.get_or_insert(now + within);
+        let (id, attempt) = (flight.id, flight.attempt);
+        let others = if flight.may_go_along() && !sick && !trial {
+            self.take_along(now, lane, deadline)
+        } else {
+            Vec::new()
+        };
         out.push(Action::Fetch {
             lane,
             job: Job {
-                flight: flight.id,
-                attempt: flight.attempt,
+                flight: id,
+                attempt,
                 known,
                 deadline,
                 key,
+                others,
             },
         });
     }
 
     /// Whether its flights fail, or a call for it is late.
-    fn is_sick(&self, key: &K) -> bool {
+    pub(super) fn is_sick(&self, key: &K) -> bool {
         let late = || self.stragglers.values().any(|late| late.key == *key);
         self.entries.get(key).is_some_and(|e| e.failures > 0) || late()
     }

@@ -27,6 +27,8 @@ pub(super) enum Stage {
         called: Instant,
         /// Whether the key was failing then.
         sick: bool,
+        /// Whether the call is this key's; else it goes with another's, whose fetcher it is.
+        leads: bool,
     },
 }
 
@@ -37,6 +39,8 @@ pub(super) struct Flight {
     /// By when its calls have answered; set by the first.
     pub(super) deadline: Option<Instant>,
     pub(super) stage: Stage,
+    /// Whether it must be asked for by itself.
+    pub(super) alone: bool,
 }
 
 /// What went wrong last.
@@ -100,6 +104,7 @@ impl<V: Value, R> Entry<V, R> {
             attempt: 1,
             deadline: None,
             stage: Stage::Pending,
+            alone: false,
         });
     }
 

@@ -246,12 +246,12 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     }
 
     /// A call for this key, made at `called`, failed: what the breaker makes of it. Returns the failure as
-    /// its askers are told it.
+    /// its askers are told it. One call is one piece of evidence: the key's that `leads` it.
     pub(super) fn judged(
         &mut self,
         now: Instant,
         key: &K,
-        called: Instant,
+        (called, leads): (Instant, bool),
         failure: Failure,
         out: &mut Vec<Action<K, V::Out, R>>,
     ) -> Failure {
@@ -274,7 +274,12 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 asked,
                 retry_in,
             };
-            out.push(Action::Say(failure.to_string()));
+            if leads {
+                out.push(Action::Say(failure.to_string()));
+            }
+            return failure;
+        }
+        if !leads {
             return failure;
         }
         let turn = breaker.failure(now, key.lane(), key, since, &failure);

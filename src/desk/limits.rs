@@ -30,6 +30,9 @@ pub struct LaneConfig {
     pub stale_patience: Duration,
     /// How long a flight may take, retries included.
     pub deadline: Duration,
+    /// Keys that one call may ask for: those that wait for a fetcher go with the one that gets it. 1: each
+    /// is asked for by itself.
+    pub together_max: usize,
     /// Calls that one flight may make.
     pub attempts_max: u32,
     /// Between them.

@@ -3,7 +3,8 @@
 //! A desk never does I/O. It is asked through its inbox, answers each [`Ask`] through the reply sender
 //! that came with it, hands [`Job`]s to its fetchers (which do the I/O, under a deadline) and hears
 //! from them through the same inbox. All its decisions are the pure [`Cache`] core: single flight per
-//! key, freshness, stale answers in place of errors, retries with backoff, a [`Breaker`], a [`Budget`].
+//! key, one call for several that wait, freshness, stale answers in place of errors, retries with backoff, a
+//! [`Breaker`], a [`Budget`].
 //!
 //! What a failure costs, and whom: [`Failure::evidence`] says what is broken, [`Failure::may_pass`] whether
 //! it is worth waiting for.
@@ -16,6 +17,8 @@ mod cache;
 mod dispatch;
 mod entry;
 mod failure;
+#[cfg(test)]
+mod history_tests;
 mod hold;
 mod known;
 mod limits;
@@ -23,6 +26,9 @@ mod spent;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod together;
+#[cfg(test)]
+mod together_tests;
 #[cfg(test)]
 mod trials;
 mod upkeep;
@@ -171,15 +177,44 @@ pub struct Job<K> {
     pub known: bool,
     /// By when the fetcher must have answered, from name resolution to the last byte.
     pub deadline: Instant,
+    /// What the same call asks for as well.
+    pub others: Vec<Other<K>>,
+}
+
+/// What goes with a job of another key.
+#[derive(Clone, Debug)]
+pub struct Other<K> {
+    /// What to fetch.
+    pub key: K,
+    /// Which flight this is.
+    pub flight: u64,
+}
+
+/// What a fetcher makes of a job.
+#[derive(Debug)]
+pub struct Answers<V> {
+    /// What the upstream said of its key, or why it did not.
+    pub own: Result<V, Failure>,
+    /// The same of its others, in their order. None of one that must be asked for by itself, and of those
+    /// beyond the last.
+    pub others: Vec<Option<Result<V, Failure>>>,
+}
+
+impl<V> From<Result<V, Failure>> for Answers<V> {
+    /// Of a job without others.
+    fn from(own: Result<V, Failure>) -> Self {
+        Self {
+            own,
+            others: Vec::new(),
+        }
+    }
 }
 
 /// What a fetcher says.
 #[derive(Debug)]
 pub struct Fetched<K, V> {
-    /// As in the job.
-    pub key: K,
-    /// As in the job.
-    pub flight: u64,
-    /// What the upstream said, or why it did not.
-    pub result: Result<V, Failure>,
+    /// The job that it did.
+    pub job: Job<K>,
+    /// What came of it.
+    pub answers: Answers<V>,
 }

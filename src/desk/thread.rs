@@ -14,7 +14,7 @@ use crate::supervise::{Class, Full, Supervisor, Tx, numbered};
 use super::action::Action;
 use super::cache::Cache;
 use super::limits::CacheConfig;
-use super::{Fetched, Job, Key, Reply, ToDesk, Value};
+use super::{Answers, Fetched, Job, Key, Reply, ToDesk, Value};
 
 /// A fetcher's answer waits this long for room in the desk's inbox before it is lost; the desk then
 /// gives the flight up at its deadline.
@@ -67,7 +67,7 @@ where
     K: Key,
     V: Value<News: Send, Out: Send> + Send + 'static,
     M: Fn() -> F + Clone + Send + 'static,
-    F: Fn(&Job<K>) -> Result<V, super::Failure> + 'static,
+    F: Fn(&Job<K>) -> Answers<V> + 'static,
 {
     let mut lanes = Vec::with_capacity(config.lanes.len());
     for (n, lane) in config.lanes.iter().enumerate() {
@@ -154,11 +154,7 @@ fn apply<K: Key, V: Value>(
         }
         ToDesk::Cancel(id) => cache.cancel(now, id, actions),
         ToDesk::CalledAgain(key) => cache.called_again(now, &key),
-        ToDesk::Fetched(Fetched {
-            key,
-            flight,
-            result,
-        }) => cache.fetched(now, &key, flight, result, actions),
+        ToDesk::Fetched(fetched) => cache.done(now, fetched, actions),
     }
 }
 
@@ -167,7 +163,7 @@ where
     K: Key,
     V: Value<News: Send, Out: Send> + Send + 'static,
     M: Fn() -> F + Clone + Send + 'static,
-    F: Fn(&Job<K>) -> Result<V, super::Failure> + 'static,
+    F: Fn(&Job<K>) -> Answers<V> + 'static,
 {
     match action {
         // An asker that left has dropped its end.
@@ -206,7 +202,7 @@ where
     K: Key,
     V: Value<News: Send, Out: Send> + Send + 'static,
     M: Fn() -> F + Clone + Send + 'static,
-    F: Fn(&Job<K>) -> Result<V, super::Failure> + 'static,
+    F: Fn(&Job<K>) -> Answers<V> + 'static,
 {
     fn start_one(&self) -> io::Result<()> {
         let n = *self.started.borrow() + 1;
@@ -229,31 +225,28 @@ where
                     let in_hand = InHand {
                         inbox: &inbox,
                         fetcher: prefix,
-                        key: &job.key,
-                        flight: job.flight,
+                        job: &job,
                     };
-                    pulse.wait(
-                        format!("fetching {}, attempt {}", job.key, job.attempt),
-                        job.deadline,
-                    );
-                    let result = fetch(&job);
+                    pulse.wait(format!("fetching {}", named(&job)), job.deadline);
+                    let answers = fetch(&job);
                     let by = Instant::now() + ANSWER_PATIENCE;
                     pulse.wait(format!("handing over {}", job.key), by);
                     drop(in_hand);
-                    let (key, flight) = (job.key, job.flight);
                     // Lost only if the desk is stuck; the watchdog tells of that.
-                    drop(inbox.send_by(
-                        ToDesk::Fetched(Fetched {
-                            key,
-                            flight,
-                            result,
-                        }),
-                        by,
-                    ));
+                    drop(inbox.send_by(ToDesk::Fetched(Fetched { job, answers }), by));
                 }
             })
             .map(drop)
     }
+}
+
+/// "quote TOYO and 3 others, attempt 1"
+fn named<K: Key>(job: &Job<K>) -> String {
+    let others = match job.others.len() {
+        0 => String::new(),
+        n => format!(" and {n} others"),
+    };
+    format!("{}{others}, attempt {}", job.key, job.attempt)
 }
 
 /// A job that a fetcher works on. If it panics over it, the desk is told at once: else it would wait for
@@ -261,8 +254,7 @@ where
 struct InHand<'a, K: Key, V: Value> {
     inbox: &'a Tx<ToDesk<K, V>>,
     fetcher: &'static str,
-    key: &'a K,
-    flight: u64,
+    job: &'a Job<K>,
 }
 
 impl<K: Key, V: Value> Drop for InHand<'_, K, V> {
@@ -275,9 +267,8 @@ impl<K: Key, V: Value> Drop for InHand<'_, K, V> {
         };
         // A full inbox: the deadline ends the job.
         drop(self.inbox.offer(ToDesk::Fetched(Fetched {
-            key: self.key.clone(),
-            flight: self.flight,
-            result: Err(failure),
+            job: self.job.clone(),
+            answers: Err(failure).into(),
         })));
     }
 }

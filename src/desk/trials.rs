@@ -26,6 +26,7 @@ fn provider() -> CacheConfig {
         stale_max: None,
         stale_patience: ms(1_500),
         deadline: ms(7_000),
+        together_max: 1,
         attempts_max: 3,
         backoff: Backoff {
             min: ms(250),

@@ -75,7 +75,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         let lane = &self.lanes[key.lane()];
         let breaker = self.breaker.as_ref()?;
         let open_for = breaker.open_for();
-        let Stage::Running { called, sick } = entry.flight.as_ref()?.stage else {
+        let Stage::Running { called, sick, .. } = entry.flight.as_ref()?.stage else {
             return None;
         };
         let wanted = self.waits()
@@ -105,7 +105,9 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             .map(|(id, _)| *id)
             .collect();
         for id in lost {
-            if let Some(late) = self.stragglers.remove(&id) {
+            if let Some(late) = self.stragglers.remove(&id)
+                && late.leads
+            {
                 self.give_up_fetcher(late.key.lane(), id, late.sick, &late.key, out);
             }
         }
@@ -140,13 +142,17 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 flight.stage = Stage::Pending;
                 self.lanes[lane].pending.push(key.clone());
             }
-            Stage::Running { called, sick }
-                if flight.deadline.is_some_and(|by| by + LOST_GRACE <= now) =>
-            {
+            Stage::Running {
+                called,
+                sick,
+                leads,
+            } if flight.deadline.is_some_and(|by| by + LOST_GRACE <= now) => {
                 let id = flight.id;
                 flight.stage = Stage::Pending;
-                self.give_up_fetcher(lane, id, sick, key, out);
-                let timeout = self.judged(now, key, called, timeout, out);
+                if leads {
+                    self.give_up_fetcher(lane, id, sick, key, out);
+                }
+                let timeout = self.judged(now, key, (called, leads), timeout, out);
                 self.fail(now, key, Some(called), timeout, out);
             }
             Stage::Retry { .. } | Stage::Pending | Stage::Running { .. } => {}

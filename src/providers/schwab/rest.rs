@@ -181,29 +181,36 @@ impl Schwab {
             return Ok(Vec::new());
         };
         let by_list = self.list_form.is_tried(now);
-        let mut said = if by_list {
+        let said = if by_list {
             match self.quotes_at(&list(symbols), symbols, deadline) {
                 // The symbol, or the list itself is not known: the other form says which.
                 Err(Failure::NoData { .. }) => {
                     self.further_calls += 1;
-                    let said = self.quotes_at(&single(&first[0]), first, deadline)?;
-                    self.list_form.is_missing(now);
-                    log::info!(
-                        target: "SCHWAB",
-                        "/quotes?symbols= is not known there; for {} min /SYMBOL/quotes is asked instead, for one symbol at a time",
-                        NO_LISTS_FOR.as_secs() / 60
-                    );
+                    let said = self.quotes_at(&single(&first[0]), first, deadline);
+                    if said.is_ok() {
+                        self.list_form.is_missing(now);
+                        log::info!(
+                            target: "SCHWAB",
+                            "/quotes?symbols= is not known there; for {} min /SYMBOL/quotes is asked instead, for one symbol at a time",
+                            NO_LISTS_FOR.as_secs() / 60
+                        );
+                    }
                     said
                 }
                 // One of them may be what it cannot read.
                 Err(failure) if symbols.len() > 1 && is_about_the_request(&failure) => {
                     self.further_calls += 1;
-                    self.quotes_at(&list(first), first, deadline)?
+                    self.quotes_at(&list(first), first, deadline)
                 }
-                said => said?,
+                said => said,
             }
         } else {
-            self.quotes_at(&single(&first[0]), first, deadline)?
+            self.quotes_at(&single(&first[0]), first, deadline)
+        };
+        let mut said = match said {
+            // It was asked for by itself, or is the only one.
+            Err(failure) if is_about_the_request(&failure) => vec![Some(Err(failure))],
+            said => said?,
         };
         said.resize_with(symbols.len(), || None);
         Ok(said)
@@ -312,19 +319,11 @@ fn single(symbol: &Symbol) -> String {
 
 /// Whether it was refused for what it asks for, and not for who asks or how often.
 fn is_about_the_request(failure: &Failure) -> bool {
-    matches!(
-        failure,
-        Failure::Status {
-            code: 400..=499,
-            ..
-        }
-    ) && !matches!(
-        failure,
-        Failure::Status {
-            code: 403 | 429,
-            ..
-        }
-    )
+    match failure {
+        Failure::NoData { .. } => true,
+        Failure::Status { code, .. } => (400..500).contains(code) && !matches!(code, 403 | 429),
+        _ => false,
+    }
 }
 
 fn malformed(response: &Response, why: String) -> Failure {

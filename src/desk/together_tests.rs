@@ -1,0 +1,245 @@
+//! Keys that go with others' calls.
+
+use std::time::{Duration, Instant};
+
+use super::tests::{Core, K, Out, ask, broken, config, jobs, replies};
+use super::*;
+
+/// One fetcher, of whose calls each may ask for four keys.
+fn together() -> CacheConfig {
+    let mut config = config();
+    config.waiters_max = 20;
+    for lane in &mut config.lanes {
+        lane.fetchers = 1;
+        lane.pending_max = 10;
+        lane.together_max = 4;
+    }
+    config
+}
+
+fn done(core: &mut Core, now: Instant, job: &Job<K>, answers: Answers<u32>) -> Out {
+    let job = job.clone();
+    let mut out = Out::new();
+    core.done(now, Fetched { job, answers }, &mut out);
+    out
+}
+
+fn each(n: usize, result: impl Fn() -> Result<u32, Failure>) -> Answers<u32> {
+    Answers {
+        own: result(),
+        others: (1..n).map(|_| Some(result())).collect(),
+    }
+}
+
+fn keys(job: &Job<K>) -> Vec<u16> {
+    let others = job.others.iter().map(|other| other.key.0);
+    std::iter::once(job.key.0).chain(others).collect()
+}
+
+/// A call for key 0 is out while these are asked for; then it is answered, and the next call is made.
+fn after_one(core: &mut Core, now: Instant, asked: &[u16]) -> Job<K> {
+    let first = jobs(&ask(core, now, 100, 0)).remove(0);
+    assert_eq!(keys(&first), [0]);
+    for key in asked {
+        assert!(jobs(&ask(core, now, u64::from(*key), *key)).is_empty());
+    }
+    jobs(&done(core, now, &first, Ok(0).into())).remove(0)
+}
+
+#[test]
+fn what_waits_goes_with_the_next_call_and_each_has_its_own_answer() {
+    let now = Instant::now();
+    let mut core = Core::new(together());
+    let job = after_one(&mut core, now, &[1, 2, 3]);
+    assert_eq!(keys(&job), [3, 2, 1], "the newest-asked first");
+    let nothing = || Failure::NoData {
+        what: "key 2".into(),
+    };
+    let answers = Answers {
+        own: Ok(30),
+        others: vec![Some(Err(nothing())), Some(Ok(10))],
+    };
+    let out = done(&mut core, now, &job, answers);
+    let got: Vec<_> = replies(&out)
+        .into_iter()
+        .map(|(to, reply)| (to, reply.as_ref().map(|s| s.value).map_err(Clone::clone)))
+        .collect();
+    assert_eq!(got, [(3, Ok(30)), (2, Err(nothing())), (1, Ok(10))]);
+    assert!(matches!(core.look(now, &K(1)), Some(Ok(s)) if s.value == 10));
+}
+
+#[test]
+fn a_call_for_several_counts_once_and_asks_for_no_more_than_its_lane_allows() {
+    let now = Instant::now();
+    let mut core = Core::new(CacheConfig {
+        per_minute: Some(3),
+        ..together()
+    });
+    let job = after_one(&mut core, now, &[1, 2, 3, 4, 5, 6]);
+    assert_eq!(keys(&job), [6, 5, 4, 3]);
+    let next = jobs(&done(&mut core, now, &job, each(4, || Ok(1))));
+    assert_eq!(keys(&next[0]), [2, 1]);
+    done(&mut core, now, &next[0], each(2, || Ok(1)));
+    let out = ask(&mut core, now, 7, 7);
+    assert!(
+        matches!(replies(&out)[0].1, Err(Failure::Budget { .. })),
+        "the fourth call of this minute"
+    );
+}
+
+#[test]
+fn who_joins_a_call_that_is_out_shares_its_answer() {
+    let now = Instant::now();
+    let mut core = Core::new(together());
+    let job = after_one(&mut core, now, &[1, 2]);
+    ask(&mut core, now, 50, 1);
+    let out = done(&mut core, now, &job, each(2, || Ok(1)));
+    let mut got: Vec<u64> = replies(&out).iter().map(|(to, _)| *to).collect();
+    got.sort_unstable();
+    assert_eq!(got, [1, 2, 50]);
+}
+
+#[test]
+fn a_failed_call_is_told_to_each_is_evidence_once_and_then_each_goes_by_itself() {
+    let now = Instant::now();
+    let mut core = Core::new(together());
+    let job = after_one(&mut core, now, &[1, 2, 3, 4]);
+    assert_eq!(keys(&job), [4, 3, 2, 1]);
+    let out = done(&mut core, now, &job, each(4, || Err(broken())));
+    assert_eq!(replies(&out).len(), 4);
+    assert!(
+        replies(&out)
+            .iter()
+            .all(|(_, r)| matches!(r, Err(f) if *f == broken()))
+    );
+    // Four keys failed by one call: three would open the breaker, one does not.
+    let later = now + Duration::from_secs(5);
+    let healthy = jobs(&ask(&mut core, later, 10, 10)).remove(0);
+    for key in [1, 2, 11] {
+        ask(&mut core, later, u64::from(key), key);
+    }
+    let mut alone = Vec::new();
+    let mut next = jobs(&done(&mut core, later, &healthy, Ok(1).into()));
+    while let Some(job) = next.pop() {
+        alone.push(keys(&job));
+        let answers = each(1 + job.others.len(), || Ok(1));
+        next = jobs(&done(&mut core, later, &job, answers));
+    }
+    alone.sort();
+    assert_eq!(alone, [[1], [2], [11]]);
+}
+
+#[test]
+fn a_try_that_may_help_is_made_for_each_by_itself() {
+    let now = Instant::now();
+    let mut core = Core::new(together());
+    let job = after_one(&mut core, now, &[1, 2]);
+    let refused = || Failure::Status {
+        upstream: "the upstream",
+        code: 500,
+        detail: String::new(),
+        retry_after: None,
+    };
+    let out = done(&mut core, now, &job, each(2, || Err(refused())));
+    assert!(replies(&out).is_empty(), "they are tried again");
+    let later = now + Duration::from_secs(2);
+    let mut out = Out::new();
+    core.tick(later, &mut out);
+    let second = jobs(&out).remove(0);
+    let out = done(&mut core, later, &second, Ok(1).into());
+    let third = jobs(&out).remove(0);
+    let mut got = [keys(&second), keys(&third)];
+    got.sort();
+    assert_eq!(
+        (got, second.attempt, third.attempt),
+        ([vec![1], vec![2]], 2, 2)
+    );
+}
+
+#[test]
+fn what_the_answer_says_nothing_of_is_asked_for_by_itself() {
+    let now = Instant::now();
+    let mut core = Core::new(together());
+    let job = after_one(&mut core, now, &[1, 2, 3]);
+    assert_eq!(keys(&job), [3, 2, 1]);
+    let answers = Answers {
+        own: Ok(30),
+        others: vec![None],
+    };
+    let out = done(&mut core, now, &job, answers);
+    assert_eq!(replies(&out).len(), 1);
+    let second = jobs(&out).remove(0);
+    let third = jobs(&done(&mut core, now, &second, Ok(1).into())).remove(0);
+    let mut got = [keys(&second), keys(&third)];
+    got.sort();
+    assert_eq!(got, [[1], [2]]);
+    // Another time they go along again.
+    done(&mut core, now, &third, Ok(1).into());
+    let later = now + Duration::from_secs(61);
+    assert_eq!(keys(&after_one(&mut core, later, &[1, 2])), [2, 1]);
+}
+
+#[test]
+fn a_fetcher_that_panics_over_several_is_told_to_its_key_and_the_others_are_asked_again() {
+    let now = Instant::now();
+    let mut core = Core::new(together());
+    let job = after_one(&mut core, now, &[1, 2]);
+    let panicked = Failure::Panicked { fetcher: "fetch" };
+    let out = done(&mut core, now, &job, Err(panicked.clone()).into());
+    assert!(matches!(replies(&out)[..], [(2, Err(f))] if *f == panicked));
+    assert_eq!(keys(&jobs(&out)[0]), [1]);
+}
+
+#[test]
+fn a_fetcher_lost_with_several_is_replaced_once_and_all_are_told() {
+    let now = Instant::now();
+    let mut core = Core::new(together());
+    let job = after_one(&mut core, now, &[1, 2, 3]);
+    let late = job.deadline + LOST_GRACE;
+    for key in 4..7 {
+        ask(
+            &mut core,
+            late - Duration::from_secs(3),
+            u64::from(key),
+            key,
+        );
+    }
+    let mut out = Out::new();
+    core.tick(late, &mut out);
+    let replaced = |out: &Out| {
+        let of = |a: &&Action<K, u32, u64>| matches!(a, Action::Replace { .. });
+        out.iter().filter(of).count()
+    };
+    assert_eq!(replaced(&out), 1);
+    let late_for = |(_, reply): &(u64, &Reply<u32>)| matches!(reply, Err(Failure::Timeout { .. }));
+    assert!(replies(&out).len() == 3 && replies(&out).iter().all(late_for));
+    let job_of_the_next = jobs(&out).remove(0);
+    assert_eq!(keys(&job_of_the_next), [6, 5, 4]);
+    let out = done(&mut core, late, &job, each(3, || Ok(1)));
+    let retired = |a: &&Action<K, u32, u64>| matches!(a, Action::Retire { .. });
+    assert_eq!(out.iter().filter(retired).count(), 1);
+    assert!(replies(&out).is_empty() && jobs(&out).is_empty());
+    let out = done(&mut core, late, &job_of_the_next, each(3, || Ok(1)));
+    assert_eq!(replies(&out).len(), 3);
+}
+
+#[test]
+fn a_wish_to_be_left_alone_is_told_to_each_and_said_once() {
+    let now = Instant::now();
+    let mut core = Core::new(together());
+    let job = after_one(&mut core, now, &[1, 2, 3]);
+    let busy = || Failure::Status {
+        upstream: "the upstream",
+        code: 429,
+        detail: String::new(),
+        retry_after: Some(Duration::from_secs(20)),
+    };
+    let out = done(&mut core, now, &job, each(3, || Err(busy())));
+    let paused = |(_, reply): &(u64, &Reply<u32>)| matches!(reply, Err(Failure::Paused { .. }));
+    assert!(replies(&out).len() == 3 && replies(&out).iter().all(paused));
+    let says = |a: &&Action<K, u32, u64>| matches!(a, Action::Say(_));
+    assert_eq!(out.iter().filter(says).count(), 1);
+    // The first call after it is a trial, and goes by itself.
+    let after = now + Duration::from_secs(20);
+    assert_eq!(keys(&jobs(&ask(&mut core, after, 1, 1))[0]), [1]);
+}
