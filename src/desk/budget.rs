@@ -3,7 +3,7 @@
 //! Two rules hold together. None is allowed while `per_minute` were made in the last 60 seconds, ever. And
 //! a quarter of the minute's requests may be made at once; the rest comes back evenly, by the second, so
 //! that no burst leaves who asks afterwards without. Of the quarter a third is kept for requests that
-//! somebody waits for. (The generic cell rate algorithm: the time at which everything spent is paid back.)
+//! somebody waits for, and another for who asks at all: what nobody asked for may take the rest. (The generic cell rate algorithm: the time at which everything spent is paid back.)
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -21,6 +21,8 @@ pub enum Need {
     Waited,
     /// There is an older value to be seen meanwhile.
     Refresh,
+    /// What there is is current; the upstream may know it better.
+    Spare,
 }
 
 /// Remembers when the requests of the last minute were made.
@@ -32,6 +34,7 @@ pub struct Budget {
     /// How much may be owed, by need.
     waited_max: Duration,
     refresh_max: Duration,
+    spare_max: Duration,
     /// When everything that was spent has come back.
     paid_at: Option<Instant>,
     made: VecDeque<Instant>,
@@ -55,6 +58,7 @@ impl Budget {
             cost,
             waited_max: cost * burst,
             refresh_max: cost * (burst - kept),
+            spare_max: cost * (burst - kept).saturating_sub(kept).max(1),
             paid_at: None,
             made: VecDeque::with_capacity(per_minute as usize),
         }
@@ -73,6 +77,7 @@ impl Budget {
         let may_owe = match need {
             Need::Waited => self.waited_max,
             Need::Refresh => self.refresh_max,
+            Need::Spare => self.spare_max,
         };
         if let Some(paid_at) = self.paid_at {
             let owed = paid_at.saturating_duration_since(now) + self.cost;
@@ -115,40 +120,41 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn need(waited: bool) -> Need {
-        if waited { Need::Waited } else { Need::Refresh }
+    fn need(kind: usize) -> Need {
+        [Need::Waited, Need::Refresh, Need::Spare][kind]
     }
 
     #[test]
     fn a_burst_takes_a_quarter_and_refreshes_leave_a_part_of_it() {
         let mut budget = Budget::new(120);
         let now = Instant::now();
+        let spare = (0..100).filter(|_| budget.take(now, Need::Spare)).count();
         let refreshes = (0..100).filter(|_| budget.take(now, Need::Refresh)).count();
         let waited = (0..100).filter(|_| budget.take(now, Need::Waited)).count();
-        assert_eq!((refreshes, waited), (20, 10));
+        assert_eq!((spare, refreshes, waited), (10, 10, 10));
     }
 
     proptest! {
         #[test]
         fn no_minute_holds_more_than_the_limit_and_room_is_where_it_is_said_to_be(
-            limit in 1_u32..30, steps in prop::collection::vec((0_u64..30_000, 0..4, any::<bool>()), 1..160)
+            limit in 1_u32..30, steps in prop::collection::vec((0_u64..30_000, 0..4, 0_usize..3), 1..160)
         ) {
             let mut budget = Budget::new(limit);
             let mut now = Instant::now();
             let mut made: Vec<Instant> = Vec::new();
-            for (wait, kind, waited) in steps {
+            for (wait, kind, whose) in steps {
                 now += Duration::from_millis(if kind == 1 { 0 } else { wait });
                 if kind == 0 {
                     budget.charge(now);
                     made.push(now);
                     continue;
                 }
-                let room_at = budget.room_at(now, need(waited));
-                let took = budget.take(now, need(waited));
+                let room_at = budget.room_at(now, need(whose));
+                let took = budget.take(now, need(whose));
                 prop_assert_eq!(took, room_at <= now);
                 if !took {
                     now = room_at;
-                    prop_assert!(budget.take(now, need(waited)));
+                    prop_assert!(budget.take(now, need(whose)));
                 }
                 made.push(now);
                 let recent = made.iter().filter(|m| **m + WINDOW > now).count();
@@ -165,7 +171,7 @@ mod tests {
             for (wait, burst) in steps {
                 now += Duration::from_millis(wait);
                 for n in 0..burst {
-                    budget.take(now, need(n % 2 == 0));
+                    budget.take(now, need(n % 3));
                 }
                 let wait = budget.room_at(now, Need::Waited) - now;
                 prop_assert!(wait <= Duration::from_millis(667), "{:?}", wait);
@@ -187,6 +193,7 @@ mod tests {
                 let at = budget.room_at(now, Need::Refresh);
                 prop_assert!(at <= before.max(now), "time alone brings room");
                 prop_assert!(budget.room_at(now, Need::Waited) <= at);
+                prop_assert!(at <= budget.room_at(now, Need::Spare));
                 before = at;
             }
         }

@@ -62,7 +62,13 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         best.map(|(_, key)| key.clone())
     }
 
-    fn start(&mut self, now: Instant, lane: usize, key: K, out: &mut Vec<Action<K, V::Out, R>>) {
+    pub(super) fn start(
+        &mut self,
+        now: Instant,
+        lane: usize,
+        key: K,
+        out: &mut Vec<Action<K, V::Out, R>>,
+    ) {
         let sick = self.is_sick(&key);
         let state = &mut self.lanes[lane];
         state.pending.retain(|k| *k != key);

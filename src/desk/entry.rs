@@ -60,6 +60,10 @@ pub(super) struct Entry<V, R> {
     pub(super) failing_since: Instant,
     /// The value must be fetched anew, however fresh it is.
     pub(super) outdated: bool,
+    /// The upstream may know the value better.
+    pub(super) unconfirmed: bool,
+    /// Not asked for that again before then.
+    pub(super) confirm_after: Instant,
     /// Nobody has had the value yet.
     pub(super) unread: bool,
     pub(super) flight: Option<Flight>,
@@ -80,6 +84,8 @@ impl<V: Value, R> Entry<V, R> {
             failures: 0,
             failing_since: now,
             outdated: false,
+            unconfirmed: false,
+            confirm_after: now,
             unread: false,
             flight: None,
             waiters: Vec::new(),
@@ -109,13 +115,18 @@ impl<V: Value, R> Entry<V, R> {
     }
 
     /// The upstream said this, or that there is nothing.
-    pub(super) fn refreshed(&mut self, value: Option<(V, Instant)>) {
+    pub(super) fn refreshed(&mut self, mut value: Option<(V, Instant)>) {
         self.unread = value.is_some() && self.waiters.is_empty();
+        let old = self.value.take();
+        if let (Some((new, _)), Some((old, _))) = (&mut value, old) {
+            new.succeed(old);
+        }
         self.value = value;
         self.failed = None;
         self.failures = 0;
         self.refresh_since = None;
         self.outdated = false;
+        self.unconfirmed = false;
     }
 
     /// Whether the value may still be shown.
@@ -143,6 +154,11 @@ impl<V: Value, R> Entry<V, R> {
         waits: bool,
         now: Instant,
     ) -> Option<Reply<V::Out>> {
+        // What the upstream did not confirm may have been learnt otherwise since: then it is fresh all the same.
+        if self.is_fresh(limits, now) {
+            self.unread = false;
+            return self.served(limits).map(Ok);
+        }
         if let Some(Failed { failure, next_try }) = &self.failed
             && now < *next_try
         {
@@ -150,7 +166,13 @@ impl<V: Value, R> Entry<V, R> {
             let failure = failure.clone();
             return (!waits).then(|| self.instead(&failure, limits, now));
         }
-        let (value, as_of) = self.value.as_ref()?;
+        None
+    }
+
+    fn is_fresh(&self, limits: &LaneConfig, now: Instant) -> bool {
+        let Some((value, as_of)) = &self.value else {
+            return false;
+        };
         let fresh_for = if value.is_nothing() {
             limits.nodata_hold.min(limits.fresh_for)
         } else {
@@ -159,11 +181,7 @@ impl<V: Value, R> Entry<V, R> {
         let age = now.saturating_duration_since(*as_of);
         let is_fresh = age < fresh_for && !self.outdated;
         let is_kept = self.unread && age < limits.unread_for;
-        if !is_fresh && !is_kept {
-            return None;
-        }
-        self.unread = false;
-        self.served(limits).map(Ok)
+        is_fresh || is_kept
     }
 
     /// The value, if there is one.
@@ -248,9 +266,13 @@ impl<V: Value, R> Entry<V, R> {
         let Some((value, as_of)) = &mut self.value else {
             return;
         };
-        match value.hear(news) {
+        let heard = value.hear(news);
+        match heard {
             Heard::Nothing => {}
-            Heard::Current => *as_of = now,
+            Heard::Current | Heard::Unconfirmed => {
+                *as_of = now;
+                self.unconfirmed = heard == Heard::Unconfirmed;
+            }
             Heard::Outdated => self.outdated = true,
         }
     }

@@ -14,6 +14,7 @@ mod backoff;
 mod breaker;
 mod budget;
 mod cache;
+mod confirm;
 mod dispatch;
 mod entry;
 mod failure;
@@ -93,6 +94,13 @@ pub trait Value {
     /// Takes news in.
     fn hear(&mut self, news: &Self::News) -> Heard;
 
+    /// The upstream said this in place of the old one, from which what was learnt otherwise may pass on.
+    fn succeed(&mut self, _old: Self)
+    where
+        Self: Sized,
+    {
+    }
+
     /// What is served. Built here, so that what many news changed is built once.
     fn out(&mut self) -> Self::Out;
 
@@ -123,6 +131,8 @@ pub enum Heard {
     Nothing,
     /// It is as current as if the upstream had just said it.
     Current,
+    /// As current, but the upstream may know it better: it is asked when there is room.
+    Unconfirmed,
     /// Something is missing: only the upstream can say what.
     Outdated,
 }

@@ -146,6 +146,7 @@ fn apply<K: Key, V: Value>(
             for (key, news) in &news {
                 cache.news(now, key, news);
             }
+            cache.confirm(now, actions);
         }
         ToDesk::Known(subjects) => {
             for subject in subjects {
