@@ -14,8 +14,11 @@ pub struct LiveCandles {
     pub as_of_ms: i64,
     /// When the trading day began.
     pub day_open_ms: i64,
-    /// The last minutes that had a trade since `since_ms`, oldest first: enough for the longest
-    /// candle that is made of minutes.
+    /// The trading day's minutes that were heard, oldest first, but for the last ones; those before
+    /// `since_ms` may miss trades. The same allocation as long as it is the same.
+    pub earlier: Arc<[Candle]>,
+    /// The last minutes that were heard, oldest first: enough for the longest candle that is made of
+    /// minutes.
     pub minutes: Arc<[Candle]>,
     /// The trading day's candle, by the quote's own fields; none before the regular session.
     pub day: Option<Candle>,

@@ -1,5 +1,7 @@
 //! Candles and quotes of the provider: what the candle desk keeps and how its fetchers get it.
 
+#[cfg(test)]
+mod desk_tests;
 mod live;
 mod series;
 
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::desk::{Answers, Failure, Heard, Job, Key, Value};
-use crate::market::{Candle, Symbol, Timeframe};
+use crate::market::{Candle, Session, Symbol, Timeframe};
 use crate::providers::schwab::{Schwab, SchwabConfig};
 
 pub use live::LiveCandles;
@@ -83,6 +85,12 @@ impl Value for MarketData {
         }
     }
 
+    fn succeed(&mut self, old: Self) {
+        if let (Self::Series(new), Self::Series(old)) = (self, old) {
+            new.succeed(*old);
+        }
+    }
+
     fn is_nothing(&self) -> bool {
         matches!(self, Self::Series(series) if series.is_empty())
     }
@@ -108,6 +116,7 @@ impl Value for MarketData {
 pub fn make_fetch(config: SchwabConfig) -> impl Fn() -> Fetch + Clone + Send + 'static {
     move || Fetch {
         clock: config.clock,
+        session: Session::new(),
         schwab: RefCell::new(Schwab::new(&config)),
     }
 }
@@ -130,6 +139,7 @@ fn knows(
 #[derive(Debug)]
 pub struct Fetch {
     clock: Clock,
+    session: Session,
     schwab: RefCell<Schwab>,
 }
 
@@ -167,7 +177,10 @@ impl Fetch {
             }
             other => other?,
         };
-        let series = Series::new(timeframe, candles, asked_ms).with_mended(schwab.mended());
+        let open_ms = self.session.open_ms(self.session.trading_day(asked_ms));
+        let series = Series::new(timeframe, candles, asked_ms)
+            .of_day(open_ms)
+            .with_mended(schwab.mended());
         Ok(MarketData::Series(Box::new(series)))
     }
 

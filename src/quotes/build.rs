@@ -3,22 +3,29 @@
 //! A quote names the last trade: its time, its price, and the volume of the day so far. What the volume
 //! grew by since the quote before belongs to that trade's minute. A late trade (older than one heard
 //! before) widens its own minute and moves no close. A volume that falls was reset by the source (07:28
-//! New York) and counts from there. Quotes without a trade, and trades outside 04:00 to 20:00 New York,
-//! make no candle.
+//! New York) and counts from there. Quotes without a trade make no candle. A trade of less than a round lot
+//! moves the volume alone, as on the tape: a minute that has no other stands where the one before closed.
+//!
+//! What was heard is kept for the trading day, also when the source is lost meanwhile.
 //!
 //! `cargo bench --bench cores`: a quote in 0.26 µs.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 
 use crate::candles::LiveCandles;
-use crate::market::{Candle, Quote, Session, Symbol};
+use crate::market::{Candle, Quote, Session, Symbol, may_be_zero, round_lot};
 
 use super::messages::Wanted;
 
 const MINUTE_MS: i64 = 60_000;
 
-/// Minutes told of a symbol: a few more than the longest candle made of minutes has.
+/// Minutes that are told each time: a few more than the longest candle made of minutes has. Those before
+/// are shared by all tellings.
 const MINUTES_TOLD: usize = 20;
+
+/// Minutes kept of a symbol: a whole day of them.
+const MINUTES_MAX: usize = 1_440;
 
 /// A trade further in the future than this has a broken clock behind it.
 const FUTURE_MAX_MS: i64 = 60_000;
@@ -33,15 +40,23 @@ struct Tape {
     /// The day's volume by the last quote that had one.
     total: Option<f64>,
     last_trade_ms: i64,
-    minutes: VecDeque<Candle>,
+    minutes: VecDeque<Minute>,
+    /// All but the last [`MINUTES_TOLD`], as they are told; none once it is no longer so.
+    earlier: Option<Arc<[Candle]>>,
     day: Option<Candle>,
+}
+
+/// A candle, and whether all its trades were odd lots: its prices are those of before.
+#[derive(Clone, Copy, Debug)]
+struct Minute {
+    candle: Candle,
+    odd: bool,
 }
 
 /// The trading day.
 #[derive(Clone, Copy, Debug)]
 struct Day {
     open_ms: i64,
-    close_ms: i64,
     /// Where the provider puts the day's candle: midnight in Chicago.
     candle_ms: i64,
 }
@@ -52,6 +67,8 @@ pub struct Build {
     session: Session,
     day: Option<Day>,
     tapes: HashMap<Symbol, Tape>,
+    /// What was heard before the source was lost.
+    before: HashMap<Symbol, VecDeque<Minute>>,
     heard: BTreeSet<Symbol>,
 }
 
@@ -61,7 +78,10 @@ impl Build {
         let day = self.day(now_ms);
         self.tapes
             .entry(quote.symbol.clone())
-            .or_insert_with(|| Tape::new(now_ms))
+            .or_insert_with(|| {
+                let before = self.before.remove(&quote.symbol);
+                Tape::new(now_ms, before.unwrap_or_default())
+            })
             .hear(quote, day, now_ms);
         self.heard.insert(quote.symbol.clone());
     }
@@ -69,12 +89,17 @@ impl Build {
     /// Forgets what nobody wants: its quotes stop.
     pub fn keep(&mut self, wanted: &Wanted) {
         self.tapes.retain(|symbol, _| wanted.contains(symbol));
+        self.before.retain(|symbol, _| wanted.contains(symbol));
         self.heard.retain(|symbol| wanted.contains(symbol));
     }
 
-    /// The source is gone: what is heard from here on begins anew.
+    /// The source is gone: what is heard from here on begins anew, after a gap.
     pub fn lost(&mut self) {
-        self.tapes.clear();
+        let heard = self
+            .tapes
+            .drain()
+            .map(|(symbol, tape)| (symbol, tape.minutes));
+        self.before.extend(heard);
         self.heard.clear();
     }
 
@@ -84,7 +109,7 @@ impl Build {
         let heard = std::mem::take(&mut self.heard);
         let told = self
             .tapes
-            .iter()
+            .iter_mut()
             .filter(|(symbol, _)| all || heard.contains(symbol));
         told.map(|(symbol, tape)| (symbol.clone(), tape.live(day, now_ms)))
             .collect()
@@ -104,7 +129,6 @@ impl Build {
         let date = self.session.trading_day(now_ms);
         let day = Day {
             open_ms: self.session.open_ms(date),
-            close_ms: self.session.close_ms(date),
             candle_ms: self.session.daily_candle_ms(date),
         };
         self.day = Some(day);
@@ -113,24 +137,27 @@ impl Build {
 }
 
 impl Tape {
-    fn new(now_ms: i64) -> Self {
+    fn new(now_ms: i64, minutes: VecDeque<Minute>) -> Self {
         Self {
             since_ms: now_ms,
             total: None,
             last_trade_ms: 0,
-            minutes: VecDeque::new(),
+            minutes,
+            earlier: None,
             day: None,
         }
     }
 
     fn hear(&mut self, quote: &Quote, day: Day, now_ms: i64) {
         let positive = |field| quote.number(field).filter(|n| *n > 0.0);
-        let (Some(price), Some(at)) = (positive("last_price"), positive("trade_time_ms")) else {
+        let any = may_be_zero(&quote.symbol);
+        let price = quote.number("last_price").filter(|p| any || *p > 0.0);
+        let (Some(price), Some(at)) = (price, positive("trade_time_ms")) else {
             return;
         };
         #[expect(clippy::cast_possible_truncation, reason = "a later moment is refused")]
         let at_ms = at as i64;
-        if !(day.open_ms..day.close_ms).contains(&at_ms) || at_ms > now_ms + FUTURE_MAX_MS {
+        if !(day.open_ms..=now_ms + FUTURE_MAX_MS).contains(&at_ms) {
             return;
         }
         let late = at_ms < self.last_trade_ms;
@@ -144,12 +171,28 @@ impl Tape {
             close: price,
             volume,
         };
+        let lot = round_lot(&quote.symbol, price).zip(positive("last_size"));
+        let odd = lot.is_some_and(|(lot, size)| size < lot);
         if let Some(of_day) = day_candle(quote, price, day.candle_ms) {
-            self.day = Some(of_day);
+            let before = self.day.filter(|d| odd && d.at_ms == of_day.at_ms);
+            let close = before.map_or(price, |d| d.close);
+            let close = if odd {
+                close.max(of_day.low).min(of_day.high)
+            } else {
+                close
+            };
+            self.day = Some(Candle { close, ..of_day });
         }
+        self.forget_before(day.open_ms);
         // A trade from before we listened is in what the provider gives.
         if minute.at_ms + MINUTE_MS > self.since_ms {
-            self.put(minute, late);
+            self.put(
+                Minute {
+                    candle: minute,
+                    odd,
+                },
+                late,
+            );
         }
     }
 
@@ -171,31 +214,87 @@ impl Tape {
         grown
     }
 
-    fn put(&mut self, new: Candle, late: bool) {
-        let after = self.minutes.iter().rposition(|c| c.at_ms <= new.at_ms);
-        let known = after.and_then(|i| self.minutes.get_mut(i));
-        if let Some(known) = known
-            && known.at_ms == new.at_ms
-        {
-            let close = if late { known.close } else { new.close };
-            known.extend(&new);
-            known.close = close;
-            return;
+    fn put(&mut self, mut new: Minute, late: bool) {
+        let at_ms = new.candle.at_ms;
+        let after = self.minutes.iter().rposition(|m| m.candle.at_ms <= at_ms);
+        let place = after.map_or(0, |i| i + 1);
+        if place + MINUTES_TOLD <= self.minutes.len() {
+            self.earlier = None;
         }
-        self.minutes.insert(after.map_or(0, |i| i + 1), new);
-        if self.minutes.len() > MINUTES_TOLD {
-            self.minutes.pop_front();
+        let before = after.and_then(|i| self.minutes.get_mut(i));
+        match before {
+            Some(known) if known.candle.at_ms == at_ms => known.take(&new, late),
+            before => {
+                if let Some(before) = before.filter(|_| new.odd) {
+                    new.candle = flat(before.candle.close, &new.candle);
+                }
+                self.minutes.insert(place, new);
+                if self.minutes.len() > MINUTES_MAX {
+                    self.minutes.pop_front();
+                }
+                if self.minutes.len() > MINUTES_TOLD {
+                    self.earlier = None;
+                }
+            }
         }
     }
 
-    fn live(&self, day: Day, now_ms: i64) -> LiveCandles {
+    fn forget_before(&mut self, open_ms: i64) {
+        while self
+            .minutes
+            .front()
+            .is_some_and(|m| m.candle.at_ms < open_ms)
+        {
+            self.minutes.pop_front();
+            self.earlier = None;
+        }
+    }
+
+    fn live(&mut self, day: Day, now_ms: i64) -> LiveCandles {
+        self.forget_before(day.open_ms);
+        let told_from = self.minutes.len().saturating_sub(MINUTES_TOLD);
+        let candles = |minutes: std::collections::vec_deque::Iter<'_, Minute>| {
+            minutes.map(|m| m.candle).collect::<Arc<[Candle]>>()
+        };
+        let minutes = candles(self.minutes.range(told_from..));
+        let earlier = self.earlier.take();
+        let earlier = earlier.unwrap_or_else(|| candles(self.minutes.range(..told_from)));
+        self.earlier = Some(Arc::clone(&earlier));
         LiveCandles {
             since_ms: self.since_ms,
             as_of_ms: now_ms,
             day_open_ms: day.open_ms,
-            minutes: self.minutes.iter().copied().collect(),
+            earlier,
+            minutes,
             day: self.day.filter(|d| d.at_ms == day.candle_ms),
         }
+    }
+}
+
+impl Minute {
+    /// Another trade of the same minute.
+    fn take(&mut self, new: &Self, late: bool) {
+        let known = &mut self.candle;
+        let volume = known.volume.saturating_add(new.candle.volume);
+        if self.odd && !new.odd {
+            *self = *new;
+        } else if !new.odd {
+            let close = if late { known.close } else { new.candle.close };
+            known.extend(&new.candle);
+            known.close = close;
+        }
+        self.candle.volume = volume;
+    }
+}
+
+/// A candle that stands at one price.
+fn flat(price: f64, like: &Candle) -> Candle {
+    Candle {
+        open: price,
+        high: price,
+        low: price,
+        close: price,
+        ..*like
     }
 }
 

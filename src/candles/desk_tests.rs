@@ -1,0 +1,129 @@
+//! A streamed series in the candle desk's cache: what it costs, and whose candles it shows.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::desk::{Action, AskId, Backoff, Cache, CacheConfig, LaneConfig};
+
+const MINUTE_MS: i64 = 60_000;
+
+/// 2026-03-06, 14:30 UTC.
+const T0: i64 = 1_772_807_400_000;
+
+type Desk = Cache<MarketKey, MarketData, ()>;
+
+fn config() -> CacheConfig {
+    CacheConfig {
+        upstream: "the provider",
+        lanes: vec![LaneConfig {
+            name: "candles",
+            fetchers: 2,
+            pending_max: 8,
+            fresh_for: Duration::from_secs(60),
+            unread_for: Duration::ZERO,
+            nodata_hold: Duration::from_secs(15),
+            failure_hold: Duration::from_secs(2),
+            stale_max: None,
+            stale_patience: Duration::from_secs(1),
+            deadline: Duration::from_secs(8),
+            attempts_max: 1,
+            backoff: Backoff {
+                min: Duration::from_millis(200),
+                max: Duration::from_secs(1),
+            },
+        }],
+        entries_max: 8,
+        idle_max: Duration::from_secs(900),
+        waiters_max: 8,
+        patient_max: 4,
+        breaker: None,
+        per_minute: Some(120),
+        seed: 1,
+    }
+}
+
+fn candle(minute: i64, price: f64) -> Candle {
+    Candle {
+        at_ms: T0 + minute * MINUTE_MS,
+        open: price,
+        high: price,
+        low: price,
+        close: price,
+        volume: 1,
+    }
+}
+
+fn jobs(out: Vec<Action<MarketKey, MarketOut, ()>>) -> Vec<Job<MarketKey>> {
+    let job = |action| match action {
+        Action::Fetch { job, .. } => Some(job),
+        _ => None,
+    };
+    out.into_iter().filter_map(job).collect()
+}
+
+/// A symbol is streamed for a quarter of an hour, with a trade in every other minute, and polled each
+/// second. The provider has a candle 3 s after its end.
+#[test]
+fn each_closed_minute_is_the_provider_s_some_seconds_later_and_no_poll_waits_or_is_stale() {
+    let key = MarketKey::Candles("TOYO".parse().unwrap(), Timeframe::M1);
+    let mut desk = Desk::new(config());
+    let began = Instant::now();
+    let (mut calls, mut heard) = (0, Vec::new());
+    for second in 0..900_i64 {
+        let now = began + Duration::from_secs(second.unsigned_abs());
+        let now_ms = T0 + second * 1_000;
+        let mut out = Vec::new();
+        desk.ask(
+            now,
+            AskId(1),
+            &key,
+            now + Duration::from_secs(9),
+            (),
+            &mut out,
+        );
+        if second > 0 {
+            assert!(
+                matches!(&out[..], [Action::Reply { reply: Ok(served), .. }] if served.stale_because.is_none()),
+                "{second}: {out:?}"
+            );
+        }
+        let minute = second / 60;
+        if minute % 2 == 1 && second % 60 == 30 {
+            heard.push(candle(minute, 5.0));
+        }
+        let live = LiveCandles {
+            since_ms: T0 - 1,
+            as_of_ms: now_ms,
+            day_open_ms: T0 - 3_600_000,
+            earlier: Arc::from([]),
+            minutes: heard.clone().into(),
+            day: None,
+        };
+        desk.news(now, &key, &live);
+        desk.confirm(now, &mut out);
+        for job in jobs(out) {
+            calls += 1;
+            let closed = (now_ms - 3_000 - T0) / MINUTE_MS;
+            let given = heard.iter().map(|c| (c.at_ms - T0) / MINUTE_MS);
+            let given = given.filter(|m| *m < closed).map(|m| candle(m, 7.0));
+            let series = Series::new(Timeframe::M1, given.collect(), now_ms);
+            let data = MarketData::Series(Box::new(series));
+            desk.fetched(now, &job.key, job.flight, Ok(data), &mut Vec::new());
+        }
+        let Some(Ok(served)) = desk.look(now, &key) else {
+            panic!("{second}: nothing is shown");
+        };
+        let shown = served.value.candles.unwrap();
+        assert_eq!(shown.len(), heard.len());
+        for c in shown.iter() {
+            let over = c.at_ms + MINUTE_MS + 7_000 <= now_ms;
+            assert_eq!(c.close, if over { 7.0 } else { c.close }, "{second}");
+            assert!(c.close == 5.0 || c.at_ms + MINUTE_MS < now_ms);
+        }
+    }
+    assert_eq!(
+        calls,
+        1 + 7,
+        "the first, and one for each minute with a trade"
+    );
+}
