@@ -18,6 +18,7 @@ fn config() -> CacheConfig {
         lanes: vec![LaneConfig {
             name: "candles",
             fetchers: 2,
+            together_max: 1,
             pending_max: 8,
             fresh_for: Duration::from_secs(60),
             unread_for: Duration::ZERO,
@@ -61,6 +62,47 @@ fn jobs(out: Vec<Action<MarketKey, MarketOut, ()>>) -> Vec<Job<MarketKey>> {
     out.into_iter().filter_map(job).collect()
 }
 
+fn live(as_of_ms: i64, minutes: Vec<Candle>) -> LiveCandles {
+    LiveCandles {
+        since_ms: T0 - 1,
+        as_of_ms,
+        day_open_ms: T0 - 3_600_000,
+        earlier: Arc::from([]),
+        minutes: minutes.into(),
+        day: None,
+    }
+}
+
+#[test]
+fn what_was_heard_before_the_first_fetch_is_in_its_first_answer() {
+    let key = MarketKey::Candles("OTCX".parse().unwrap(), Timeframe::M1);
+    let mut desk = Desk::new(config());
+    let now = Instant::now();
+    desk.news(now, &key, &live(T0 + 30_000, vec![candle(0, 5.0)]));
+    let (mut out, mut answer) = (Vec::new(), Vec::new());
+    desk.ask(
+        now,
+        AskId(1),
+        &key,
+        now + Duration::from_secs(9),
+        (),
+        &mut out,
+    );
+    let job = jobs(out).remove(0);
+    let series = Series::new(Timeframe::M1, vec![], T0 + 31_000);
+    let data = MarketData::Series(Box::new(series));
+    desk.fetched(now, &job.key, job.flight, Ok(data), &mut answer);
+    let [
+        Action::Reply {
+            reply: Ok(served), ..
+        },
+    ] = &answer[..]
+    else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(served.value.candles.as_deref(), Some(&[candle(0, 5.0)][..]));
+}
+
 /// A symbol is streamed for a quarter of an hour, with a trade in every other minute, and polled each
 /// second. The provider has a candle 3 s after its end.
 #[test]
@@ -91,15 +133,7 @@ fn each_closed_minute_is_the_provider_s_some_seconds_later_and_no_poll_waits_or_
         if minute % 2 == 1 && second % 60 == 30 {
             heard.push(candle(minute, 5.0));
         }
-        let live = LiveCandles {
-            since_ms: T0 - 1,
-            as_of_ms: now_ms,
-            day_open_ms: T0 - 3_600_000,
-            earlier: Arc::from([]),
-            minutes: heard.clone().into(),
-            day: None,
-        };
-        desk.news(now, &key, &live);
+        desk.news(now, &key, &live(now_ms, heard.clone()));
         desk.confirm(now, &mut out);
         for job in jobs(out) {
             calls += 1;

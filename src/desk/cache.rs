@@ -31,6 +31,7 @@ use super::entry::{Entry, Failed, Stage, Waiter, retry_at};
 use super::known::Known;
 use super::limits::{CacheConfig, LaneConfig};
 use super::spent::Spent;
+use super::told::Told;
 use super::{AskId, Evidence, Failure, Key, Reply, Value};
 
 /// How much longer than its deadline a fetcher may take before it is given up.
@@ -94,6 +95,7 @@ pub struct Cache<K: Key, V: Value, R> {
     pub(super) budget: Option<Budget>,
     pub(super) spent: Spent<K>,
     pub(super) known: Known<K>,
+    pub(super) told: Told<K, V::News>,
     pub(super) jitter: Jitter,
 }
 
@@ -124,6 +126,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             budget: config.per_minute.map(Budget::new),
             spent: Spent::new(),
             known: Known::new(),
+            told: Told::new(),
             jitter: Jitter::new(config.seed),
             config,
         }
@@ -206,6 +209,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         if let Some(subject) = key.subject() {
             self.known(now, subject);
         }
+        self.told.heard(now, key, news);
         if let Some(entry) = self.entries.get_mut(key) {
             entry.hear(now, news);
         }
@@ -347,6 +351,9 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     ) {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.refreshed(Some((value, now)));
+            if let Some(news) = self.told.of(now, key) {
+                entry.hear(now, news);
+            }
         }
         if let Some(subject) = key.subject() {
             self.known(now, subject);

@@ -30,6 +30,7 @@ mod thread;
 mod together;
 #[cfg(test)]
 mod together_tests;
+mod told;
 #[cfg(test)]
 mod trials;
 mod upkeep;
@@ -87,7 +88,7 @@ pub type Reply<V> = Result<Served<V>, Failure>;
 /// What a desk keeps of a key.
 pub trait Value {
     /// What may be learnt of a value between two calls of the upstream.
-    type News;
+    type News: Clone;
     /// What askers get of it: cheap to clone.
     type Out;
 

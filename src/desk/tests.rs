@@ -428,6 +428,7 @@ fn news_keep_a_value_fresh_or_have_it_fetched_anew() {
     core.news(later, &K(1), &None);
     assert!(core.look(later, &K(1)).is_none());
     let job = jobs(&ask(&mut core, later, 2, 1)).remove(0);
+    let later = later + Duration::from_secs(30);
     fetched(&mut core, later, &job, Ok(7));
     assert!(matches!(core.look(later, &K(1)), Some(Ok(s)) if s.value == 7));
 }
