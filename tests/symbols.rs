@@ -2,6 +2,7 @@
 
 mod kit;
 
+use std::sync::Barrier;
 use std::time::Duration;
 
 use kit::{Fault, Quotes, Server, Upstreams, eventually};
@@ -149,4 +150,25 @@ fn quotes_that_are_wanted_at_the_same_moment_are_one_call_and_each_has_its_own_a
     let got = asked_at_once(&up, &server, "THIRD", &["HHHH", "IIII", "NONE", "JJJJ"]);
     assert_eq!(got, [200, 200, 404, 200]);
     assert_eq!(up.schwab.0.count("/IIII/quotes"), 1);
+}
+
+#[test]
+fn quotes_asked_for_at_once_are_few_calls_though_fetchers_are_free() {
+    let up = Upstreams::start();
+    let server = up.server(&[]);
+    for round in 0..5 {
+        let start = Barrier::new(8);
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let (start, server) = (&start, &server);
+                scope.spawn(move || {
+                    start.wait();
+                    let got = server.get(&format!("/api/quote/R{round}N{n}"));
+                    assert_eq!(got.status, 200, "{}", got.text());
+                });
+            }
+        });
+    }
+    let calls = up.schwab.0.count("/quotes?symbols=");
+    assert!(calls <= 20, "{calls} calls for forty symbols");
 }

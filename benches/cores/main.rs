@@ -81,6 +81,7 @@ fn desk(c: &mut Criterion) {
         stale_patience: Duration::from_secs(1),
         deadline: Duration::from_secs(10),
         together_max: 1,
+        gather_for: Duration::ZERO,
         attempts_max: 3,
         backoff: Backoff {
             min: Duration::from_millis(250),

@@ -26,6 +26,10 @@ use super::sources::Sources;
 /// Requests that may wait for a desk's upstream: more than the gate lets through at once.
 const WAITERS_MAX: usize = 1_024;
 
+/// A quote waits this long for others that are wanted at the same moment: not to be noticed in a call over
+/// the internet, and long enough for requests that came together.
+const GATHER_QUOTES_FOR: Duration = Duration::from_millis(5);
+
 /// Candles and quotes.
 pub fn start_market(
     supervisor: &Supervisor,
@@ -49,6 +53,7 @@ pub fn start_market(
         stale_patience: s.stale_patience,
         deadline: s.deadline,
         together_max: 1,
+        gather_for: Duration::ZERO,
         attempts_max: count(s.attempts_max),
         backoff: Backoff {
             min: s.backoff_min,
@@ -62,6 +67,7 @@ pub fn start_market(
             lane("candles", s.candle_fetchers, s.fresh_candles, None),
             LaneConfig {
                 together_max: QUOTES_MAX,
+                gather_for: GATHER_QUOTES_FOR,
                 ..lane(
                     "quotes",
                     s.quote_fetchers,
@@ -134,6 +140,7 @@ pub fn start_trader(
         stale_patience: s.stale_patience,
         deadline: s.deadline,
         together_max: 1,
+        gather_for: Duration::ZERO,
         // The trader app is polled every few seconds: the next poll is the retry.
         attempts_max: 1,
         backoff: NO_RETRIES,
@@ -206,6 +213,7 @@ pub fn start_model(
         stale_patience: deadline,
         deadline,
         together_max: 1,
+        gather_for: Duration::ZERO,
         // A malformed answer is asked for again by the fetcher itself.
         attempts_max: 1,
         backoff: NO_RETRIES,

@@ -19,6 +19,7 @@ fn config() -> CacheConfig {
             name: "candles",
             fetchers: 2,
             together_max: 1,
+            gather_for: Duration::ZERO,
             pending_max: 8,
             fresh_for: Duration::from_secs(60),
             unread_for: Duration::ZERO,

@@ -51,7 +51,12 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             let held = entry.failed.as_ref().is_some_and(|f| f.next_try > now);
             let need = entry.need(&state.config, now);
             let room = |budget: &Budget| budget.room_at(now, need) <= now;
-            if held || (sick && !state.takes_sick()) || !self.budget.as_ref().is_none_or(room) {
+            let gathers = self.gathers_until(key).is_some_and(|until| now < until);
+            if held
+                || gathers
+                || (sick && !state.takes_sick())
+                || !self.budget.as_ref().is_none_or(room)
+            {
                 continue;
             }
             let rank = (permit == Permit::Trial && sick, need == Need::Refresh);

@@ -41,6 +41,7 @@ pub(super) struct Flight {
     pub(super) stage: Stage,
     /// Whether it must be asked for by itself.
     pub(super) alone: bool,
+    pub(super) begun: Instant,
 }
 
 /// What went wrong last.
@@ -111,6 +112,7 @@ impl<V: Value, R> Entry<V, R> {
             deadline: None,
             stage: Stage::Pending,
             alone: false,
+            begun: now,
         });
     }
 

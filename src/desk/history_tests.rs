@@ -13,12 +13,14 @@ proptest! {
     fn whatever_happens_everybody_is_answered_once_and_the_bounds_hold(
         patient_max in 0_usize..4,
         together_max in 1_usize..5,
+        gather_ms in prop_oneof![Just(0_u64), 1_u64..2_000],
         steps in prop::collection::vec((0_u8..9, 0_u16..12, 0_u64..1_500), 1..200)
     ) {
         let mut now = Instant::now();
         let mut config = config();
         for lane in &mut config.lanes {
             lane.together_max = together_max;
+            lane.gather_for = Duration::from_millis(gather_ms);
         }
         let mut core = Core::new(CacheConfig {
             patient_max,

@@ -33,6 +33,8 @@ pub struct LaneConfig {
     /// Keys that one call may ask for: those that wait for a fetcher go with the one that gets it. 1: each
     /// is asked for by itself.
     pub together_max: usize,
+    /// How long a flight waits for others to go with it. Zero: those alone do that find no fetcher.
+    pub gather_for: Duration,
     /// Calls that one flight may make.
     pub attempts_max: u32,
     /// Between them.

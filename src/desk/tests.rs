@@ -60,6 +60,7 @@ pub(super) fn config() -> CacheConfig {
         stale_patience: Duration::from_secs(1),
         deadline: Duration::from_secs(10),
         together_max: 1,
+        gather_for: Duration::ZERO,
         attempts_max: 2,
         backoff: Backoff {
             min: Duration::from_millis(200),

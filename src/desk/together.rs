@@ -1,6 +1,7 @@
 //! Keys that one call asks for. Pure; a part of [`Cache`].
 //!
-//! When a flight gets a fetcher, others of its lane that wait go with it, as many as the lane allows. It is
+//! A flight waits for a moment where its lane says so, so that what many ask for at once is one call. When
+//! it gets a fetcher, others of its lane that wait go with it, as many as the lane allows. It is
 //! one call: of the budget, for the breaker, and of a fetcher. Each key has its own flight and its own answer
 //! all the same. What is failing, or is tried again, goes by itself, so that what is wrong with one key is
 //! found with that one and costs the others one call; so does what the answer says nothing of.
@@ -61,6 +62,18 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         let held = entry.failed.as_ref().is_some_and(|f| f.next_try > now);
         let free = entry.flight.as_ref().is_some_and(Flight::may_go_along);
         free && !held && !self.is_sick(key)
+    }
+
+    /// Until when a waiting flight waits for others to go with it.
+    pub(super) fn gathers_until(&self, key: &K) -> Option<Instant> {
+        let limits = &self.lanes[key.lane()].config;
+        if limits.gather_for.is_zero() || self.is_sick(key) {
+            return None;
+        }
+        let flight = self.entries.get(key)?.flight.as_ref()?;
+        flight
+            .may_go_along()
+            .then_some(flight.begun + limits.gather_for)
     }
 
     /// A fetcher is done with a job and what went with it.

@@ -243,3 +243,32 @@ fn a_wish_to_be_left_alone_is_told_to_each_and_said_once() {
     let after = now + Duration::from_secs(20);
     assert_eq!(keys(&jobs(&ask(&mut core, after, 1, 1))[0]), [1]);
 }
+
+#[test]
+fn what_many_ask_for_at_once_gathers_for_a_moment_and_is_one_call() {
+    let now = Instant::now();
+    let moment = Duration::from_millis(5);
+    let mut config = together();
+    for lane in &mut config.lanes {
+        lane.fetchers = 3;
+        lane.gather_for = moment;
+    }
+    let mut core = Core::new(config);
+    for key in 1..4 {
+        let asked = now + Duration::from_millis(u64::from(key));
+        assert!(jobs(&ask(&mut core, asked, u64::from(key), key)).is_empty());
+    }
+    let first = now + Duration::from_millis(1);
+    assert_eq!(core.next_timeout(first), Some(first + moment));
+    let mut out = Out::new();
+    core.tick(first + moment, &mut out);
+    let calls = jobs(&out);
+    assert_eq!(calls.len(), 1);
+    let mut got = keys(&calls[0]);
+    got.sort_unstable();
+    assert_eq!(got, [1, 2, 3]);
+    // One that is failing has no reason to wait for others.
+    done(&mut core, now, &calls[0], each(3, || Err(broken())));
+    let later = now + Duration::from_secs(5);
+    assert_eq!(keys(&jobs(&ask(&mut core, later, 9, 1))[0]), [1]);
+}

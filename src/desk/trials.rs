@@ -27,6 +27,7 @@ fn provider() -> CacheConfig {
         stale_patience: ms(1_500),
         deadline: ms(7_000),
         together_max: 1,
+        gather_for: Duration::ZERO,
         attempts_max: 3,
         backoff: Backoff {
             min: ms(250),

@@ -61,8 +61,10 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             if self.next_to_start(now, n).is_some() {
                 sooner(now);
             }
-            for hold in lane.pending.iter().filter_map(|key| self.hold(now, key)) {
-                sooner(hold.until);
+            for key in &lane.pending {
+                let gathers = self.gathers_until(key).filter(|until| now < *until);
+                let held = self.hold(now, key).map(|hold| hold.until);
+                [gathers, held].into_iter().flatten().for_each(&mut sooner);
             }
         }
         next
