@@ -14,10 +14,11 @@ use crate::desk::{
     Backoff, BreakerConfig, CacheConfig, DeskThreads, Job, LaneConfig, ToDesk, start_desk,
 };
 use crate::http::desk_names;
+use crate::market::SkewBounds;
 use crate::model::{self, MODEL, ModelConfig, ModelKey, ModelSaid};
 use crate::providers::Roots;
 use crate::providers::schwab::{QUOTES_MAX, SCHWAB, SchwabConfig};
-use crate::supervise::{Supervisor, Tx};
+use crate::supervise::{LatestTx, Supervisor, Tx};
 use crate::trader::{self, TRADER, TraderKey};
 
 use super::classes::Classes;
@@ -30,13 +31,18 @@ const WAITERS_MAX: usize = 1_024;
 /// the internet, and long enough for requests that came together.
 const GATHER_QUOTES_FOR: Duration = Duration::from_millis(5);
 
-/// Candles and quotes.
+/// Candles and quotes. `skew` hears what answers say of this machine's clock.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the ends of what it is connected to"
+)]
 pub fn start_market(
     supervisor: &Supervisor,
     settings: &Settings,
     classes: &Classes,
     sources: &Sources,
     clock: Clock,
+    skew: LatestTx<SkewBounds>,
     inbox_tx: &Tx<ToDesk<MarketKey, MarketData>>,
     inbox: Receiver<ToDesk<MarketKey, MarketData>>,
 ) -> io::Result<()> {
@@ -104,9 +110,12 @@ pub fn start_market(
     });
     let desk = inbox_tx.clone();
     let make = move || {
-        let (fetch, desk) = (client(), desk.clone());
+        let (fetch, desk, skew) = (client(), desk.clone(), skew.clone());
         move |job: &Job<MarketKey>| {
             let answers = fetch.run(job);
+            if let Some(bounds) = fetch.skew_bounds() {
+                skew.publish(bounds);
+            }
             for _ in 0..fetch.further_calls() {
                 // A desk whose inbox is full has worse to care for.
                 drop(desk.offer(ToDesk::CalledAgain(job.key.clone())));

@@ -228,8 +228,9 @@ pub fn start(
         DESK_INBOX,
         Full::Shed,
     );
+    let (skew_tx, skew) = latest();
     desks::start_market(
-        supervisor, settings, &classes, &sources, clock, &market_tx, market,
+        supervisor, settings, &classes, &sources, clock, skew_tx, &market_tx, market,
     )
     .doing("starting the candle desk")?;
     desks::start_trader(
@@ -304,6 +305,7 @@ pub fn start(
         classes.reader,
         stream,
         wanted,
+        skew,
         hub_tx.clone(),
         desks.market.clone(),
     )

@@ -8,11 +8,11 @@ mod series;
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::body::Body;
-use crate::clock::Clock;
 use crate::desk::{Answers, Failure, Heard, Job, Key, Value};
-use crate::market::{Candle, Session, Symbol, Timeframe};
+use crate::market::{Candle, Session, SkewBounds, Symbol, Timeframe};
 use crate::providers::schwab::{Schwab, SchwabConfig};
 
 pub use live::LiveCandles;
@@ -115,7 +115,6 @@ impl Value for MarketData {
 /// What each fetcher thread makes its client with.
 pub fn make_fetch(config: SchwabConfig) -> impl Fn() -> Fetch + Clone + Send + 'static {
     move || Fetch {
-        clock: config.clock,
         session: Session::new(),
         schwab: RefCell::new(Schwab::new(&config)),
     }
@@ -138,7 +137,6 @@ fn knows(
 /// One fetcher's client.
 #[derive(Debug)]
 pub struct Fetch {
-    clock: Clock,
     session: Session,
     schwab: RefCell<Schwab>,
 }
@@ -148,6 +146,12 @@ impl Fetch {
     #[must_use]
     pub fn further_calls(&self) -> u32 {
         self.schwab.borrow_mut().further_calls()
+    }
+
+    /// What an answer said of this machine's clock since this was asked last.
+    #[must_use]
+    pub fn skew_bounds(&self) -> Option<SkewBounds> {
+        self.schwab.borrow_mut().skew_bounds()
     }
 
     /// Makes one call, by the job's deadline; for candles a second, a look at the quote, where there is nothing of a
@@ -169,7 +173,7 @@ impl Fetch {
         job: &Job<MarketKey>,
     ) -> Result<MarketData, Failure> {
         let mut schwab = self.schwab.borrow_mut();
-        let asked_ms = self.clock.wall_ms();
+        let asked = Instant::now();
         let candles = match schwab.candles(symbol, timeframe, job.deadline) {
             Err(Failure::NoData { what }) => {
                 let known = job.known || knows(&mut schwab, symbol, job, &what)?;
@@ -177,6 +181,9 @@ impl Fetch {
             }
             other => other?,
         };
+        // By the provider's clock, as its answer tells it.
+        let took = i64::try_from(asked.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let asked_ms = schwab.now_ms().saturating_sub(took);
         let open_ms = self.session.open_ms(self.session.trading_day(asked_ms));
         let series = Series::new(timeframe, candles, asked_ms)
             .of_day(open_ms)

@@ -7,10 +7,12 @@ mod holidays;
 mod price;
 mod quote;
 mod session;
+mod skew;
 mod symbol;
 
 pub use candle::{Candle, Timeframe, UnknownTimeframe};
 pub use price::{may_be_zero, round_lot};
 pub use quote::Quote;
 pub use session::{NEW_YORK, Phase, Session};
+pub use skew::{Skew, SkewBounds};
 pub use symbol::{BadSymbol, Symbol};

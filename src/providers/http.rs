@@ -13,8 +13,9 @@ use ureq::tls::TlsConfig;
 use ureq::unversioned::transport::{Connector, RustlsConnector, TcpConnector};
 use ureq::{Agent, Body, Error};
 
-use crate::clock::millis;
+use crate::clock::{millis, system_ms};
 use crate::desk::Failure;
+use crate::market::SkewBounds;
 
 use super::resolve::Names;
 use super::roots::Roots;
@@ -35,8 +36,12 @@ pub struct Response {
     pub retry_after: Option<Duration>,
     /// Schwab's number of this exchange, for its support.
     pub correlation: Option<String>,
+    /// What its date says of this machine's clock, if it has one.
+    pub skew: Option<SkewBounds>,
     /// Decompressed. Of an error status it may be empty although there was one.
     pub body: Vec<u8>,
+    /// Its `Date`, in milliseconds since the Unix epoch, its age in caches counted.
+    date_ms: Option<i64>,
 }
 
 /// A client of one upstream.
@@ -152,7 +157,11 @@ impl Upstream {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        taken(request.call())
+        let sent_ms = system_ms();
+        let mut answer = taken(request.call())?;
+        let date_ms = answer.date_ms;
+        answer.skew = date_ms.map(|date_ms| SkewBounds::of(sent_ms, system_ms(), date_ms));
+        Ok(answer)
     }
 
     fn settled(
@@ -261,10 +270,19 @@ fn taken(called: Result<ureq::http::Response<Body>, Error>) -> Result<Response, 
     };
     Ok(Response {
         status: head.status.as_u16(),
-        retry_after: header("Retry-After").and_then(|v| retry_after(v, crate::clock::system_ms())),
+        retry_after: header("Retry-After").and_then(|v| retry_after(v, system_ms())),
         correlation: header("Schwab-Client-CorrelId").map(|v| v.chars().take(64).collect()),
+        skew: None,
+        date_ms: header("Date").and_then(|v| date_ms(v, header("Age"))),
         body,
     })
+}
+
+/// `Date` (RFC 9110, section 6.6.1), and how long ago a cache had it (RFC 9111, section 5.1).
+fn date_ms(date: &str, age: Option<&str>) -> Option<i64> {
+    let date = jiff::fmt::rfc2822::parse(date).ok()?;
+    let age: i64 = age.map_or(Some(0), |age| age.parse::<u32>().ok().map(i64::from))?;
+    Some(date.timestamp().as_millisecond() + age * 1_000)
 }
 
 /// `Retry-After`: seconds, or an HTTP date (RFC 9110, section 10.2.3).

@@ -43,6 +43,7 @@ pub struct Hub {
     spikes: BTreeMap<Symbol, (i64, Arc<Spike>)>,
     connected: bool,
     why: String,
+    skew_seconds: Option<i64>,
     relayed: u64,
     conflated: u64,
     /// Sessions that are ready and have something to get.
@@ -67,6 +68,7 @@ impl Hub {
             spikes: BTreeMap::new(),
             connected: false,
             why: "not connected yet".to_owned(),
+            skew_seconds: None,
             relayed: 0,
             conflated: 0,
             due: HashSet::new(),
@@ -96,6 +98,12 @@ impl Hub {
                 self.due.insert(*id);
             }
         }
+    }
+
+    /// How far this machine's clock is behind the provider's.
+    pub fn skew(&mut self, seconds: Option<i64>) {
+        self.changed |= self.skew_seconds != seconds;
+        self.skew_seconds = seconds;
     }
 
     /// A quote came.
@@ -293,6 +301,7 @@ impl Hub {
         std::mem::take(&mut self.changed).then(|| StreamStatus {
             connected: self.connected,
             why: self.why.clone(),
+            skew_seconds: self.skew_seconds,
             symbols: Arc::clone(&self.wanted),
             quotes_relayed: self.relayed,
             clients: self.sessions.len(),

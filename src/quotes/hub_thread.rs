@@ -184,9 +184,14 @@ impl State {
     /// True when the boards must hear of it at once.
     fn apply(&mut self, message: ToHub, now: Now) -> bool {
         match message {
-            ToHub::Source { connected, why } => {
+            ToHub::Source {
+                connected,
+                why,
+                skew_seconds,
+            } => {
                 self.source_spoke = true;
                 self.hub.source(connected, why);
+                self.hub.skew(skew_seconds);
             }
             ToHub::Quote(quote) => {
                 self.hub.quote(&quote);

@@ -38,6 +38,9 @@ pub enum ToHub {
         connected: bool,
         /// Words for the log and for `/api/streaming/status`.
         why: String,
+        /// By how much this machine's clock is behind the provider's, below zero ahead; none where
+        /// nothing told it yet.
+        skew_seconds: Option<i64>,
     },
     /// From the reader: a merged quote, newer than any before of its symbol.
     Quote(Quote),
@@ -126,6 +129,8 @@ pub struct StreamStatus {
     pub connected: bool,
     /// The last words about it.
     pub why: String,
+    /// As the reader says.
+    pub skew_seconds: Option<i64>,
     /// Every symbol that some client wants.
     pub symbols: Wanted,
     /// Quotes taken from the source since the start.

@@ -16,7 +16,7 @@ use crate::candles::{MarketData, MarketKey};
 use crate::clock::Clock;
 use crate::desk::{Backoff, Jitter, ToDesk};
 use crate::json::{Account, Mended, Source};
-use crate::market::Symbol;
+use crate::market::{SkewBounds, Symbol};
 use crate::providers::Roots;
 use crate::providers::trader::socketio::{self, Event};
 use crate::supervise::{Class, LatestRx, Pulse, Stop, Supervisor, Tx};
@@ -47,6 +47,9 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// The same words about a lost source are logged no more often than this.
 const SAY_EVERY: Duration = Duration::from_secs(60);
 
+/// The log hears of a clock that is off by so much, or changed by it.
+const SKEW_SAID_FROM_S: i64 = 5;
+
 /// Symbols whose spikes can wait for a hub that takes nothing.
 const SPIKES_MAX: usize = 1_000;
 
@@ -76,6 +79,7 @@ pub fn start_reader(
     class: Class,
     config: StreamConfig,
     wanted: LatestRx<Wanted>,
+    skew: LatestRx<SkewBounds>,
     hub: Tx<ToHub>,
     candle_desk: Tx<ToDesk<MarketKey, MarketData>>,
 ) -> io::Result<()> {
@@ -84,6 +88,8 @@ pub fn start_reader(
         let mut reader = Reader {
             config: &config,
             wanted: &wanted,
+            skew: &skew,
+            skew_said: 0,
             wish: Wanted::default(),
             hub: &hub,
             source: (false, "not connected yet".to_owned()),
@@ -105,6 +111,10 @@ pub fn start_reader(
 struct Reader<'a> {
     config: &'a StreamConfig,
     wanted: &'a LatestRx<Wanted>,
+    /// What the provider's answers say of this machine's clock.
+    skew: &'a LatestRx<SkewBounds>,
+    /// As the log was told, in seconds.
+    skew_said: i64,
     wish: Wanted,
     hub: &'a Tx<ToHub>,
     /// Whether the source is connected, and why (not).
@@ -322,12 +332,43 @@ impl Reader<'_> {
     fn hand_over(&mut self) {
         if Instant::now() >= self.tell_source_at {
             let (connected, why) = self.source.clone();
-            if offer(self.hub, ToHub::Source { connected, why }).is_err() {
+            let source = ToHub::Source {
+                connected,
+                why,
+                skew_seconds: self.look_at_the_clock(),
+            };
+            if offer(self.hub, source).is_err() {
                 return;
             }
             self.tell_source_at = Instant::now() + TELL_EVERY;
         }
         let _room = drain(&mut self.spikes, self.hub) && drain(&mut self.quotes, self.hub);
+    }
+}
+
+impl Reader<'_> {
+    /// By how many seconds this machine's clock is behind. The log hears of it once it is more than a few.
+    fn look_at_the_clock(&mut self) -> Option<i64> {
+        if let Some(bounds) = self.skew.take() {
+            self.candles.answered(bounds);
+        }
+        let seconds = self.candles.skew_ms()? / 1_000;
+        if (seconds - self.skew_said).abs() >= SKEW_SAID_FROM_S {
+            self.skew_said = seconds;
+            let (by, way) = (
+                seconds.abs(),
+                if seconds > 0 { "behind" } else { "ahead of" },
+            );
+            if by < SKEW_SAID_FROM_S {
+                log::info!(target: "STREAM", "this machine's clock is right again, by the provider's");
+            } else {
+                log::warn!(
+                    target: "STREAM",
+                    "this machine's clock is {by} s {way} the provider's: candles go by the provider's; set the clock, for example by NTP"
+                );
+            }
+        }
+        Some(seconds)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::candles::{MarketData, MarketKey};
 use crate::clock::Clock;
 use crate::desk::ToDesk;
-use crate::market::{Quote, Timeframe};
+use crate::market::{Quote, Skew, SkewBounds, Timeframe};
 use crate::supervise::Tx;
 
 use super::build::Build;
@@ -18,6 +18,9 @@ const TELL_EVERY: Duration = Duration::from_millis(500);
 /// trades needs no call of the provider either, as long as its source is heard.
 const TELL_ALL_EVERY: Duration = Duration::from_secs(15);
 
+/// A clock that turns out to be wrong by so much more has what is heard begin anew.
+const SKEW_STEP_MS: i64 = 2_000;
+
 /// Symbols in one message, so that a large watch does not keep the desk from its askers.
 const SYMBOLS_AT_ONCE: usize = 128;
 
@@ -26,6 +29,7 @@ pub struct Teller {
     build: Build,
     desk: Tx<ToDesk<MarketKey, MarketData>>,
     clock: Clock,
+    skew: Skew,
     tell_at: Instant,
     tell_all_at: Instant,
     /// Whether the source said anything since everything was told.
@@ -40,6 +44,7 @@ impl Teller {
             build: Build::default(),
             desk,
             clock,
+            skew: Skew::default(),
             tell_at: now,
             tell_all_at: now,
             heard: false,
@@ -53,7 +58,35 @@ impl Teller {
 
     /// A merged quote came.
     pub fn quote(&mut self, quote: &Quote) {
-        self.build.quote(quote, self.clock.wall_ms());
+        let now_ms = self.clock.wall_ms();
+        let stamp = quote.number("quote_time_ms");
+        let stamp = stamp.or_else(|| quote.number("trade_time_ms"));
+        if let Some(stamp) = stamp.filter(|s| *s > 0.0) {
+            #[expect(clippy::cast_possible_truncation, reason = "beyond i64 it saturates")]
+            self.skew.stamped(stamp as i64, now_ms);
+        }
+        self.build.quote(quote, self.now_ms());
+    }
+
+    /// An answer of the provider said this of this machine's clock.
+    pub fn answered(&mut self, bounds: SkewBounds) {
+        let before = self.skew.ms().unwrap_or(0);
+        self.skew.answered(bounds);
+        let now = self.skew.ms().unwrap_or(0);
+        if (now - before).abs() >= SKEW_STEP_MS {
+            // Since when is followed was told by another clock.
+            self.build.lost();
+        }
+    }
+
+    /// By how many milliseconds this machine's clock is behind; none where nothing told it yet.
+    pub fn skew_ms(&self) -> Option<i64> {
+        self.skew.ms()
+    }
+
+    /// The session clock, by as much ahead of this machine's as that is behind the provider's.
+    fn now_ms(&self) -> i64 {
+        self.clock.wall_ms() + self.skew.ms().unwrap_or(0)
     }
 
     /// Forgets what nobody wants.
@@ -77,7 +110,7 @@ impl Teller {
             self.tell_all_at = now + TELL_ALL_EVERY;
             self.heard = false;
         }
-        let news = self.build.news(self.clock.wall_ms(), all);
+        let news = self.build.news(self.now_ms(), all);
         for some in news.chunks(SYMBOLS_AT_ONCE) {
             let every_timeframe = some.iter().flat_map(|(symbol, live)| {
                 let key = |timeframe| MarketKey::Candles(symbol.clone(), timeframe);

@@ -24,6 +24,7 @@ pub fn health(boards: &Boards, config: &HttpConfig) -> Answer {
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": config.started.elapsed().as_secs(),
         "market_time_ms": config.clock.wall_ms(),
+        "clock_behind_seconds": boards.stream().skew_seconds,
         "token": token(boards),
     });
     if !ailments.is_empty() {

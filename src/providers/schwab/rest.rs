@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::clock::Clock;
 use crate::desk::Failure;
 use crate::json::{Account, Mended, Source};
-use crate::market::{Candle, Session, Symbol, Timeframe};
+use crate::market::{Candle, Session, Skew, SkewBounds, Symbol, Timeframe};
 use crate::providers::Roots;
 
 use super::super::http::{Response, Upstream, escaped};
@@ -60,6 +60,9 @@ pub struct Schwab {
     session: Session,
     /// Calls made since the last was told of, beyond the first of each question.
     further_calls: u32,
+    skew: Skew,
+    /// What the last answer says of it.
+    bounds: Option<SkewBounds>,
     list_form: ListForm,
     /// What was mended in the last answer.
     mended: Mended,
@@ -78,6 +81,8 @@ impl Schwab {
             clock: config.clock,
             session: Session::new(),
             further_calls: 0,
+            skew: Skew::default(),
+            bounds: None,
             list_form: ListForm::default(),
             mended: Mended::default(),
             account: Account::new(Source::Schwab, SCHWAB),
@@ -102,7 +107,7 @@ impl Schwab {
         timeframe: Timeframe,
         deadline: Instant,
     ) -> Result<Vec<Candle>, Failure> {
-        let now_ms = self.clock.wall_ms();
+        let now_ms = self.now_ms();
         let from_ms = match timeframe.minutes() {
             Some(_) => self.session.open_ms(self.session.trading_day(now_ms)),
             None => i64::MIN,
@@ -126,6 +131,17 @@ impl Schwab {
         self.mended = mended;
         let candles = candles.ok_or(Failure::NoData { what })?;
         Ok(parse::newest_session(candles, from_ms, &self.session))
+    }
+
+    /// The session clock, by as much ahead of this machine's as that is behind Schwab's.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.clock.wall_ms() + self.skew.ms().unwrap_or(0)
+    }
+
+    /// What an answer said of this machine's clock since this was asked last.
+    pub fn skew_bounds(&mut self) -> Option<SkewBounds> {
+        self.bounds.take()
     }
 
     /// What was mended in the answer that was read last.
@@ -301,8 +317,14 @@ impl Schwab {
             why: e.to_string(),
         })?;
         let bearer = token.bearer();
-        self.upstream
-            .get(path, &[("Authorization", &bearer)], deadline)
+        let response = self
+            .upstream
+            .get(path, &[("Authorization", &bearer)], deadline)?;
+        if let Some(bounds) = response.skew {
+            self.skew.answered(bounds);
+            self.bounds = Some(bounds);
+        }
+        Ok(response)
     }
 }
 
