@@ -520,10 +520,11 @@ fn stuck_fetchers_are_left_behind_and_their_requests_answered() {
     let server = Server::start(SHORT_LIMITS);
     server.eventually("/api/quote/TOYO", |got| got.status == 200);
     order(&server, "quote-fetch-*", "mutex", 60);
-    // More than there are fetchers, so that all of them are stuck with one.
+    // More than there are fetchers and none at the same moment, so that all of them are stuck with one.
     let began = Instant::now();
     let asked: Vec<_> = (1..=4)
         .map(|n| {
+            std::thread::sleep(Duration::from_millis(50));
             let address = server.address.clone();
             std::thread::spawn(move || kit::get(&address, &format!("/api/quote/S{n}")).status)
         })

@@ -51,7 +51,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             let held = entry.failed.as_ref().is_some_and(|f| f.next_try > now);
             let need = entry.need(&state.config, now);
             let room = |budget: &Budget| budget.room_at(now, need) <= now;
-            let gathers = self.gathers_until(key).is_some_and(|until| now < until);
+            let gathers = self.gathers_until(now, key).is_some();
             if held
                 || gathers
                 || (sick && !state.takes_sick())

@@ -64,16 +64,19 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         free && !held && !self.is_sick(key)
     }
 
-    /// Until when a waiting flight waits for others to go with it.
-    pub(super) fn gathers_until(&self, key: &K) -> Option<Instant> {
+    /// Until when a waiting flight waits for others to go with it; none where it is failing, or somebody's
+    /// patience ends before: nobody would be left to want it.
+    pub(super) fn gathers_until(&self, now: Instant, key: &K) -> Option<Instant> {
         let limits = &self.lanes[key.lane()].config;
         if limits.gather_for.is_zero() || self.is_sick(key) {
             return None;
         }
-        let flight = self.entries.get(key)?.flight.as_ref()?;
-        flight
-            .may_go_along()
-            .then_some(flight.begun + limits.gather_for)
+        let entry = self.entries.get(key)?;
+        let flight = entry.flight.as_ref()?;
+        let until = flight.begun + limits.gather_for;
+        let mut waiters = entry.waiters.iter();
+        let patient = waiters.all(|waiter| entry.gives_up(waiter, limits, now) > until);
+        (flight.may_go_along() && patient && now < until).then_some(until)
     }
 
     /// A fetcher is done with a job and what went with it.

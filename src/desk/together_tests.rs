@@ -272,3 +272,37 @@ fn what_many_ask_for_at_once_gathers_for_a_moment_and_is_one_call() {
     let later = now + Duration::from_secs(5);
     assert_eq!(keys(&jobs(&ask(&mut core, later, 9, 1))[0]), [1]);
 }
+
+#[test]
+fn who_has_an_older_value_and_no_patience_has_the_refresh_begin_at_once() {
+    let t0 = Instant::now();
+    let moment = Duration::from_millis(5);
+    let gathered = |core: &mut Core, now: Instant, id: u64| {
+        assert!(jobs(&ask(core, now, id, 1)).is_empty());
+        let mut out = Out::new();
+        core.tick(now + moment, &mut out);
+        jobs(&out).remove(0)
+    };
+    let mut config = together();
+    for lane in &mut config.lanes {
+        lane.gather_for = moment;
+    }
+    let mut core = Core::new(config.clone());
+    let first = gathered(&mut core, t0, 1);
+    done(&mut core, t0, &first, Ok(1).into());
+    let later = t0 + Duration::from_secs(61);
+    let second = gathered(&mut core, later, 2);
+    let panicked = Failure::Panicked { fetcher: "fetch" };
+    done(&mut core, later, &second, Err(panicked).into());
+    // After a failure an older value is given at once, and nobody waits for the refresh.
+    let again = ask(&mut core, later + Duration::from_secs(10), 3, 1);
+    assert_eq!(jobs(&again).len(), 1);
+
+    for lane in &mut config.lanes {
+        lane.stale_patience = Duration::ZERO;
+    }
+    let mut core = Core::new(config);
+    let first = gathered(&mut core, t0, 1);
+    done(&mut core, t0, &first, Ok(1).into());
+    assert_eq!(jobs(&ask(&mut core, later, 2, 1)).len(), 1);
+}

@@ -62,7 +62,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 sooner(now);
             }
             for key in &lane.pending {
-                let gathers = self.gathers_until(key).filter(|until| now < *until);
+                let gathers = self.gathers_until(now, key);
                 let held = self.hold(now, key).map(|hold| hold.until);
                 [gathers, held].into_iter().flatten().for_each(&mut sooner);
             }
