@@ -30,6 +30,9 @@ const PROVIDER_LAG_MS: i64 = 5_000;
 /// And if it did not have it then: when it is asked for it once more.
 const PROVIDER_LATE_MS: i64 = 30_000;
 
+/// By so much a fetcher's clock may differ from the stream's reader's, each corrected by what it has heard.
+const CLOCKS_MS: i64 = 1_000;
+
 /// One symbol's candles of one timeframe.
 #[derive(Debug)]
 pub struct Series {
@@ -182,7 +185,7 @@ impl Series {
     /// since it may.
     fn wants_closed(&self, length_ms: i64, as_of_ms: i64) -> bool {
         let starts = self.minutes.keys().rev().map(|at| floor(*at, length_ms));
-        let asked = |due_ms: i64| self.fetched_ms >= due_ms || due_ms > as_of_ms;
+        let asked = |due_ms: i64| self.fetched_ms >= due_ms || due_ms + CLOCKS_MS > as_of_ms;
         starts
             .take_while(|at| at + length_ms + PROVIDER_LATE_MS > self.fetched_ms)
             .any(|at| {

@@ -97,18 +97,18 @@ fn a_candle_that_is_over_is_asked_for_once_the_provider_may_have_it_and_once_mor
     let mut series = Series::new(Timeframe::M1, vec![candle(0, 1.0, 50)], T0 + 30_000);
     let minutes = [candle(0, 2.0, 10), candle(1, 3.0, 10)];
     let heard = |series: &mut Series, as_of| series.hear(&live(-1, as_of, &minutes));
-    assert_eq!(heard(&mut series, 64_999), Heard::Current);
-    assert_eq!(heard(&mut series, 65_000), Heard::Unconfirmed);
+    assert_eq!(heard(&mut series, 65_999), Heard::Current);
+    assert_eq!(heard(&mut series, 66_000), Heard::Unconfirmed);
     // Asked, and the provider had it.
     let fetched = vec![candle(0, 1.5, 70)];
     let mut series = Series::new(Timeframe::M1, fetched.clone(), T0 + 65_000);
-    assert_eq!(heard(&mut series, 124_999), Heard::Current);
-    assert_eq!(heard(&mut series, 125_000), Heard::Unconfirmed);
+    assert_eq!(heard(&mut series, 125_999), Heard::Current);
+    assert_eq!(heard(&mut series, 126_000), Heard::Unconfirmed);
     assert_eq!(prices(&mut series), [(0, 1.5, 1.5, 70), (1, 3.0, 3.0, 10)]);
     // Asked, and the provider had the second not yet.
     let mut series = Series::new(Timeframe::M1, fetched.clone(), T0 + 125_000);
-    assert_eq!(heard(&mut series, 149_999), Heard::Current);
-    assert_eq!(heard(&mut series, 150_000), Heard::Unconfirmed);
+    assert_eq!(heard(&mut series, 150_999), Heard::Current);
+    assert_eq!(heard(&mut series, 151_000), Heard::Unconfirmed);
     assert_eq!(prices(&mut series)[1], (1, 3.0, 3.0, 10));
     // Nor then: it is left alone.
     let mut series = Series::new(Timeframe::M1, fetched, T0 + 150_000);
