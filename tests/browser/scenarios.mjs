@@ -254,8 +254,9 @@ const scenarios = {
       await eventually(page, "that nobody knows it", () => /^NOPE is unknown/.test(document.querySelector("#primary .notice").textContent));
       assert.deepEqual(await verdict(), [true, "Nobody knows NOPE"]);
       await shot("unknown");
-      // A symbol that is known and has not been traded.
+      // A symbol that is known and has not been traded: also by no quote, which the page asks for until it streams.
       await page.route("**/api/candles/ELPW?*", (route) => route.fulfill({ json: [] }));
+      await page.route("**/api/quote/ELPW", (route) => route.fulfill({ status: 404, json: { detail: "No quote" } }));
       await page.goto(`${base}/?s=ELPW`);
       await eventually(page, "No trades yet", () => document.querySelector("#primary .notice").textContent === "No trades yet");
       await eventually(page, "that there is nothing to judge", () => document.getElementById("validate").title === "There are no candles of ELPW to judge by");
