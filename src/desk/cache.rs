@@ -27,7 +27,7 @@ use super::action::Action;
 use super::backoff::Jitter;
 use super::breaker::Breaker;
 use super::budget::Budget;
-use super::entry::{Entry, Failed, Stage, Waiter, retry_at};
+use super::entry::{Call, Entry, Failed, Stage, Waiter, retry_at};
 use super::known::Known;
 use super::limits::{CacheConfig, LaneConfig};
 use super::spent::Spent;
@@ -61,9 +61,19 @@ impl<K> Lane<K> {
         self.capacity.saturating_sub(kept).max(1)
     }
 
-    pub(super) fn ends(&mut self, sick: bool) {
-        self.running -= 1;
-        self.sick -= usize::from(sick);
+    /// A call begins: it has a fetcher, unless it goes with another's.
+    pub(super) fn begins(&mut self, call: Call) {
+        if call.leads {
+            self.running += 1;
+            self.sick += usize::from(call.sick);
+        }
+    }
+
+    pub(super) fn ends(&mut self, call: Call) {
+        if call.leads {
+            self.running -= 1;
+            self.sick -= usize::from(call.sick);
+        }
     }
 }
 
@@ -71,11 +81,8 @@ impl<K> Lane<K> {
 #[derive(Debug)]
 pub(super) struct Straggler<K> {
     pub(super) key: K,
-    pub(super) called: Instant,
+    pub(super) call: Call,
     pub(super) deadline: Instant,
-    pub(super) sick: bool,
-    /// As in [`Stage::Running`].
-    pub(super) leads: bool,
 }
 
 /// The state of a desk. `R` is where a reply goes.
@@ -272,15 +279,11 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             return;
         }
         if let Some(late) = self.stragglers.remove(&flight) {
-            if late.leads {
-                self.lanes[key.lane()].ends(late.sick);
-            }
+            self.lanes[key.lane()].ends(late.call);
             match result {
-                Ok(value) => self.learnt(now, key, late.called, value, out),
+                Ok(value) => self.learnt(now, key, late.call.made, value, out),
                 // The try beside it says how it is now.
-                Err(failure) => {
-                    drop(self.judged(now, key, (late.called, late.leads), failure, out))
-                }
+                Err(failure) => drop(self.judged(now, key, late.call, failure, out)),
             }
             self.dispatch(now, out);
             return;
@@ -291,21 +294,14 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         let Some(mine) = entry.flight.as_mut().filter(|f| f.id == flight) else {
             return;
         };
-        let Stage::Running {
-            called,
-            sick,
-            leads,
-        } = mine.stage
-        else {
+        let Stage::Running(call) = mine.stage else {
             return;
         };
-        if leads {
-            self.lanes[key.lane()].ends(sick);
-        }
+        self.lanes[key.lane()].ends(call);
         // No fetcher is out with it any more.
         mine.stage = Stage::Pending;
         match result {
-            Ok(value) => self.learnt(now, key, called, value, out),
+            Ok(value) => self.learnt(now, key, call.made, value, out),
             Err(failure @ Failure::NoData { .. }) => {
                 let hold = self.lanes[key.lane()].config.nodata_hold;
                 entry.refreshed(None);
@@ -313,13 +309,13 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                     failure,
                     next_try: now + hold,
                 });
-                self.upstream_works(now, key, called, out);
+                self.upstream_works(now, key, call.made, out);
                 self.land(now, key, out);
             }
             Err(failure) => {
                 let limits = &self.lanes[key.lane()].config;
                 let retry = retry_at(now, mine, &failure, limits, &mut self.jitter);
-                let failure = self.judged(now, key, (called, leads), failure, out);
+                let failure = self.judged(now, key, call, failure, out);
                 let paused = matches!(failure, Failure::Paused { .. });
                 let mine = self.entries.get_mut(key).and_then(|e| e.flight.as_mut());
                 match (retry.filter(|_| !paused), mine) {
@@ -327,7 +323,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                         mine.attempt += 1;
                         mine.stage = Stage::Retry { at };
                     }
-                    _ => self.fail(now, key, Some(called), failure, out),
+                    _ => self.fail(now, key, Some(call.made), failure, out),
                 }
             }
         }
@@ -442,18 +438,12 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         self.lanes[key.lane()].pending.retain(|k| k != key);
         let entry = self.entries.get_mut(key);
         if let Some(flight) = entry.and_then(|e| e.flight.take())
-            && let Stage::Running {
-                called,
-                sick,
-                leads,
-            } = flight.stage
+            && let Stage::Running(call) = flight.stage
         {
             let late = Straggler {
                 key: key.clone(),
-                called,
+                call,
                 deadline: flight.deadline.unwrap_or(now),
-                sick,
-                leads,
             };
             self.stragglers.insert(flight.id, late);
         }

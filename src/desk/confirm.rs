@@ -20,8 +20,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     /// another chance then.
     pub fn confirm(&mut self, now: Instant, out: &mut Vec<Action<K, V::Out, R>>) {
         let wants = self.entries.iter().filter(|(_, e)| {
-            let held = e.failed.as_ref().is_some_and(|f| f.next_try > now);
-            e.unconfirmed && e.flight.is_none() && e.confirm_after <= now && !held
+            e.unconfirmed && e.flight.is_none() && e.confirm_after <= now && !e.is_held(now)
         });
         let mut wants: Vec<(Instant, K)> = wants.map(|(k, e)| (e.asked, k.clone())).collect();
         wants.sort_by_key(|(asked, _)| Reverse(*asked));

@@ -6,7 +6,7 @@ use super::action::Action;
 use super::breaker::Permit;
 use super::budget::Budget;
 use super::cache::Cache;
-use super::entry::Stage;
+use super::entry::{Call, Stage};
 use super::{Failure, Job, Key, Need, Value};
 
 impl<K: Key, V: Value, R> Cache<K, V, R> {
@@ -48,11 +48,10 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 continue;
             };
             let sick = self.is_sick(key);
-            let held = entry.failed.as_ref().is_some_and(|f| f.next_try > now);
             let need = entry.need(&state.config, now);
             let room = |budget: &Budget| budget.room_at(now, need) <= now;
             let gathers = self.gathers_until(now, key).is_some();
-            if held
+            if entry.is_held(now)
                 || gathers
                 || (sick && !state.takes_sick())
                 || !self.budget.as_ref().is_none_or(room)
@@ -97,13 +96,13 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         let Some(flight) = self.entries.get_mut(&key).and_then(|e| e.flight.as_mut()) else {
             return;
         };
-        state.running += 1;
-        state.sick += usize::from(sick);
-        flight.stage = Stage::Running {
-            called: now,
+        let call = Call {
+            made: now,
             sick,
             leads: true,
         };
+        state.begins(call);
+        flight.stage = Stage::Running(call);
         let deadline = *flight.deadline.get_or_insert(now + within);
         let (id, attempt) = (flight.id, flight.attempt);
         let others = if flight.may_go_along() && !sick && !trial {

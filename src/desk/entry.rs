@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::millis;
 
+use super::action::Action;
 use super::backoff::Jitter;
 use super::limits::LaneConfig;
 use super::{AskId, Failure, Heard, Need, Reply, Served, Value};
@@ -19,17 +20,19 @@ pub(super) struct Waiter<R> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Pending,
-    Retry {
-        at: Instant,
-    },
-    Running {
-        /// When the call was made.
-        called: Instant,
-        /// Whether the key was failing then.
-        sick: bool,
-        /// Whether the call is this key's; else it goes with another's, whose fetcher it is.
-        leads: bool,
-    },
+    Retry { at: Instant },
+    Running(Call),
+}
+
+/// A call that is out for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Call {
+    /// When it was made.
+    pub(super) made: Instant,
+    /// Whether the key was failing then.
+    pub(super) sick: bool,
+    /// Whether the call is this key's; else it goes with another's, whose fetcher it is.
+    pub(super) leads: bool,
 }
 
 #[derive(Debug)]
@@ -169,6 +172,24 @@ impl<V: Value, R> Entry<V, R> {
             return (!waits).then(|| self.instead(&failure, limits, now));
         }
         None
+    }
+
+    /// Answers one who waits no longer, with what there is instead.
+    pub(super) fn give_up<K>(
+        &mut self,
+        waiter: usize,
+        why: &Failure,
+        limits: &LaneConfig,
+        now: Instant,
+    ) -> Action<K, V::Out, R> {
+        let to = self.waiters.remove(waiter).to;
+        let reply = self.instead(why, limits, now);
+        Action::Reply { to, reply }
+    }
+
+    /// Whether it has failed and is left alone still.
+    pub(super) fn is_held(&self, now: Instant) -> bool {
+        self.failed.as_ref().is_some_and(|f| f.next_try > now)
     }
 
     fn is_fresh(&self, limits: &LaneConfig, now: Instant) -> bool {

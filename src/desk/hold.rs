@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::action::Action;
 use super::breaker::{Failing, Permit, Turn, Why};
 use super::cache::Cache;
-use super::entry::{Failed, Stage};
+use super::entry::{Call, Failed, Stage};
 use super::{Failure, Key, Need, Reply, Value};
 
 /// A refresh waits this long for room in the budget; beyond, its askers get what there is at once.
@@ -117,7 +117,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             let waits = worth && deadline.is_none_or(|by| hold.until < by);
             return (!waits).then_some(Err(hold.why));
         };
-        if matches!(&entry.flight, Some(f) if matches!(f.stage, Stage::Running { .. })) {
+        if matches!(&entry.flight, Some(f) if matches!(f.stage, Stage::Running(_))) {
             return None;
         }
         let waits = if entry.usable(limits, now) {
@@ -177,13 +177,8 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 i += 1;
                 continue;
             }
-            let waiter = entry.waiters.remove(i);
             self.waiters -= 1;
-            let reply = entry.instead(&hold.why, limits, now);
-            out.push(Action::Reply {
-                to: waiter.to,
-                reply,
-            });
+            out.push(entry.give_up(i, &hold.why, limits, now));
         }
     }
 
@@ -195,7 +190,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 continue;
             };
             let limits = &self.lanes[key.lane()].config;
-            let running = |stage| matches!(stage, Stage::Running { .. });
+            let running = |stage| matches!(stage, Stage::Running(_));
             let flies = entry.flight.as_ref().is_some_and(|f| running(f.stage));
             let held = || !flies && self.hold(now, key).is_some();
             if !entry.usable(limits, now) && (entry.failed.is_some() || held()) {
@@ -219,13 +214,8 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 continue;
             };
             if let Some(i) = entry.waiters.iter().position(|w| w.asked == asked) {
-                let waiter = entry.waiters.remove(i);
                 self.waiters -= 1;
-                let reply = entry.instead(&why, limits, now);
-                out.push(Action::Reply {
-                    to: waiter.to,
-                    reply,
-                });
+                out.push(entry.give_up(i, &why, limits, now));
             }
             self.drop_unwanted(&key);
         }
@@ -245,19 +235,19 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         }
     }
 
-    /// A call for this key, made at `called`, failed: what the breaker makes of it. Returns the failure as
-    /// its askers are told it. One call is one piece of evidence: the key's that `leads` it.
+    /// A call for this key failed: what the breaker makes of it. Returns the failure as its askers are told
+    /// it. One call is one piece of evidence: the key's that leads it.
     pub(super) fn judged(
         &mut self,
         now: Instant,
         key: &K,
-        (called, leads): (Instant, bool),
+        call: Call,
         failure: Failure,
         out: &mut Vec<Action<K, V::Out, R>>,
     ) -> Failure {
         let upstream = self.config.upstream;
         let failing = self.entries.get(key).filter(|e| e.failures > 0);
-        let since = failing.map_or(called, |e| e.failing_since.min(called));
+        let since = failing.map_or(call.made, |e| e.failing_since.min(call.made));
         let Some(breaker) = &mut self.breaker else {
             return failure;
         };
@@ -274,12 +264,12 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 asked,
                 retry_in,
             };
-            if leads {
+            if call.leads {
                 out.push(Action::Say(failure.to_string()));
             }
             return failure;
         }
-        if !leads {
+        if !call.leads {
             return failure;
         }
         let turn = breaker.failure(now, key.lane(), key, since, &failure);

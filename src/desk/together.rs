@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::action::Action;
 use super::cache::Cache;
-use super::entry::{Flight, Stage};
+use super::entry::{Call, Flight, Stage};
 use super::{Fetched, Key, Other, Value};
 
 impl Flight {
@@ -42,11 +42,11 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             self.lanes[lane].pending.retain(|k| *k != key);
             let entry = self.entries.get_mut(&key);
             if let Some(flight) = entry.and_then(|e| e.flight.as_mut()) {
-                flight.stage = Stage::Running {
-                    called: now,
+                flight.stage = Stage::Running(Call {
+                    made: now,
                     sick: false,
                     leads: false,
-                };
+                });
                 flight.deadline = Some(deadline);
                 let flight = flight.id;
                 others.push(Other { key, flight });
@@ -59,9 +59,8 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         let Some(entry) = self.entries.get(key) else {
             return false;
         };
-        let held = entry.failed.as_ref().is_some_and(|f| f.next_try > now);
         let free = entry.flight.as_ref().is_some_and(Flight::may_go_along);
-        free && !held && !self.is_sick(key)
+        free && !entry.is_held(now) && !self.is_sick(key)
     }
 
     /// Until when a waiting flight waits for others to go with it; none where it is failing, or somebody's
@@ -105,7 +104,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         let Some(mine) = mine.filter(|f| f.id == other.flight) else {
             return;
         };
-        if !matches!(mine.stage, Stage::Running { leads: false, .. }) {
+        if !matches!(mine.stage, Stage::Running(Call { leads: false, .. })) {
             return;
         }
         mine.stage = Stage::Pending;

@@ -8,7 +8,7 @@ use crate::clock::millis;
 use super::action::Action;
 use super::breaker::Permit;
 use super::cache::{Cache, LOST_GRACE};
-use super::entry::Stage;
+use super::entry::{Call, Stage};
 use super::{Failure, Key, Value};
 
 impl<K: Key, V: Value, R> Cache<K, V, R> {
@@ -40,7 +40,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             let limits = &self.lanes[key.lane()].config;
             match entry.flight.as_ref().map(|f| (f.stage, f.deadline)) {
                 Some((Stage::Retry { at }, _)) => sooner(at),
-                Some((Stage::Running { .. }, Some(deadline))) => sooner(deadline + LOST_GRACE),
+                Some((Stage::Running(_), Some(deadline))) => sooner(deadline + LOST_GRACE),
                 _ => {}
             }
             if let Some(at) = self.late_at(now, key) {
@@ -77,11 +77,11 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         let lane = &self.lanes[key.lane()];
         let breaker = self.breaker.as_ref()?;
         let open_for = breaker.open_for();
-        let Stage::Running { called, sick, .. } = entry.flight.as_ref()?.stage else {
+        let Stage::Running(call) = entry.flight.as_ref()?.stage else {
             return None;
         };
         let wanted = self.waits()
-            && (sick || breaker.doubts(key.lane(), called))
+            && (call.sick || breaker.doubts(key.lane(), call.made))
             && !entry.waiters.is_empty()
             && !entry.usable(&lane.config, now)
             && lane.running < lane.capacity
@@ -89,7 +89,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         if !wanted {
             return None;
         }
-        let mut at = called + open_for;
+        let mut at = call.made + open_for;
         if let Permit::Open { until, .. } = breaker.look(now, key.lane()) {
             at = at.max(until);
         }
@@ -107,10 +107,8 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             .map(|(id, _)| *id)
             .collect();
         for id in lost {
-            if let Some(late) = self.stragglers.remove(&id)
-                && late.leads
-            {
-                self.give_up_fetcher(late.key.lane(), id, late.sick, &late.key, out);
+            if let Some(late) = self.stragglers.remove(&id) {
+                self.give_up_fetcher(late.key.lane(), id, late.call, &late.key, out);
             }
         }
     }
@@ -144,20 +142,14 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 flight.stage = Stage::Pending;
                 self.lanes[lane].pending.push(key.clone());
             }
-            Stage::Running {
-                called,
-                sick,
-                leads,
-            } if flight.deadline.is_some_and(|by| by + LOST_GRACE <= now) => {
+            Stage::Running(call) if flight.deadline.is_some_and(|by| by + LOST_GRACE <= now) => {
                 let id = flight.id;
                 flight.stage = Stage::Pending;
-                if leads {
-                    self.give_up_fetcher(lane, id, sick, key, out);
-                }
-                let timeout = self.judged(now, key, (called, leads), timeout, out);
-                self.fail(now, key, Some(called), timeout, out);
+                self.give_up_fetcher(lane, id, call, key, out);
+                let timeout = self.judged(now, key, call, timeout, out);
+                self.fail(now, key, Some(call.made), timeout, out);
             }
-            Stage::Retry { .. } | Stage::Pending | Stage::Running { .. } => {}
+            Stage::Retry { .. } | Stage::Pending | Stage::Running(_) => {}
         }
     }
 
@@ -176,13 +168,8 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             let asked = self.entries[key].waiters[i].asked;
             let why = self.why_not(now, key, asked);
             if let Some(entry) = self.entries.get_mut(key) {
-                let waiter = entry.waiters.remove(i);
                 self.waiters -= 1;
-                let reply = entry.instead(&why, limits, now);
-                out.push(Action::Reply {
-                    to: waiter.to,
-                    reply,
-                });
+                out.push(entry.give_up(i, &why, limits, now));
             }
         }
     }
@@ -197,7 +184,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             && entry
                 .flight
                 .as_ref()
-                .is_some_and(|f| !matches!(f.stage, Stage::Running { .. }))
+                .is_some_and(|f| !matches!(f.stage, Stage::Running(_)))
         {
             entry.flight = None;
             self.lanes[key.lane()].pending.retain(|k| k != key);
@@ -211,12 +198,15 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         &mut self,
         lane: usize,
         flight: u64,
-        sick: bool,
+        call: Call,
         key: &K,
         out: &mut Vec<Action<K, V::Out, R>>,
     ) {
+        if !call.leads {
+            return;
+        }
         let state = &mut self.lanes[lane];
-        state.ends(sick);
+        state.ends(call);
         let replace = state.replaced < state.config.fetchers;
         if replace {
             state.replaced += 1;
@@ -247,17 +237,13 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             return;
         };
         if let Some(i) = entry.waiters.iter().position(|w| w.asked == asked) {
-            let waiter = entry.waiters.remove(i);
             self.waiters -= 1;
             let busy = Failure::Busy {
                 what: self.lanes[key.lane()].config.name.to_owned(),
                 retry_in: Duration::from_secs(1),
             };
-            let reply = entry.instead(&busy, &self.lanes[key.lane()].config, now);
-            out.push(Action::Reply {
-                to: waiter.to,
-                reply,
-            });
+            let limits = &self.lanes[key.lane()].config;
+            out.push(entry.give_up(i, &busy, limits, now));
         }
         self.drop_unwanted(&key);
     }
