@@ -25,6 +25,19 @@ pub struct Mended {
 /// How many kinds there are.
 pub(super) const KINDS: usize = 7;
 
+/// How much was mended of one kind.
+#[derive(Clone, Copy, Debug)]
+pub struct OfKind {
+    /// Its name in metrics and headers.
+    pub name: &'static str,
+    /// How much.
+    pub n: u64,
+    /// What it is, for people.
+    pub words: &'static str,
+    /// Whether something could not be kept.
+    pub loses: bool,
+}
+
 impl Mended {
     /// So many records were left out, and nothing else.
     #[must_use]
@@ -44,20 +57,45 @@ impl Mended {
     /// Values, characters and records that could not be kept.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.numbers + self.surrogates + self.bytes + self.deep + self.prices + self.records
+        self.kinds()
+            .iter()
+            .filter(|kind| kind.loses)
+            .map(|kind| kind.n)
+            .sum()
     }
 
-    /// Each kind with its name in metrics and headers.
+    /// Each kind.
     #[must_use]
-    pub fn kinds(&self) -> [(&'static str, u64); KINDS] {
+    pub fn kinds(&self) -> [OfKind; KINDS] {
+        let of = |name, n, words| OfKind {
+            name,
+            n,
+            words,
+            loses: true,
+        };
         [
-            ("numbers", self.numbers),
-            ("surrogates", self.surrogates),
-            ("bytes", self.bytes),
-            ("deep", self.deep),
-            ("prices", self.prices),
-            ("records", self.records),
-            ("form", self.form),
+            of(
+                "numbers",
+                self.numbers,
+                "numbers that JSON does not have (now null)",
+            ),
+            of(
+                "surrogates",
+                self.surrogates,
+                "halves of characters (now U+FFFD)",
+            ),
+            of("bytes", self.bytes, "pieces that are no UTF-8 (now U+FFFD)"),
+            of("deep", self.deep, "values nested too deep (now null)"),
+            of(
+                "prices",
+                self.prices,
+                "prices of 0 or none (now another of their candle)",
+            ),
+            of("records", self.records, "records of no use (left out)"),
+            OfKind {
+                loses: false,
+                ..of("form", self.form, "slips of form (nothing is lost)")
+            },
         ]
     }
 
@@ -65,8 +103,10 @@ impl Mended {
     #[must_use]
     pub fn header(&self) -> Option<String> {
         let kinds = self.kinds();
-        let lost = kinds.iter().filter(|(kind, n)| *n > 0 && *kind != "form");
-        let words: Vec<String> = lost.map(|(kind, n)| format!("{kind}={n}")).collect();
+        let lost = kinds.iter().filter(|kind| kind.n > 0 && kind.loses);
+        let words: Vec<String> = lost
+            .map(|kind| format!("{}={}", kind.name, kind.n))
+            .collect();
         (!words.is_empty()).then(|| words.join(", "))
     }
 
@@ -99,22 +139,10 @@ impl std::ops::AddAssign for Mended {
 
 impl fmt::Display for Mended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = [
-            (self.numbers, "numbers that JSON does not have (now null)"),
-            (self.surrogates, "halves of characters (now U+FFFD)"),
-            (self.bytes, "pieces that are no UTF-8 (now U+FFFD)"),
-            (self.deep, "values nested too deep (now null)"),
-            (
-                self.prices,
-                "prices of 0 or none (now another of their candle)",
-            ),
-            (self.records, "records of no use (left out)"),
-            (self.form, "slips of form (nothing is lost)"),
-        ];
         let mut first = true;
-        for (n, what) in words.into_iter().filter(|(n, _)| *n > 0) {
+        for kind in self.kinds().iter().filter(|kind| kind.n > 0) {
             let comma = if std::mem::take(&mut first) { "" } else { ", " };
-            write!(f, "{comma}{n} {what}")?;
+            write!(f, "{comma}{} {}", kind.n, kind.words)?;
         }
         Ok(())
     }

@@ -82,16 +82,8 @@ pub fn read_text<T: DeserializeOwned>(text: &str) -> Result<(T, Mended), NotJson
 /// # Errors
 /// As above.
 pub fn read_by<T: DeserializeOwned>(rules: Rules, bytes: &[u8]) -> Result<(T, Mended), NotJson> {
-    let strict = match serde_json::from_slice(bytes) {
-        Ok(value) => return Ok((value, Mended::default())),
-        Err(e) => e,
-    };
-    let (text, mended) = mended_text(rules, bytes);
-    match serde_json::from_str(&text) {
-        Ok(value) => Ok((value, mended.mended)),
-        Err(_) if mended.mended.is_none() => Err(NotJson(strict.to_string())),
-        Err(e) => Err(mended.error(&e)),
-    }
+    let (value, mended) = read_or_mend(rules, bytes)?;
+    Ok((value, mended.map_or_else(Mended::default, |(_, m)| m)))
 }
 
 /// Checks a document that is to be passed on, and mends it where a strict reader would refuse it.
@@ -99,23 +91,27 @@ pub fn read_by<T: DeserializeOwned>(rules: Rules, bytes: &[u8]) -> Result<(T, Me
 /// # Errors
 /// When it is no JSON, also after it was mended.
 pub fn pass(bytes: &[u8]) -> Result<Passed<'_>, NotJson> {
-    let strict = match serde_json::from_slice::<Kind>(bytes) {
-        Ok(kind) => {
-            return Ok(Passed {
-                json: Cow::Borrowed(bytes.trim_ascii()),
-                kind,
-                mended: Mended::default(),
-            });
-        }
+    let (kind, mended) = read_or_mend::<Kind>(Rules::Programs, bytes)?;
+    let (json, mended) = match mended {
+        None => (Cow::Borrowed(bytes.trim_ascii()), Mended::default()),
+        Some((text, mended)) => (Cow::Owned(text.trim().as_bytes().to_vec()), mended),
+    };
+    Ok(Passed { json, kind, mended })
+}
+
+/// Reads a document strictly, and where that fails once more when it is mended: then with the text that was
+/// read, and what was mended.
+fn read_or_mend<T: DeserializeOwned>(
+    rules: Rules,
+    bytes: &[u8],
+) -> Result<(T, Option<(String, Mended)>), NotJson> {
+    let strict = match serde_json::from_slice(bytes) {
+        Ok(value) => return Ok((value, None)),
         Err(e) => e,
     };
-    let (text, mended) = mended_text(Rules::Programs, bytes);
-    match serde_json::from_str::<Kind>(&text) {
-        Ok(kind) => Ok(Passed {
-            json: Cow::Owned(text.trim().as_bytes().to_vec()),
-            kind,
-            mended: mended.mended,
-        }),
+    let (text, mended) = mended_text(rules, bytes);
+    match serde_json::from_str(&text) {
+        Ok(value) => Ok((value, Some((text, mended.mended)))),
         Err(_) if mended.mended.is_none() => Err(NotJson(strict.to_string())),
         Err(e) => Err(mended.error(&e)),
     }

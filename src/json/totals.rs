@@ -40,8 +40,8 @@ static MENDED: [[AtomicU64; KINDS]; SOURCES.len()] =
 
 /// Counts what was mended in something of this source.
 pub fn count(source: Source, mended: &Mended) {
-    for (cell, (_, n)) in MENDED[source as usize].iter().zip(mended.kinds()) {
-        cell.fetch_add(n, Ordering::Relaxed);
+    for (cell, kind) in MENDED[source as usize].iter().zip(mended.kinds()) {
+        cell.fetch_add(kind.n, Ordering::Relaxed);
     }
 }
 
@@ -55,12 +55,13 @@ pub fn metrics_text() -> String {
     );
     for (source, label) in SOURCES {
         let cells = &MENDED[source as usize];
-        for (cell, (kind, _)) in cells.iter().zip(Mended::default().kinds()) {
+        for (cell, kind) in cells.iter().zip(Mended::default().kinds()) {
             let n = cell.load(Ordering::Relaxed);
             // Writing to a string cannot fail.
             let _ = writeln!(
                 out,
-                "tapewarden_input_mended_total{{source=\"{label}\",kind=\"{kind}\"}} {n}"
+                "tapewarden_input_mended_total{{source=\"{label}\",kind=\"{}\"}} {n}",
+                kind.name
             );
         }
     }
