@@ -74,6 +74,12 @@ impl Skew {
         by_answers.or_else(|| self.by_stamps())
     }
 
+    /// What the provider's clock says when this machine's says `now_ms`, as far as is known.
+    #[must_use]
+    pub fn corrected(&self, now_ms: i64) -> i64 {
+        now_ms + self.ms().unwrap_or(0)
+    }
+
     fn by_stamps(&self) -> Option<i64> {
         if self.ahead.len() < STAMPS_MIN {
             return None;

@@ -40,8 +40,6 @@ pub struct Response {
     pub skew: Option<SkewBounds>,
     /// Decompressed. Of an error status it may be empty although there was one.
     pub body: Vec<u8>,
-    /// Its `Date`, in milliseconds since the Unix epoch, its age in caches counted.
-    date_ms: Option<i64>,
 }
 
 /// A client of one upstream.
@@ -128,7 +126,7 @@ impl Upstream {
         json: &[u8],
         deadline: Instant,
     ) -> Result<Response, Failure> {
-        let started = Instant::now();
+        let (started, sent_ms) = (Instant::now(), system_ms());
         let called = self
             .agent
             .post(format!("{}{path}", self.base))
@@ -138,7 +136,7 @@ impl Upstream {
             .build()
             .header("Content-Type", "application/json")
             .send(json);
-        self.settled(taken(called), started)
+        self.settled(taken(called, sent_ms), started)
     }
 
     fn get_once(
@@ -158,10 +156,7 @@ impl Upstream {
             request = request.header(*name, *value);
         }
         let sent_ms = system_ms();
-        let mut answer = taken(request.call())?;
-        let date_ms = answer.date_ms;
-        answer.skew = date_ms.map(|date_ms| SkewBounds::of(sent_ms, system_ms(), date_ms));
-        Ok(answer)
+        taken(request.call(), sent_ms)
     }
 
     fn settled(
@@ -248,9 +243,12 @@ fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
-/// Reads the whole answer. The body of an error status is only its explanation: a broken one must not
-/// hide the status.
-fn taken(called: Result<ureq::http::Response<Body>, Error>) -> Result<Response, Fault> {
+/// Reads the whole answer to what was sent at `sent_ms` by this machine's clock. The body of an error status is
+/// only its explanation: a broken one must not hide the status.
+fn taken(
+    called: Result<ureq::http::Response<Body>, Error>,
+    sent_ms: i64,
+) -> Result<Response, Fault> {
     let fault = |in_body| move |error| Fault { error, in_body };
     let (head, mut body) = called.map_err(fault(false))?.into_parts();
     let read = match body.content_length() {
@@ -272,13 +270,15 @@ fn taken(called: Result<ureq::http::Response<Body>, Error>) -> Result<Response, 
         status: head.status.as_u16(),
         retry_after: header("Retry-After").and_then(|v| retry_after(v, system_ms())),
         correlation: header("Schwab-Client-CorrelId").map(|v| v.chars().take(64).collect()),
-        skew: None,
-        date_ms: header("Date").and_then(|v| date_ms(v, header("Age"))),
+        skew: header("Date")
+            .and_then(|v| date_ms(v, header("Age")))
+            .map(|date_ms| SkewBounds::of(sent_ms, system_ms(), date_ms)),
         body,
     })
 }
 
-/// `Date` (RFC 9110, section 6.6.1), and how long ago a cache had it (RFC 9111, section 5.1).
+/// `Date` (RFC 9110, section 6.6.1) in milliseconds since the Unix epoch, and how long ago a cache had it (RFC
+/// 9111, section 5.1).
 fn date_ms(date: &str, age: Option<&str>) -> Option<i64> {
     let date = jiff::fmt::rfc2822::parse(date).ok()?;
     let age: i64 = age.map_or(Some(0), |age| age.parse::<u32>().ok().map(i64::from))?;

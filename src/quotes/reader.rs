@@ -344,9 +344,7 @@ impl Reader<'_> {
         }
         let _room = drain(&mut self.spikes, self.hub) && drain(&mut self.quotes, self.hub);
     }
-}
 
-impl Reader<'_> {
     /// By how many seconds this machine's clock is behind. The log hears of it once it is more than a few.
     fn look_at_the_clock(&mut self) -> Option<i64> {
         if let Some(bounds) = self.skew.take() {

@@ -86,7 +86,7 @@ impl Teller {
 
     /// The session clock, by as much ahead of this machine's as that is behind the provider's.
     fn now_ms(&self) -> i64 {
-        self.clock.wall_ms() + self.skew.ms().unwrap_or(0)
+        self.skew.corrected(self.clock.wall_ms())
     }
 
     /// Forgets what nobody wants.

@@ -136,7 +136,7 @@ impl Schwab {
     /// The session clock, by as much ahead of this machine's as that is behind Schwab's.
     #[must_use]
     pub fn now_ms(&self) -> i64 {
-        self.clock.wall_ms() + self.skew.ms().unwrap_or(0)
+        self.skew.corrected(self.clock.wall_ms())
     }
 
     /// What an answer said of this machine's clock since this was asked last.
