@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::files::regular;
-use crate::supervise::How;
+use crate::supervise::{How, is_meant};
 
 use super::{DEFAULT_URL, Fault, REPORT_BYTES_MAX, ask, value, words};
 
@@ -106,13 +106,7 @@ fn restarts(base: &str, stall: &str) -> u64 {
     let json: serde_json::Value =
         serde_json::from_str(&answer.unwrap_or_default()).unwrap_or_default();
     let threads = json["threads"].as_array().map_or(&[][..], Vec::as_slice);
-    let meant = |t: &&serde_json::Value| {
-        let name = t["name"].as_str().unwrap_or_default();
-        match stall.strip_suffix('*') {
-            Some(begin) => name.starts_with(begin),
-            None => name == stall,
-        }
-    };
+    let meant = |t: &&serde_json::Value| is_meant(stall, t["name"].as_str().unwrap_or_default());
     let of_each = threads.iter().filter(meant);
     of_each.filter_map(|t| t["restarts"].as_u64()).sum()
 }

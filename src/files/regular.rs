@@ -43,7 +43,14 @@ pub fn open(path: &Path) -> io::Result<(File, Stamp)> {
 /// # Errors
 /// As [`open`], also when it is longer than this.
 pub fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
-    let (file, _) = open(path)?;
+    read_open(open(path)?.0, bytes_max)
+}
+
+/// Reads the whole of an open file.
+///
+/// # Errors
+/// The system's, also when it is longer than this.
+pub fn read_open(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(bytes_max.saturating_add(1))
         .read_to_end(&mut bytes)?;
@@ -60,8 +67,15 @@ pub fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As [`read`], also when it is no text.
 pub fn read_text(path: &Path, bytes_max: u64) -> io::Result<String> {
-    json::whole_text(&read(path, bytes_max)?)
-        .ok_or_else(|| io::Error::other("it is neither UTF-8 nor UTF-16 text"))
+    as_text(&read(path, bytes_max)?)
+}
+
+/// A file's content as text, however its editor encodes it.
+///
+/// # Errors
+/// When it is no text.
+pub fn as_text(bytes: &[u8]) -> io::Result<String> {
+    json::whole_text(bytes).ok_or_else(|| io::Error::other("it is neither UTF-8 nor UTF-16 text"))
 }
 
 /// Opens a file to append to, made where it is missing.

@@ -3,12 +3,11 @@
 //! token that was read before in force, and the log says so.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::files::regular::{self, Stamp};
-use crate::json;
 use crate::supervise::{Class, Counter, KeptRx, KeptTx, Supervisor, kept};
 
 use super::secret::{Secret, TOKEN_FILE_BYTES_MAX};
@@ -172,10 +171,7 @@ fn read(path: &std::path::Path, seen: Option<Stamp>) -> io::Result<(Option<Secre
     if seen == Some(stamp) {
         return Ok((None, stamp));
     }
-    let mut bytes = Vec::new();
-    file.take(TOKEN_FILE_BYTES_MAX).read_to_end(&mut bytes)?;
-    let text = json::whole_text(&bytes)
-        .ok_or_else(|| io::Error::other("it is neither UTF-8 nor UTF-16 text"))?;
+    let text = regular::as_text(&regular::read_open(file, TOKEN_FILE_BYTES_MAX)?)?;
     let secret = Secret::token(&text).map_err(io::Error::other)?;
     Ok((Some(secret), stamp))
 }

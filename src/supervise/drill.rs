@@ -16,6 +16,15 @@ use super::channel::one_shot;
 /// No drill lasts longer.
 pub const DRILL_MAX: Duration = Duration::from_secs(300);
 
+/// Whether an order to `meant` is one to the thread of this name: `http-*` is to each whose name begins so.
+#[must_use]
+pub fn is_meant(meant: &str, name: &str) -> bool {
+    match meant.strip_suffix('*') {
+        Some(begin) => name.starts_with(begin),
+        None => name == meant,
+    }
+}
+
 /// How a thread is made to stall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {

@@ -17,7 +17,7 @@ mod stop;
 
 pub use channel::{Full, Gauge, Tx, one_shot};
 pub use counter::Counter;
-pub use drill::{DRILL_MAX, Drill, How};
+pub use drill::{DRILL_MAX, Drill, How, is_meant};
 pub use kept::{KeptRx, KeptTx, kept};
 pub use latest::{LatestRx, LatestTx, latest, recent};
 pub use pulse::{Beat, Doing, Order, Pulse};

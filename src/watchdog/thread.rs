@@ -16,7 +16,7 @@ use crate::clock::system_ms;
 use crate::log::{LogHandle, RING_LINES};
 use crate::supervise::{
     Beat, Class, Counter, Doing, Drill, Gauge, KeptRx, KeptTx, LatestRx, LatestTx, Notice, Order,
-    Spare, Supervisor, ThreadId, kept,
+    Spare, Supervisor, ThreadId, is_meant, kept,
 };
 
 use super::ToWatchdog;
@@ -304,15 +304,15 @@ impl State {
         }
     }
 
-    /// Orders a stall of the thread of this name; "http-*" is every one whose name begins so.
+    /// Orders a stall of the threads that this means.
     fn order(&mut self, thread: &str, drill: Drill) -> Result<(), String> {
-        let meant = |name: &str| match thread.strip_suffix('*') {
-            Some(begin) => name.starts_with(begin),
-            None => name == thread,
-        };
         let by = Instant::now() + EXPIRES_AFTER;
         let mut hits = Vec::new();
-        for (id, (_, orders)) in self.orders.iter().filter(|(_, (name, _))| meant(name)) {
+        for (id, (_, orders)) in self
+            .orders
+            .iter()
+            .filter(|(_, (name, _))| is_meant(thread, name))
+        {
             orders.publish(Order::Drill { drill, by });
             hits.push(*id);
         }
