@@ -10,7 +10,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use kit::faults::{SMALL_PIPE, SmallDisk, Terminal, fifo, fill, flood, is_root, run, small_pipe};
+use kit::faults::{SMALL_PIPE, Terminal, fifo, fill, flood, is_root, small_pipe};
+use kit::small_disk::{SmallDisk, run};
 use kit::town::{LIVELY, Town, Trial};
 use kit::{PATIENCE, Quotes, SHORT_LIMITS, Server, Upstreams, eventually};
 

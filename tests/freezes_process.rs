@@ -297,7 +297,7 @@ fn a_process_that_names_stacks_and_is_stuck_costs_their_names_and_is_replaced() 
     let server = Server::start(&[]);
     server.eventually("/api/threads", |got| got.status == 200);
     let scribe = eventually("a scribe", || server.scribe());
-    kit::faults::run("kill", &["-STOP", &scribe.to_string()]);
+    kit::small_disk::run("kill", &["-STOP", &scribe.to_string()]);
     let report = server.get("/api/threads/dump");
     assert_eq!(report.status, 200);
     assert!(

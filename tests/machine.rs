@@ -12,8 +12,9 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use kit::faults::{SmallDisk, Terminal, fifo, is_root, run, wrap};
+use kit::faults::{Terminal, fifo, is_root, wrap};
 use kit::server::program;
+use kit::small_disk::{SmallDisk, run};
 use kit::{PATIENCE, SHORT_LIMITS, Server, eventually};
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use kit::bystanders::ROUTES;
-use kit::{Fault, Server, Upstreams, eventually};
+use kit::{Fault, NOBODY_THERE, Server, Upstreams, eventually};
 use serde_json::{Value, json};
 use tapewarden::http::page::ASSETS;
 
@@ -203,18 +203,7 @@ fn data_are_stale() -> Findings {
 
 /// Errors, of upstreams that are not there, and refusals.
 fn answers_are_errors() -> Findings {
-    let server = Server::start(&[
-        "--schwab-url",
-        "http://127.0.0.1:9",
-        "--trader-url",
-        "http://127.0.0.1:9",
-        "--model-url",
-        "http://127.0.0.1:9",
-        "--data-dir",
-        "nowhere",
-        "--token-file",
-        "none.json",
-    ]);
+    let server = Server::start(&NOBODY_THERE);
     let refused: [Asked<'_>; 7] = [
         ("GET", "/api/shutdown", &[]),
         ("HEAD", "/api/shutdown", &[]),

@@ -152,7 +152,7 @@ fn no_secret_is_in_any_log_report_answer_or_listing_after_every_fault() {
             (up.schwab.0.count("/pricehistory?symbol=HELD") > 2).then_some(())
         });
         let scribe = eventually("a scribe", || server.scribe());
-        kit::faults::run("kill", &["-STOP", &scribe.to_string()]);
+        kit::small_disk::run("kill", &["-STOP", &scribe.to_string()]);
         server.signal("QUIT");
         eventually("a raw dump", || {
             let mut written = Vec::new();

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::process::Command;
 
-use kit::{Quotes, Server};
+use kit::{NOBODY_THERE, Quotes, Server};
 
 #[test]
 fn every_route_answers_with_the_embedded_market() {
@@ -116,18 +116,7 @@ fn it_ends_when_asked_and_says_so_in_its_log() {
 
 #[test]
 fn upstreams_that_are_not_there_are_told_as_such_and_the_rest_goes_on() {
-    let server = Server::start(&[
-        "--schwab-url",
-        "http://127.0.0.1:9",
-        "--trader-url",
-        "http://127.0.0.1:9",
-        "--model-url",
-        "http://127.0.0.1:9",
-        "--data-dir",
-        "nowhere",
-        "--token-file",
-        "none.json",
-    ]);
+    let server = Server::start(&NOBODY_THERE);
     let got = server.get("/api/candles/TOYO");
     let (status, body) = (got.status, got.json());
     assert!(

@@ -2,57 +2,38 @@
 
 use std::time::{Duration, Instant};
 
+use super::series::tests::{T0, candle, live};
 use super::*;
-use crate::desk::{Action, AskId, Backoff, Cache, CacheConfig, LaneConfig};
+use crate::desk::{Action, AskId, Cache, CacheConfig, LaneConfig};
 
 const MINUTE_MS: i64 = 60_000;
-
-/// 2026-03-06, 14:30 UTC.
-const T0: i64 = 1_772_807_400_000;
 
 type Desk = Cache<MarketKey, MarketData, ()>;
 
 fn config() -> CacheConfig {
+    let config = crate::desk::tests::config();
     CacheConfig {
-        upstream: "the provider",
         lanes: vec![LaneConfig {
             name: "candles",
-            fetchers: 2,
-            together_max: 1,
-            gather_for: Duration::ZERO,
             pending_max: 8,
-            fresh_for: Duration::from_secs(60),
-            unread_for: Duration::ZERO,
-            nodata_hold: Duration::from_secs(15),
-            failure_hold: Duration::from_secs(2),
-            stale_max: None,
-            stale_patience: Duration::from_secs(1),
             deadline: Duration::from_secs(8),
             attempts_max: 1,
-            backoff: Backoff {
-                min: Duration::from_millis(200),
-                max: Duration::from_secs(1),
-            },
+            ..config.lanes[0].clone()
         }],
-        entries_max: 8,
-        idle_max: Duration::from_secs(900),
         waiters_max: 8,
         patient_max: 4,
         breaker: None,
         per_minute: Some(120),
-        seed: 1,
+        ..config
     }
 }
 
-fn candle(minute: i64, price: f64) -> Candle {
-    Candle {
-        at_ms: T0 + minute * MINUTE_MS,
-        open: price,
-        high: price,
-        low: price,
-        close: price,
-        volume: 1,
-    }
+/// One ask, by a client that waits for 9 s.
+fn asked(desk: &mut Desk, now: Instant, key: &MarketKey) -> Vec<Action<MarketKey, MarketOut, ()>> {
+    let mut out = Vec::new();
+    let by = now + Duration::from_secs(9);
+    desk.ask(now, AskId(1), key, by, (), &mut out);
+    out
 }
 
 fn jobs(out: Vec<Action<MarketKey, MarketOut, ()>>) -> Vec<Job<MarketKey>> {
@@ -63,33 +44,14 @@ fn jobs(out: Vec<Action<MarketKey, MarketOut, ()>>) -> Vec<Job<MarketKey>> {
     out.into_iter().filter_map(job).collect()
 }
 
-fn live(as_of_ms: i64, minutes: Vec<Candle>) -> LiveCandles {
-    LiveCandles {
-        since_ms: T0 - 1,
-        as_of_ms,
-        day_open_ms: T0 - 3_600_000,
-        earlier: Arc::from([]),
-        minutes: minutes.into(),
-        day: None,
-    }
-}
-
 #[test]
 fn what_was_heard_before_the_first_fetch_is_in_its_first_answer() {
     let key = MarketKey::Candles("OTCX".parse().unwrap(), Timeframe::M1);
     let mut desk = Desk::new(config());
     let now = Instant::now();
-    desk.news(now, &key, &live(T0 + 30_000, vec![candle(0, 5.0)]));
-    let (mut out, mut answer) = (Vec::new(), Vec::new());
-    desk.ask(
-        now,
-        AskId(1),
-        &key,
-        now + Duration::from_secs(9),
-        (),
-        &mut out,
-    );
-    let job = jobs(out).remove(0);
+    desk.news(now, &key, &live(-1, 30_000, &[candle(0, 5.0, 1)]));
+    let mut answer = Vec::new();
+    let job = jobs(asked(&mut desk, now, &key)).remove(0);
     let series = Series::new(Timeframe::M1, vec![], T0 + 31_000);
     let data = MarketData::Series(Box::new(series));
     desk.fetched(now, &job.key, job.flight, Ok(data), &mut answer);
@@ -101,7 +63,10 @@ fn what_was_heard_before_the_first_fetch_is_in_its_first_answer() {
     else {
         panic!("{answer:?}");
     };
-    assert_eq!(served.value.candles.as_deref(), Some(&[candle(0, 5.0)][..]));
+    assert_eq!(
+        served.value.candles.as_deref(),
+        Some(&[candle(0, 5.0, 1)][..])
+    );
 }
 
 /// A symbol is streamed for a quarter of an hour, with a trade in every other minute, and polled each
@@ -115,15 +80,7 @@ fn each_closed_minute_is_the_provider_s_some_seconds_later_and_no_poll_waits_or_
     for second in 0..900_i64 {
         let now = began + Duration::from_secs(second.unsigned_abs());
         let now_ms = T0 + second * 1_000;
-        let mut out = Vec::new();
-        desk.ask(
-            now,
-            AskId(1),
-            &key,
-            now + Duration::from_secs(9),
-            (),
-            &mut out,
-        );
+        let mut out = asked(&mut desk, now, &key);
         if second > 0 {
             assert!(
                 matches!(&out[..], [Action::Reply { reply: Ok(served), .. }] if served.stale_because.is_none()),
@@ -132,15 +89,15 @@ fn each_closed_minute_is_the_provider_s_some_seconds_later_and_no_poll_waits_or_
         }
         let minute = second / 60;
         if minute % 2 == 1 && second % 60 == 30 {
-            heard.push(candle(minute, 5.0));
+            heard.push(candle(minute, 5.0, 1));
         }
-        desk.news(now, &key, &live(now_ms, heard.clone()));
+        desk.news(now, &key, &live(-1, now_ms - T0, &heard));
         desk.confirm(now, &mut out);
         for job in jobs(out) {
             calls += 1;
             let closed = (now_ms - 3_000 - T0) / MINUTE_MS;
             let given = heard.iter().map(|c| (c.at_ms - T0) / MINUTE_MS);
-            let given = given.filter(|m| *m < closed).map(|m| candle(m, 7.0));
+            let given = given.filter(|m| *m < closed).map(|m| candle(m, 7.0, 1));
             let series = Series::new(Timeframe::M1, given.collect(), now_ms);
             let data = MarketData::Series(Box::new(series));
             desk.fetched(now, &job.key, job.flight, Ok(data), &mut Vec::new());

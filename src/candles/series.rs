@@ -313,4 +313,4 @@ fn json(candle: &Candle) -> Vec<u8> {
 
 #[cfg(test)]
 #[path = "series_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -4,9 +4,9 @@ use super::*;
 use proptest::prelude::*;
 
 /// 2026-03-06, 14:30 UTC.
-const T0: i64 = 1_772_807_400_000;
+pub(in crate::candles) const T0: i64 = 1_772_807_400_000;
 
-fn candle(minute: i64, price: f64, volume: u64) -> Candle {
+pub(in crate::candles) fn candle(minute: i64, price: f64, volume: u64) -> Candle {
     Candle {
         at_ms: T0 + minute * MINUTE_MS,
         open: price,
@@ -17,7 +17,7 @@ fn candle(minute: i64, price: f64, volume: u64) -> Candle {
     }
 }
 
-fn live(since: i64, as_of: i64, minutes: &[Candle]) -> LiveCandles {
+pub(in crate::candles) fn live(since: i64, as_of: i64, minutes: &[Candle]) -> LiveCandles {
     LiveCandles {
         since_ms: T0 + since,
         as_of_ms: T0 + as_of,

@@ -25,7 +25,7 @@ mod known;
 mod limits;
 mod spent;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod thread;
 mod together;
 #[cfg(test)]

@@ -47,7 +47,7 @@ impl Value for u32 {
 pub(super) type Core = Cache<K, u32, u64>;
 pub(super) type Out = Vec<Action<K, u32, u64>>;
 
-pub(super) fn config() -> CacheConfig {
+pub(crate) fn config() -> CacheConfig {
     let lane = |name| LaneConfig {
         name,
         fetchers: 2,

@@ -13,6 +13,10 @@ mod file;
 mod files;
 mod front;
 mod rotating;
+#[cfg(test)]
+#[path = "../../tests/kit/small_disk.rs"]
+#[allow(dead_code, reason = "each user has its own part of it")]
+mod small_disk;
 
 use std::io;
 use std::sync::Arc;

@@ -158,23 +158,14 @@ mod tests {
             println!("skipped: only root can mount a small disk");
             return;
         }
-        let folder = tempfile::tempdir().unwrap();
-        let run = |program: &str, args: &[&str]| {
-            let ran = std::process::Command::new(program)
-                .args(args)
-                .arg(folder.path())
-                .status();
-            assert!(ran.unwrap().success(), "{program}");
-        };
-        run("mount", &["-t", "tmpfs", "-o", "size=16k", "tmpfs"]);
-        let path = folder.path().join("x.log");
+        let disk = super::super::small_disk::SmallDisk::mount(16);
+        let path = disk.path().join("x.log");
         let mut file = RotatingFile::new(path.clone(), 1_000_000, 2);
         let line = format!("{}\n", "x".repeat(2_999));
         let written = (0..10)
             .filter(|_| file.append(line.as_bytes()).is_ok())
             .count();
         let text = fs::read_to_string(&path).unwrap();
-        run("umount", &["-l"]);
         assert!((1..10).contains(&written), "{written}");
         assert_eq!(text, line.repeat(written));
     }

@@ -3,18 +3,11 @@
 # Python 2.7: without one this says so and ends with 3.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
+. "$here/../python.sh"
 into="$here/../../target/autobahn"
-python=""
-for candidate in python2.7 python2 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7.*/bin/python; do
-    if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys, pip; sys.exit(sys.version_info[:2] != (2, 7))' 2>/dev/null; then
-        python="$candidate"
-        break
-    fi
-done
-if [ -z "$python" ]; then
-    echo "skipped: no Python 2.7 with pip, which Autobahn's fuzzing client needs"
-    exit 3
-fi
+python_for "Python 2.7 with pip, which Autobahn's fuzzing client needs" \
+    'import sys, pip; sys.exit(sys.version_info[:2] != (2, 7))' \
+    python2.7 python2 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7.*/bin/python
 mkdir -p "$into"
 [ -x "$into/venv/bin/wstest" ] && exit 0
 "$python" -m pip install --quiet --disable-pip-version-check --target "$into/tools" virtualenv==20.15.1

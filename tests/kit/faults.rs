@@ -14,6 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::server::{Server, eventually};
+use super::small_disk::run;
 
 /// Whether this process may mount, bind name servers' port and the like. Tests that need it say a word
 /// and pass where it may not.
@@ -264,51 +265,8 @@ pub fn wrap(command: &mut Command, program: &str, args: &[&str]) {
     *command = outer;
 }
 
-/// A file system of a few kilobytes. For root only.
-pub struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    pub fn mount(kilobytes: usize) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let size = format!("size={kilobytes}k");
-        run(
-            "mount",
-            &["-t", "tmpfs", "-o", &size, "tmpfs", text(folder.path())],
-        );
-        Self(folder)
-    }
-
-    pub fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Takes all the room that there is.
-    pub fn fill(&self) {
-        let mut file = fs::File::create(self.path().join("filler")).unwrap();
-        while file.write_all(&[b'x'; 1024]).is_ok() {}
-    }
-
-    pub fn make_room(&self) {
-        fs::remove_file(self.path().join("filler")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _left = Command::new("umount")
-            .args(["-l", text(self.path())])
-            .status();
-    }
-}
-
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
-}
-
-/// Runs a program of the system that must succeed.
-pub fn run(program: &str, args: &[&str]) {
-    let status = Command::new(program).args(args).status().unwrap();
-    assert!(status.success(), "{program} {args:?}");
 }
 
 /// A FIFO that nobody opens.

@@ -9,6 +9,7 @@ pub mod fake;
 pub mod faults;
 pub mod flood;
 pub mod server;
+pub mod small_disk;
 #[cfg(target_os = "linux")]
 pub mod storm;
 pub mod stream;
@@ -17,7 +18,7 @@ pub mod upstream;
 
 pub use client::{Got, Quotes, ask, get};
 pub use flood::Flood;
-pub use server::{PATIENCE, SHORT_LIMITS, Server, eventually};
+pub use server::{NOBODY_THERE, PATIENCE, SHORT_LIMITS, Server, eventually};
 pub use upstream::{Fault, Model, Schwab, Trader, Upstreams};
 
 /// Where `tests/interop/install.sh` put its programs; none where they are not to be tried.

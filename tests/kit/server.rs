@@ -15,6 +15,20 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Of each log of a server whose test failed.
 const SHOWN_LINES: usize = 60;
 
+/// Upstreams and files that are not there.
+pub const NOBODY_THERE: [&str; 10] = [
+    "--schwab-url",
+    "http://127.0.0.1:9",
+    "--trader-url",
+    "http://127.0.0.1:9",
+    "--model-url",
+    "http://127.0.0.1:9",
+    "--data-dir",
+    "nowhere",
+    "--token-file",
+    "none.json",
+];
+
 /// Classes that would wait longer for their limit than a test should.
 pub const SHORT_LIMITS: &[&str] = &[
     "--set",

@@ -3,18 +3,11 @@
 # says so and ends with 3.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
+. "$here/../python.sh"
 into="$here/../../target/redbot"
-python=""
-for candidate in python3 python3.{13,12,11} "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.{13,12,11}.*/bin/python; do
-    if command -v "$candidate" >/dev/null && "$candidate" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-        python="$candidate"
-        break
-    fi
-done
-if [ -z "$python" ]; then
-    echo "skipped: no Python from 3.11 on with venv, which REDbot needs"
-    exit 3
-fi
+python_for "Python from 3.11 on with venv, which REDbot needs" \
+    'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' \
+    python3 python3.{13,12,11} "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.{13,12,11}.*/bin/python
 mkdir -p "$into"
 [ -x "$into/venv/bin/python" ] || "$python" -m venv "$into/venv"
 "$into/venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
