@@ -1,6 +1,6 @@
 //! Which route a request means. Pure.
 //!
-//! `cargo bench --bench cores`: a poll of candles in 0.17 µs.
+//! `cargo bench --bench cores`: a poll of candles in 0.21 µs.
 
 use crate::gate::LANE_PING_PATH;
 use crate::supervise::{DRILL_MAX, Drill};
