@@ -11,19 +11,19 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::body::Accepts;
 use crate::config;
-use crate::files::{history::Lines, read::RunnersFile};
-use crate::gate::{Framing, Guard, Intake, Secret, Token, head};
-use crate::http::{Cors, lane_of, path, query_value, route};
+use crate::edge::gate::{Framing, Guard, Intake, Secret, Token, head};
+use crate::edge::http::{Cors, lane_of, path, query_value, route};
+use crate::edge::ws::session::Session;
 use crate::json;
 use crate::market::Symbol;
-use crate::model::verdict;
-use crate::providers::schwab::{parse, quotes, token_form};
-use crate::providers::trader::socketio;
-use crate::quotes::merge::Merge;
-use crate::trader::{answers, watchlist_entry};
-use crate::ws::session::Session;
+use crate::payload::Accepts;
+use crate::stream::merge::Merge;
+use crate::upstream::ollama::verdict;
+use crate::upstream::schwab::{parse, quotes, token_form};
+use crate::upstream::trader_app::files::{history::Lines, read::RunnersFile};
+use crate::upstream::trader_app::socketio;
+use crate::upstream::trader_app::{answers, watchlist_entry};
 
 /// Cases without a wish: a share of the million that a release is tried with.
 const CASES: usize = 60_000;
@@ -461,7 +461,11 @@ fn wish(name: &str, default: u64) -> u64 {
 #[test]
 fn nothing_from_outside_makes_a_parser_panic_or_hang_or_swell() {
     let cases = usize::try_from(wish("FUZZ_CASES", CASES as u64)).expect("that many");
-    let seed = wish("FUZZ_SEED", crate::clock::system_ms().unsigned_abs()).max(1);
+    let seed = wish(
+        "FUZZ_SEED",
+        crate::runtime::clock::system_ms().unsigned_abs(),
+    )
+    .max(1);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let targets = targets(folder.path().to_owned());
     let mut dice = Dice(seed);

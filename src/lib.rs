@@ -19,27 +19,20 @@
 #![deny(unsafe_code)]
 
 pub mod app;
-pub mod body;
-pub mod candles;
-pub mod capture;
+pub mod cache;
 pub mod cli;
-pub mod clock;
 pub mod config;
-pub mod deadline_io;
-pub mod desk;
+pub mod diag;
+pub mod edge;
 pub mod files;
 #[cfg(test)]
 mod fuzz_tests;
-pub mod gate;
-pub mod http;
 pub mod json;
-pub mod log;
+pub mod logging;
 pub mod market;
-pub mod model;
-pub mod providers;
-pub mod quotes;
-pub mod scribe;
-pub mod supervise;
-pub mod trader;
-pub mod watchdog;
-pub mod ws;
+pub mod payload;
+pub mod resilience;
+pub mod runtime;
+pub mod sim;
+pub mod stream;
+pub mod upstream;

@@ -74,7 +74,7 @@ fn each_kind_of_stall_is_named_with_its_function() {
             assert!(matches!(server.get("/api/health").status, 200 | 503));
         });
         assert!(line.contains(function), "{thread} {how}: {line}");
-        assert!(line.contains("src/supervise/drill.rs:"), "{line}");
+        assert!(line.contains("src/runtime/drill.rs:"), "{line}");
         server.log_has("watchdog.log", &format!("{thread} is back after"));
     }
     let log = server.log("watchdog.log");

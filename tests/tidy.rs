@@ -76,7 +76,7 @@ fn no_lock_is_shared_between_threads() {
     ];
     // A drill makes a stall on a lock, with a lock of its own.
     assert_eq!(
-        offences(&words, &["src/supervise/drill.rs"]),
+        offences(&words, &["src/runtime/drill.rs"]),
         Vec::<String>::new()
     );
 }
@@ -84,7 +84,7 @@ fn no_lock_is_shared_between_threads() {
 #[test]
 fn unsafe_code_stands_in_two_files() {
     // Signals, and a call for which there is no safe one.
-    let two = ["src/capture/slots.rs", "src/app/scheduling.rs"];
+    let two = ["src/diag/capture/slots.rs", "src/app/scheduling.rs"];
     assert_eq!(offences(&["unsafe "], &two), Vec::<String>::new());
 }
 
@@ -95,8 +95,8 @@ fn atomics_stand_in_the_files_that_explain_them() {
         offences(
             &words,
             &[
-                "src/supervise/counter.rs",
-                "src/capture/slots.rs",
+                "src/runtime/counter.rs",
+                "src/diag/capture/slots.rs",
                 "src/json/totals.rs"
             ]
         ),
@@ -108,10 +108,7 @@ fn atomics_stand_in_the_files_that_explain_them() {
 fn threads_start_in_one_place() {
     let words = ["thread::spawn", "thread::Builder", "thread::scope"];
     assert_eq!(
-        offences(
-            &words,
-            &["src/supervise/spawn.rs", "src/supervise/drill.rs"]
-        ),
+        offences(&words, &["src/runtime/spawn.rs", "src/runtime/drill.rs"]),
         Vec::<String>::new()
     );
 }
@@ -120,7 +117,7 @@ fn threads_start_in_one_place() {
 fn channels_are_made_in_one_place_and_none_is_unbounded() {
     assert_eq!(offences(&["unbounded("], &[]), Vec::<String>::new());
     assert_eq!(
-        offences(&["bounded(", "bounded::<"], &["src/supervise/"]),
+        offences(&["bounded(", "bounded::<"], &["src/runtime/"]),
         Vec::<String>::new()
     );
 }
@@ -137,12 +134,12 @@ fn what_others_write_is_read_by_the_tolerant_reader() {
     // URLs and passwords, which are no JSON.
     let own = [
         "src/json/",
-        "src/scribe/",
+        "src/diag/symbolizer/",
         "src/cli/",
-        "src/providers/sim/",
-        "src/gate/secret.rs",
-        "src/http/path.rs",
-        "src/model/reply.rs",
+        "src/sim/",
+        "src/edge/gate/secret.rs",
+        "src/edge/http/path.rs",
+        "src/upstream/ollama/reply.rs",
     ];
     assert_eq!(offences(&words, &own), Vec::<String>::new());
 }
@@ -155,7 +152,12 @@ fn nothing_but_the_command_line_and_the_log_writers_prints() {
     assert_eq!(
         offences(
             &words,
-            &["src/main.rs", "src/log/", "src/cli/", "src/scribe/mod.rs"]
+            &[
+                "src/main.rs",
+                "src/logging/",
+                "src/cli/",
+                "src/diag/symbolizer/mod.rs"
+            ]
         ),
         Vec::<String>::new()
     );
@@ -173,13 +175,13 @@ fn files_by_names_that_others_may_have_made_are_opened_where_nothing_can_hold_th
     let allowed = [
         "src/files/regular.rs",
         // Made new, or in a folder of its own.
-        "src/files/scratch.rs",
-        "src/scribe/shelf.rs",
-        "src/providers/sim/",
+        "src/runtime/scratch.rs",
+        "src/diag/symbolizer/shelf.rs",
+        "src/sim/",
         // Only what the kernel shows in /proc.
-        "src/gate/bind.rs",
+        "src/edge/gate/bind.rs",
         // A stall in an open is what it makes.
-        "src/supervise/drill.rs",
+        "src/runtime/drill.rs",
     ];
     let elsewhere: Vec<String> = offences(&words, &allowed)
         .into_iter()

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::config::Settings;
 use crate::config::values::Market;
-use crate::log::{LogFiles, LogHandle};
+use crate::logging::{LogFiles, LogHandle};
 
 use super::sources::Sources;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::Settings;
-use crate::supervise::{Class, OnPanic, OnStall};
+use crate::runtime::{Class, OnPanic, OnStall};
 
 use super::lifecycle::WRITER_CLASS;
 

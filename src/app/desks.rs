@@ -6,20 +6,19 @@ use std::time::Duration;
 
 use crossbeam::channel::Receiver;
 
-use crate::body::Body;
-use crate::candles::{MarketData, MarketKey, make_fetch};
-use crate::clock::{Clock, system_ms};
+use crate::cache::{CacheConfig, DeskThreads, Job, LaneConfig, ToDesk, start_desk};
 use crate::config::Settings;
-use crate::desk::{
-    Backoff, BreakerConfig, CacheConfig, DeskThreads, Job, LaneConfig, ToDesk, start_desk,
-};
-use crate::http::desk_names;
+use crate::edge::http::desk_names;
 use crate::market::SkewBounds;
-use crate::model::{self, MODEL, ModelConfig, ModelKey, ModelSaid};
-use crate::providers::Roots;
-use crate::providers::schwab::{QUOTES_MAX, SCHWAB, SchwabConfig};
-use crate::supervise::{LatestTx, Supervisor, Tx};
-use crate::trader::{self, TRADER, TraderKey};
+use crate::payload::Body;
+use crate::resilience::{Backoff, BreakerConfig};
+use crate::runtime::clock::{Clock, system_ms};
+use crate::runtime::{LatestTx, Supervisor, Tx};
+use crate::upstream::Roots;
+use crate::upstream::ollama::{self, MODEL, ModelConfig, ModelKey, ModelSaid};
+use crate::upstream::schwab::candles::{MarketData, MarketKey, make_fetch};
+use crate::upstream::schwab::{QUOTES_MAX, SCHWAB, SchwabConfig};
+use crate::upstream::trader_app::{self, TRADER, TraderKey};
 
 use super::classes::Classes;
 use super::sources::Sources;
@@ -185,11 +184,11 @@ pub fn start_trader(
     let roots = sources.trader_roots.clone();
     let market = market.clone();
     let make = move || {
-        let (fetch, market) = (trader::Fetch::new(&url, &roots), market.clone());
+        let (fetch, market) = (trader_app::Fetch::new(&url, &roots), market.clone());
         move |job: &Job<TraderKey>| {
             let result = fetch.run(job);
             if let (TraderKey::Watchlist, Ok(list)) = (&job.key, &result) {
-                let symbols = trader::watchlist_symbols(list.plain());
+                let symbols = trader_app::watchlist_symbols(list.plain());
                 let known = symbols.into_iter().map(MarketKey::Quote).collect();
                 // The next list says it again.
                 drop(market.offer(ToDesk::Known(known)));
@@ -271,7 +270,7 @@ pub fn start_model(
         roots: Roots::read(&s.url.0, Path::new(""))?,
     };
     let make = move || {
-        let fetch = model::Fetch::new(&model);
+        let fetch = ollama::Fetch::new(&model);
         move |job: &Job<ModelKey>| fetch.run(job).into()
     };
     start_desk(supervisor, threads, config, inbox_tx, inbox, make)

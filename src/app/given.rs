@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::config::Settings;
+use crate::edge::gate::{Token, TokenFile};
 use crate::files::regular;
-use crate::gate::{Token, TokenFile};
-use crate::model::Prompt;
+use crate::upstream::ollama::Prompt;
 
 use super::start::{Doing, StartError};
 

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, tick};
 use crossbeam::select;
 
-use crate::http::Command;
-use crate::supervise::{Birth, Death, KeptRx, LatestRx, OnStall, SupervisorEnds, ThreadId};
-use crate::watchdog::sentinel::{Eyes, Sight, WATCHDOG_LOST};
+use crate::diag::watchdog::sentinel::{Eyes, Sight, WATCHDOG_LOST};
+use crate::edge::http::Command;
+use crate::runtime::{Birth, Death, KeptRx, LatestRx, OnStall, SupervisorEnds, ThreadId};
 
 /// How often `main` looks at the watchdog.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -19,9 +19,9 @@ mod start;
 use std::time::{Duration, Instant};
 
 use crate::config::Settings;
-use crate::supervise::{Supervisor, stop};
-use crate::watchdog::manager;
-pub use crate::watchdog::sentinel::EXIT_STALLED;
+use crate::diag::watchdog::manager;
+pub use crate::diag::watchdog::sentinel::EXIT_STALLED;
+use crate::runtime::{Supervisor, stop};
 
 pub use start::StartError;
 

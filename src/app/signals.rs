@@ -10,8 +10,8 @@ use signal_hook::consts::{
     SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXFSZ,
 };
 
-use crate::supervise::{Class, Full, Supervisor, Tx};
-use crate::watchdog::ToWatchdog;
+use crate::diag::watchdog::ToWatchdog;
+use crate::runtime::{Class, Full, Supervisor, Tx};
 
 /// Signals that can wait for `main`.
 const SIGNALS_MAX: usize = 8;

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::clock::{Clock, system_ms};
 use crate::config::Settings;
 use crate::config::values::{Market, SimTime};
 use crate::market::Session;
-use crate::providers::Roots;
-use crate::providers::sim::{SimClock, SimConfig, SimEndpoints, sim_offset_ms, start_sim};
-use crate::supervise::Supervisor;
+use crate::runtime::Supervisor;
+use crate::runtime::clock::{Clock, system_ms};
+use crate::sim::{SimClock, SimConfig, SimEndpoints, sim_offset_ms, start_sim};
+use crate::upstream::Roots;
 
 use super::classes::Classes;
 use super::start::{Doing, StartError};

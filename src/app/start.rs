@@ -9,24 +9,27 @@ use std::time::Instant;
 use thiserror::Error;
 use tiny_http::Server;
 
-use crate::clock::system_ms;
 use crate::config::Settings;
 use crate::config::values::Market;
-use crate::desk::Backoff;
-use crate::files::scratch::{self, Scratch};
-use crate::files::{start_file_readers, start_report_reader};
-use crate::gate::{
+use crate::diag::start_report_reader;
+use crate::diag::watchdog::{
+    NotesConfig, WatchdogConfig, WatchdogInputs, start_probe, start_watchdog,
+};
+use crate::edge::gate::{
     BindError, GateConfig, Guard, LinkAddress, bind, start_gate, start_token_reader,
 };
-use crate::http::{
+use crate::edge::http::{
     Cors, Desks, HttpConfig, Lookup, boards, desk_names, start_board_desk, start_workers,
     unblock_workers,
 };
-use crate::log::{LogConfig, LogError, LogFiles, LogHandle};
-use crate::quotes::{HubBounds, HubOutputs, StreamConfig, start_hub, start_reader};
-use crate::supervise::{Class, Full, OnPanic, Supervisor, SupervisorEnds, latest, room_for};
-use crate::watchdog::{NotesConfig, WatchdogConfig, WatchdogInputs, start_probe, start_watchdog};
-use crate::ws::{Sessions, WsConfig};
+use crate::edge::ws::{Sessions, WsConfig};
+use crate::logging::{LogConfig, LogError, LogFiles, LogHandle};
+use crate::resilience::Backoff;
+use crate::runtime::clock::system_ms;
+use crate::runtime::scratch::{self, Scratch};
+use crate::runtime::{Class, Full, OnPanic, Supervisor, SupervisorEnds, latest, room_for};
+use crate::stream::{HubBounds, HubOutputs, StreamConfig, start_hub, start_reader};
+use crate::upstream::trader_app::files::start_file_readers;
 
 use super::announce::{announce, warn_of_company, warn_of_exposure};
 use super::classes::Classes;
@@ -152,7 +155,7 @@ pub fn start(
     let (token_file, token) = given::client_token(settings)?;
     let (files, log_lock) = LogFiles::take(&settings.server.log_dir);
     let config = log_config(settings, &classes, files.clone());
-    let (log, log_lines) = crate::log::init(supervisor, &config)?;
+    let (log, log_lines) = crate::logging::init(supervisor, &config)?;
     warn_of_company(&files);
     warn_of_exposure(address, token_file.is_some());
     let (watchdog_tx, asked) =

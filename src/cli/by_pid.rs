@@ -5,9 +5,9 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::diag::symbolizer::Shelf;
 use crate::files::regular;
-use crate::log::LogFiles;
-use crate::scribe::Shelf;
+use crate::logging::LogFiles;
 
 use super::dump::REPORT_PATIENCE;
 use super::{Fault, REPORT_BYTES_MAX};

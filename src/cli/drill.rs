@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::files::regular;
-use crate::supervise::{How, is_meant};
+use crate::runtime::{How, is_meant};
 
 use super::{DEFAULT_URL, Fault, REPORT_BYTES_MAX, ask, value, words};
 

@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::capture::Build;
+use crate::diag::capture::Build;
+use crate::diag::symbolizer::{Reader, forms};
 use crate::files::regular;
-use crate::scribe::{Reader, forms};
 
 #[cfg(unix)]
 use super::by_pid::by_pid;

@@ -13,10 +13,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::config::env_name;
+use crate::diag::symbolizer::{self, ScribeArgs};
+use crate::edge::gate::{Secret, TOKEN_FILE_BYTES_MAX};
 use crate::files::regular;
-use crate::gate::{Secret, TOKEN_FILE_BYTES_MAX};
-use crate::log::LogFiles;
-use crate::scribe::{self, ScribeArgs};
+use crate::logging::LogFiles;
 
 /// Where a server is looked for when nobody says where.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:8081";
@@ -122,7 +122,7 @@ fn serve_as_scribe(args: Vec<OsString>) -> Result<(), Fault> {
         files: log_files(&named)?,
         keep: usize::try_from(number("keep")?).unwrap_or(1),
     };
-    scribe::run(&args).map_err(|e| Fault::failed(format!("the scribe ended: {e}")))
+    symbolizer::run(&args).map_err(|e| Fault::failed(format!("the scribe ended: {e}")))
 }
 
 /// Asks a server over HTTP, with its token where this environment names the file that has it; body and

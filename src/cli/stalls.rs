@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
+use crate::diag::symbolizer::Shelf;
 use crate::files::regular;
-use crate::scribe::Shelf;
 
 use super::{Fault, REPORT_BYTES_MAX, log_files, words};
 

@@ -4,6 +4,7 @@
 pub mod analysis;
 mod candle;
 mod holidays;
+mod live;
 mod price;
 mod quote;
 mod session;
@@ -11,6 +12,7 @@ mod skew;
 mod symbol;
 
 pub use candle::{Candle, Timeframe, UnknownTimeframe};
+pub use live::LiveCandles;
 pub use price::{may_be_zero, round_lot};
 pub use quote::Quote;
 pub use session::{NEW_YORK, Phase, Session};

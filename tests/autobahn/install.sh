@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs Autobahn's fuzzing client for src/ws/autobahn_tests.rs under target/autobahn. It is a program for
+# Installs Autobahn's fuzzing client for src/edge/ws/autobahn_tests.rs under target/autobahn. It is a program for
 # Python 2.7: without one this says so and ends with 3.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"

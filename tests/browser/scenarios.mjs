@@ -447,7 +447,7 @@ const scenarios = {
       await eventually(page, "its report", () => /candle-desk .*FROZEN/.test(document.getElementById("reports").textContent));
       await page.locator("#reports a", { hasText: "FROZEN" }).first().click();
       await eventually(page, "the stalled one's stack", () => document.querySelector('.stack[data-state="stalled"][open] .frames .own') !== null);
-      assert.match(await text(page, "#report-verdict"), /^candle-desk .*FROZEN.*tapewarden::supervise::drill::/s);
+      assert.match(await text(page, "#report-verdict"), /^candle-desk .*FROZEN.*tapewarden::runtime::drill::/s);
       assert.match(await text(page, '.stack[data-state="stalled"]'), /supervise::drill/);
       await shot("report");
       await page.locator("#report-search").fill("drill");

@@ -5,7 +5,7 @@ import { pool } from "./threads";
 
 export interface Frame {
   readonly name: string;
-  /** "src/desk/thread.rs:88"; empty where it is not known. */
+  /** "src/cache/thread.rs:88"; empty where it is not known. */
   readonly place: string;
   readonly own: boolean;
 }

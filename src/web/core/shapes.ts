@@ -1,4 +1,4 @@
-// What the trader app says. Derived from `src/trader/shapes` by its tests: change it there, then run
+// What the trader app says. Derived from `src/upstream/trader_app/shapes` by its tests: change it there, then run
 // `TAPEWARDEN_WRITE_SHAPES=1 cargo test --lib shapes`.
 
 /** A row of `/api/watchlist`: a stock that the trader app looks at. */

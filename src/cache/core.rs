@@ -1,0 +1,452 @@
+//! The decisions of a desk. Pure: events and the time in, [`Action`]s out.
+//!
+//! - A fresh value is answered at once.
+//! - There is one flight for each key; everybody who asks meanwhile waits for it.
+//! - A value past its freshness is refreshed, but its askers wait only `stale_patience` for that; then,
+//!   or when the flight fails, they get the old value with the reason, unless it is older than `stale_max`.
+//! - A value whose askers had all left before it came is kept for `unread_for`, for the next one.
+//! - A key that failed is left alone for a while by itself, other keys are not; a kind or the whole
+//!   upstream only by what [`Breaker`] says. Who has no older value waits for the next try (`hold`).
+//! - Flights beyond a lane's fetchers wait: those that somebody sees nothing without before refreshes, then
+//!   the newest-asked first; beyond `pending_max` the oldest is shed. A waiting flight that nobody wants
+//!   any more is dropped; a running one is let finish.
+//! - A retryable failure is tried again after a jittered backoff (or what the upstream asked for) while
+//!   attempts and the flight's deadline allow; waiting for that holds no fetcher.
+//! - Keys that are failing never have all fetchers of a lane. A call for one of them that is late while
+//!   somebody waits becomes a *straggler*: the key is tried anew beside it, and whichever answer comes
+//!   first counts, so that an upstream which works again is heard at the next try and not at the deadline.
+//! - A fetcher that has not answered [`LOST_GRACE`] after its flight's deadline is lost: it is replaced,
+//!   at most once for each fetcher of the lane, and what it says later is discarded.
+//!
+//! `cargo bench --bench cores`: a fresh value of one of 100 series in 0.18 µs.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use super::action::Action;
+use super::entry::{Call, Entry, Failed, Stage, Waiter, retry_at};
+use super::known::Known;
+use super::limits::{CacheConfig, LaneConfig};
+use super::spent::Spent;
+use super::told::Told;
+use super::{AskId, Key, Reply, Value};
+use crate::resilience::Breaker;
+use crate::resilience::Budget;
+use crate::resilience::Jitter;
+use crate::resilience::{Evidence, Failure};
+
+/// How much longer than its deadline a fetcher may take before it is given up.
+pub const LOST_GRACE: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub(super) struct Lane<K> {
+    pub(super) config: LaneConfig,
+    pub(super) running: usize,
+    pub(super) capacity: usize,
+    pub(super) replaced: usize,
+    /// Of those that run: calls for keys that are failing.
+    pub(super) sick: usize,
+    /// The newest-asked last.
+    pub(super) pending: Vec<K>,
+}
+
+impl<K> Lane<K> {
+    /// Whether another call for a key that is failing may run: the others keep a third of the fetchers, at
+    /// least one.
+    pub(super) fn takes_sick(&self) -> bool {
+        self.sick < self.sick_max()
+    }
+
+    pub(super) fn sick_max(&self) -> usize {
+        let kept = (self.capacity / 3).max(1);
+        self.capacity.saturating_sub(kept).max(1)
+    }
+
+    /// A call begins: it has a fetcher, unless it goes with another's.
+    pub(super) fn begins(&mut self, call: Call) {
+        if call.leads {
+            self.running += 1;
+            self.sick += usize::from(call.sick);
+        }
+    }
+
+    pub(super) fn ends(&mut self, call: Call) {
+        if call.leads {
+            self.running -= 1;
+            self.sick -= usize::from(call.sick);
+        }
+    }
+}
+
+/// A call that is late and beside which its key is tried anew.
+#[derive(Debug)]
+pub(super) struct Straggler<K> {
+    pub(super) key: K,
+    pub(super) call: Call,
+    pub(super) deadline: Instant,
+}
+
+/// The state of a desk. `R` is where a reply goes.
+#[derive(Debug)]
+pub struct Cache<K: Key, V: Value, R> {
+    pub(super) config: CacheConfig,
+    pub(super) lanes: Vec<Lane<K>>,
+    pub(super) entries: HashMap<K, Entry<V, R>>,
+    /// Keys with a flight or waiters: what a tick looks at.
+    pub(super) busy: BTreeSet<K>,
+    /// Flights given up whose fetchers still run, and whether each was replaced.
+    pub(super) lost: HashMap<u64, (usize, bool)>,
+    pub(super) stragglers: HashMap<u64, Straggler<K>>,
+    pub(super) waiters: usize,
+    pub(super) flights: u64,
+    pub(super) breaker: Option<Breaker<K>>,
+    pub(super) budget: Option<Budget>,
+    pub(super) spent: Spent<K>,
+    pub(super) known: Known<K>,
+    pub(super) told: Told<K, V::News>,
+    pub(super) jitter: Jitter,
+}
+
+impl<K: Key, V: Value, R> Cache<K, V, R> {
+    /// An empty cache.
+    #[must_use]
+    pub fn new(config: CacheConfig) -> Self {
+        Self {
+            lanes: config
+                .lanes
+                .iter()
+                .map(|lane| Lane {
+                    running: 0,
+                    capacity: lane.fetchers,
+                    replaced: 0,
+                    sick: 0,
+                    pending: Vec::new(),
+                    config: lane.clone(),
+                })
+                .collect(),
+            entries: HashMap::new(),
+            busy: BTreeSet::new(),
+            lost: HashMap::new(),
+            stragglers: HashMap::new(),
+            waiters: 0,
+            flights: 0,
+            breaker: config.breaker.map(|b| Breaker::new(b, config.lanes.len())),
+            budget: config.per_minute.map(Budget::new),
+            spent: Spent::new(),
+            known: Known::new(),
+            told: Told::new(),
+            jitter: Jitter::new(config.seed),
+            config,
+        }
+    }
+
+    /// Somebody asks.
+    pub fn ask(
+        &mut self,
+        now: Instant,
+        id: AskId,
+        key: &K,
+        deadline: Instant,
+        to: R,
+        out: &mut Vec<Action<K, V::Out, R>>,
+    ) {
+        let lane = key.lane();
+        if !self.entries.contains_key(key) {
+            self.make_room();
+        }
+        let entry = self
+            .entries
+            .entry(key.clone())
+            .or_insert_with(|| Entry::new(now));
+        entry.ask(now);
+        let limits = &self.lanes[lane].config;
+        let waits = self.config.patient_max > 0;
+        if let Some(reply) = entry.settled(limits, waits, now) {
+            out.push(Action::Reply { to, reply });
+            return;
+        }
+        if let Some(reply) = self.told_at_once(now, key, Some(deadline)) {
+            out.push(Action::Reply { to, reply });
+            return;
+        }
+        if self.waiters >= self.config.waiters_max {
+            self.shed_oldest_waiter(now, out);
+        }
+        let lane = &mut self.lanes[lane];
+        let entry = self
+            .entries
+            .entry(key.clone())
+            .or_insert_with(|| Entry::new(now));
+        entry.waiters.push(Waiter {
+            id,
+            to,
+            asked: now,
+            deadline,
+        });
+        self.waiters += 1;
+        self.busy.insert(key.clone());
+        match &entry.flight {
+            None => {
+                self.flights += 1;
+                entry.take_off(now, self.flights);
+                lane.pending.push(key.clone());
+            }
+            Some(flight) if flight.stage == Stage::Pending => {
+                lane.pending.retain(|k| k != key);
+                lane.pending.push(key.clone());
+            }
+            Some(_) => {}
+        }
+        self.dispatch(now, out);
+    }
+
+    /// Somebody takes what can be had without waiting.
+    pub fn look(&mut self, now: Instant, key: &K) -> Option<Reply<V::Out>> {
+        let waits = self.waits();
+        let entry = self.entries.get_mut(key)?;
+        entry.ask(now);
+        let limits = &self.lanes[key.lane()].config;
+        if let Some(reply) = entry.settled(limits, waits, now) {
+            return Some(reply);
+        }
+        self.told_at_once(now, key, None)
+    }
+
+    /// Something was learnt of a key.
+    pub fn news(&mut self, now: Instant, key: &K, news: &V::News) {
+        if let Some(subject) = key.subject() {
+            self.known(now, subject);
+        }
+        self.told.heard(now, key, news);
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.hear(now, news);
+        }
+    }
+
+    /// Somebody says that this subject exists: "there is nothing" no longer means that nobody knows it.
+    pub fn known(&mut self, now: Instant, subject: K) {
+        if !self.known.heard(now, subject.clone()) {
+            return;
+        }
+        for (key, entry) in &mut self.entries {
+            let unknown =
+                matches!(&entry.failed, Some(f) if matches!(f.failure, Failure::NoData { .. }));
+            if unknown && key.subject().as_ref() == Some(&subject) {
+                entry.failed = None;
+            }
+        }
+    }
+
+    /// The client of this request left.
+    pub fn cancel(&mut self, now: Instant, id: AskId, out: &mut Vec<Action<K, V::Out, R>>) {
+        let busy: Vec<K> = self.busy.iter().cloned().collect();
+        for key in busy {
+            let Some(entry) = self.entries.get_mut(&key) else {
+                continue;
+            };
+            while let Some(i) = entry.waiters.iter().position(|w| w.id == id) {
+                let waiter = entry.waiters.swap_remove(i);
+                self.waiters -= 1;
+                out.push(Action::Reply {
+                    to: waiter.to,
+                    reply: Err(Failure::Cancelled),
+                });
+            }
+            self.drop_unwanted(&key);
+        }
+        self.dispatch(now, out);
+    }
+
+    /// A fetcher made one call more for this key than was allowed.
+    pub fn called_again(&mut self, now: Instant, key: &K) {
+        if let Some(budget) = &mut self.budget {
+            budget.charge(now);
+            self.spent.made(now, key.lane(), key);
+        }
+    }
+
+    /// A fetcher is done.
+    pub fn fetched(
+        &mut self,
+        now: Instant,
+        key: &K,
+        flight: u64,
+        result: Result<V, Failure>,
+        out: &mut Vec<Action<K, V::Out, R>>,
+    ) {
+        if let Some((lane, was_replaced)) = self.lost.remove(&flight) {
+            self.found(lane, was_replaced, out);
+            self.dispatch(now, out);
+            return;
+        }
+        if let Some(late) = self.stragglers.remove(&flight) {
+            self.lanes[key.lane()].ends(late.call);
+            match result {
+                Ok(value) => self.learnt(now, key, late.call.made, value, out),
+                // The try beside it says how it is now.
+                Err(failure) => drop(self.judged(now, key, late.call, failure, out)),
+            }
+            self.dispatch(now, out);
+            return;
+        }
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        let Some(mine) = entry.flight.as_mut().filter(|f| f.id == flight) else {
+            return;
+        };
+        let Stage::Running(call) = mine.stage else {
+            return;
+        };
+        self.lanes[key.lane()].ends(call);
+        // No fetcher is out with it any more.
+        mine.stage = Stage::Pending;
+        match result {
+            Ok(value) => self.learnt(now, key, call.made, value, out),
+            Err(failure @ Failure::NoData { .. }) => {
+                let hold = self.lanes[key.lane()].config.nodata_hold;
+                entry.refreshed(None);
+                entry.failed = Some(Failed {
+                    failure,
+                    next_try: now + hold,
+                });
+                self.upstream_works(now, key, call.made, out);
+                self.land(now, key, out);
+            }
+            Err(failure) => {
+                let limits = &self.lanes[key.lane()].config;
+                let retry = retry_at(now, mine, &failure, limits, &mut self.jitter);
+                let failure = self.judged(now, key, call, failure, out);
+                let paused = matches!(failure, Failure::Paused { .. });
+                let mine = self.entries.get_mut(key).and_then(|e| e.flight.as_mut());
+                match (retry.filter(|_| !paused), mine) {
+                    (Some(at), Some(mine)) => {
+                        mine.attempt += 1;
+                        mine.stage = Stage::Retry { at };
+                    }
+                    _ => self.fail(now, key, Some(call.made), failure, out),
+                }
+            }
+        }
+        self.dispatch(now, out);
+    }
+
+    /// Requests that wait.
+    #[must_use]
+    pub fn waiters(&self) -> usize {
+        self.waiters
+    }
+
+    /// The upstream said this of a key.
+    fn learnt(
+        &mut self,
+        now: Instant,
+        key: &K,
+        called: Instant,
+        value: V,
+        out: &mut Vec<Action<K, V::Out, R>>,
+    ) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.refreshed(Some((value, now)));
+            if let Some(news) = self.told.of(now, key) {
+                entry.hear(now, news);
+            }
+        }
+        if let Some(subject) = key.subject() {
+            self.known(now, subject);
+        }
+        self.upstream_works(now, key, called, out);
+        self.land(now, key, out);
+    }
+
+    /// The flight ended with a value or with "there is nothing": everybody is answered.
+    fn land(&mut self, now: Instant, key: &K, out: &mut Vec<Action<K, V::Out, R>>) {
+        self.end_flight(now, key);
+        let limits = &self.lanes[key.lane()].config;
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        let waiters = std::mem::take(&mut entry.waiters);
+        self.waiters -= waiters.len();
+        self.busy.remove(key);
+        out.extend(waiters.into_iter().map(|waiter| Action::Reply {
+            to: waiter.to,
+            reply: match (entry.served(limits), &entry.failed) {
+                (Some(served), _) => Ok(served),
+                (None, Some(failed)) => Err(failed.failure.clone()),
+                (None, None) => Err(Failure::Cancelled),
+            },
+        }));
+    }
+
+    /// The flight, whose call was made at `called`, ended with a failure: who has an older value or no
+    /// reason to wait for the next try is answered, and the others get another flight.
+    pub(super) fn fail(
+        &mut self,
+        now: Instant,
+        key: &K,
+        called: Option<Instant>,
+        failure: Failure,
+        out: &mut Vec<Action<K, V::Out, R>>,
+    ) {
+        self.end_flight(now, key);
+        let until = match &failure {
+            // Being shed or refused says nothing about the key: the next asker may try.
+            Failure::Busy { .. } => now,
+            Failure::Paused { retry_in, .. } => now + *retry_in,
+            _ => {
+                if let Some(entry) = self.entries.get_mut(key) {
+                    if entry.failures == 0 {
+                        entry.failing_since = called.unwrap_or(now);
+                    }
+                    let counts = failure.may_pass() || failure.evidence() != Evidence::Nothing;
+                    entry.failures += u32::from(counts);
+                }
+                let alone = self.left_alone_for(key, &failure, out);
+                // A call that took as long has left it alone meanwhile, for who waits for the next. Where
+                // nobody waits, all who ask in that time are told of this one.
+                let from = called
+                    .filter(|_| self.config.patient_max > 0)
+                    .unwrap_or(now);
+                let next_try = (from + alone).max(now);
+                if let Some(entry) = self.entries.get_mut(key) {
+                    entry.failed = Some(Failed {
+                        failure: failure.clone(),
+                        next_try,
+                    });
+                }
+                next_try
+            }
+        };
+        let hold = super::hold::Hold {
+            until,
+            why: failure,
+        };
+        self.dismiss(now, key, &hold, out);
+        if let Some(entry) = self.entries.get_mut(key)
+            && !entry.waiters.is_empty()
+        {
+            self.flights += 1;
+            entry.take_off(now, self.flights);
+            self.lanes[key.lane()].pending.push(key.clone());
+        } else {
+            self.busy.remove(key);
+        }
+    }
+
+    /// The key has no flight any more. A call that is still out becomes a straggler.
+    pub(super) fn end_flight(&mut self, now: Instant, key: &K) {
+        self.lanes[key.lane()].pending.retain(|k| k != key);
+        let entry = self.entries.get_mut(key);
+        if let Some(flight) = entry.and_then(|e| e.flight.take())
+            && let Stage::Running(call) = flight.stage
+        {
+            let late = Straggler {
+                key: key.clone(),
+                call,
+                deadline: flight.deadline.unwrap_or(now),
+            };
+            self.stragglers.insert(flight.id, late);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! A desk's limits, as its owner sets them. Plain values.
+
+use std::time::Duration;
+
+use crate::resilience::Backoff;
+use crate::resilience::BreakerConfig;
+
+/// One kind of work of a desk.
+#[derive(Clone, Debug)]
+pub struct LaneConfig {
+    /// As errors name it: "candles".
+    pub name: &'static str,
+    /// Flights that may run at once.
+    pub fetchers: usize,
+    /// Flights that may wait for a fetcher.
+    pub pending_max: usize,
+    /// How long a value is served without asking again.
+    pub fresh_for: Duration,
+    /// How long a value that nobody has had yet is kept for the next asker, however old: its askers left
+    /// before it came.
+    pub unread_for: Duration,
+    /// How long "there is nothing" is served without asking again.
+    pub nodata_hold: Duration,
+    /// How long a key that failed is left alone; doubles with each failure in a row, up to
+    /// [`BreakerConfig::open_for`].
+    pub failure_hold: Duration,
+    /// An older value is not served in place of an error; none: any is.
+    pub stale_max: Option<Duration>,
+    /// How long an asker waits for a refresh when there is an old value.
+    pub stale_patience: Duration,
+    /// How long a flight may take, retries included.
+    pub deadline: Duration,
+    /// Keys that one call may ask for: those that wait for a fetcher go with the one that gets it. 1: each
+    /// is asked for by itself.
+    pub together_max: usize,
+    /// How long a flight waits for others to go with it. Zero: those alone do that find no fetcher.
+    pub gather_for: Duration,
+    /// Calls that one flight may make.
+    pub attempts_max: u32,
+    /// Between them.
+    pub backoff: Backoff,
+}
+
+/// A desk's limits.
+#[derive(Clone, Debug)]
+pub struct CacheConfig {
+    /// Whom it asks, as errors name it: "Schwab market data".
+    pub upstream: &'static str,
+    /// Its kinds of work, by [`Key::lane`].
+    pub lanes: Vec<LaneConfig>,
+    /// Keys kept.
+    pub entries_max: usize,
+    /// A key that nobody asked for in this long is dropped.
+    pub idle_max: Duration,
+    /// Requests that may wait, over all keys.
+    pub waiters_max: usize,
+    /// Of those, requests that wait for another try of what has failed, or for room in the budget, because
+    /// there is no older value. 0: nobody does, a failure is told at once.
+    pub patient_max: usize,
+    /// None: every call is made however many failed.
+    pub breaker: Option<BreakerConfig>,
+    /// None: no limit of calls a minute.
+    pub per_minute: Option<u32>,
+    /// Of the jitter.
+    pub seed: u64,
+}

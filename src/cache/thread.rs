@@ -1,0 +1,275 @@
+//! The threads of a desk: the desk itself, which decides, and its fetchers, which do the I/O.
+//!
+//! `<name>` (for example `candle-desk`) owns the [`Cache`]; its inbox comes in, jobs go out to each
+//! lane's fetchers. A fetcher takes one job at a time and answers into the same inbox.
+
+use std::cell::RefCell;
+use std::io;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, Sender, never, select_biased};
+
+use crate::runtime::{Class, Full, Supervisor, Tx, numbered};
+
+use super::action::Action;
+use super::core::Cache;
+use super::limits::CacheConfig;
+use super::{Answers, Fetched, Job, Key, Reply, ToDesk, Value};
+
+/// A fetcher's answer waits this long for room in the desk's inbox before it is lost; the desk then
+/// gives the flight up at its deadline.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Messages taken before actions are carried out, so that a flood cannot delay replies for long.
+const BATCH_MAX: usize = 256;
+
+/// An action whose reply goes to a thread that waits for it.
+type ToDo<K, O> = Action<K, O, Sender<Reply<O>>>;
+
+/// What a fetcher gets.
+#[derive(Debug)]
+pub enum FetcherMessage<K> {
+    /// Fetch this.
+    Run(Job<K>),
+    /// There is one fetcher too many: end.
+    Retire,
+}
+
+/// How a desk's threads are named and what is expected of them.
+#[derive(Clone, Debug)]
+pub struct DeskThreads {
+    /// The desk's own name.
+    pub name: &'static str,
+    /// What its fetchers' names begin with, by lane; a number follows.
+    pub fetcher_prefixes: Vec<&'static str>,
+    /// Of its log lines.
+    pub tag: &'static str,
+    /// The desk's class.
+    pub desk_class: Class,
+    /// The fetchers' class.
+    pub fetcher_class: Class,
+}
+
+/// Starts a desk and its fetchers. `make` is called once in each fetcher's thread, so that each owns
+/// its client; what it returns makes one call of the upstream, by the job's deadline.
+///
+/// # Errors
+/// When the system refuses a thread.
+pub fn start_desk<K, V, M, F>(
+    supervisor: &Supervisor,
+    threads: DeskThreads,
+    config: CacheConfig,
+    inbox_tx: &Tx<ToDesk<K, V>>,
+    inbox: Receiver<ToDesk<K, V>>,
+    make: M,
+) -> io::Result<()>
+where
+    K: Key,
+    V: Value<News: Send, Out: Send> + Send + 'static,
+    M: Fn() -> F + Clone + Send + 'static,
+    F: Fn(&Job<K>) -> Answers<V> + 'static,
+{
+    let mut lanes = Vec::with_capacity(config.lanes.len());
+    for (n, lane) in config.lanes.iter().enumerate() {
+        // The desk never has more jobs out than fetchers, and a lost one is replaced at most once.
+        let (jobs_tx, jobs) = supervisor.channel(
+            format!("{} -> {} fetchers", threads.name, lane.name),
+            lane.fetchers * 4,
+            Full::Never("the desk hands out no more jobs than it has fetchers"),
+        );
+        let pool = Pool {
+            supervisor: supervisor.clone(),
+            prefix: threads.fetcher_prefixes[n],
+            class: threads.fetcher_class,
+            jobs,
+            jobs_tx,
+            inbox: inbox_tx.clone(),
+            make: make.clone(),
+            started: RefCell::new(0),
+            marker: std::marker::PhantomData,
+        };
+        for _ in 0..lane.fetchers {
+            pool.start_one()?;
+        }
+        lanes.push(pool);
+    }
+    let stop = supervisor.stop().clone();
+    let (name, tag) = (threads.name, threads.tag);
+    supervisor.spawn(name, threads.desk_class, move |pulse| {
+        let mut cache: Cache<K, V, Sender<Reply<V::Out>>> = Cache::new(config.clone());
+        let mut actions = Vec::new();
+        let nothing = never::<Instant>();
+        loop {
+            let now = Instant::now();
+            let timer = match cache.next_timeout(now) {
+                Some(at) => crossbeam::channel::at(at),
+                None => nothing.clone(),
+            };
+            pulse.idle();
+            let first = select_biased! {
+                recv(stop.receiver()) -> _ => return,
+                recv(inbox) -> message => message.ok(),
+                recv(timer) -> _ => None,
+            };
+            pulse.begin("deciding");
+            let now = Instant::now();
+            if let Some(message) = first {
+                apply(&mut cache, now, message, &mut actions);
+                for message in inbox.try_iter().take(BATCH_MAX) {
+                    apply(&mut cache, now, message, &mut actions);
+                }
+            }
+            if cache.next_timeout(now).is_some_and(|at| at <= now) {
+                cache.tick(now, &mut actions);
+            }
+            for action in actions.drain(..) {
+                perform(action, &lanes, tag);
+            }
+        }
+    })?;
+    Ok(())
+}
+
+fn apply<K: Key, V: Value>(
+    cache: &mut Cache<K, V, Sender<Reply<V::Out>>>,
+    now: Instant,
+    message: ToDesk<K, V>,
+    actions: &mut Vec<ToDo<K, V::Out>>,
+) {
+    match message {
+        ToDesk::Ask(ask) => {
+            cache.ask(now, ask.id, &ask.key, ask.deadline, ask.reply, actions);
+        }
+        // A looker that left has dropped its end.
+        ToDesk::Look { key, reply } => drop(reply.try_send(cache.look(now, &key))),
+        ToDesk::News(news) => {
+            for (key, news) in &news {
+                cache.news(now, key, news);
+            }
+            cache.confirm(now, actions);
+        }
+        ToDesk::Known(subjects) => {
+            for subject in subjects {
+                cache.known(now, subject);
+            }
+        }
+        ToDesk::Cancel(id) => cache.cancel(now, id, actions),
+        ToDesk::CalledAgain(key) => cache.called_again(now, &key),
+        ToDesk::Fetched(fetched) => cache.done(now, fetched, actions),
+    }
+}
+
+fn perform<K, V, M, F>(action: ToDo<K, V::Out>, lanes: &[Pool<K, V, M, F>], tag: &'static str)
+where
+    K: Key,
+    V: Value<News: Send, Out: Send> + Send + 'static,
+    M: Fn() -> F + Clone + Send + 'static,
+    F: Fn(&Job<K>) -> Answers<V> + 'static,
+{
+    match action {
+        // An asker that left has dropped its end.
+        Action::Reply { to, reply } => drop(to.try_send(reply)),
+        Action::Fetch { lane, job } => {
+            let key = job.key.to_string();
+            if lanes[lane].jobs_tx.offer(FetcherMessage::Run(job)).is_err() {
+                log::error!(target: tag, "the fetchers' queue is full, which cannot be; {key} will time out");
+            }
+        }
+        Action::Replace { lane } => {
+            if let Err(e) = lanes[lane].start_one() {
+                log::error!(target: tag, "starting a fetcher in a lost one's place failed: {e}");
+            }
+        }
+        Action::Retire { lane } => drop(lanes[lane].jobs_tx.offer(FetcherMessage::Retire)),
+        Action::Say(words) => log::warn!(target: tag, "{words}"),
+    }
+}
+
+/// The fetchers of one lane.
+struct Pool<K, V: Value, M, F> {
+    supervisor: Supervisor,
+    prefix: &'static str,
+    class: Class,
+    jobs: Receiver<FetcherMessage<K>>,
+    jobs_tx: Tx<FetcherMessage<K>>,
+    inbox: Tx<ToDesk<K, V>>,
+    make: M,
+    started: RefCell<u32>,
+    marker: std::marker::PhantomData<fn() -> F>,
+}
+
+impl<K, V, M, F> Pool<K, V, M, F>
+where
+    K: Key,
+    V: Value<News: Send, Out: Send> + Send + 'static,
+    M: Fn() -> F + Clone + Send + 'static,
+    F: Fn(&Job<K>) -> Answers<V> + 'static,
+{
+    fn start_one(&self) -> io::Result<()> {
+        let n = *self.started.borrow() + 1;
+        *self.started.borrow_mut() = n;
+        let (jobs, inbox, make) = (self.jobs.clone(), self.inbox.clone(), self.make.clone());
+        let stop = self.supervisor.stop().clone();
+        let prefix = self.prefix;
+        self.supervisor
+            .spawn(numbered(self.prefix, n), self.class, move |pulse| {
+                let fetch = make();
+                loop {
+                    pulse.idle();
+                    let message = select_biased! {
+                        recv(stop.receiver()) -> _ => return,
+                        recv(jobs) -> message => message,
+                    };
+                    let Ok(FetcherMessage::Run(job)) = message else {
+                        return;
+                    };
+                    let in_hand = InHand {
+                        inbox: &inbox,
+                        fetcher: prefix,
+                        job: &job,
+                    };
+                    pulse.wait(format!("fetching {}", named(&job)), job.deadline);
+                    let answers = fetch(&job);
+                    let by = Instant::now() + ANSWER_PATIENCE;
+                    pulse.wait(format!("handing over {}", job.key), by);
+                    drop(in_hand);
+                    // Lost only if the desk is stuck; the watchdog tells of that.
+                    drop(inbox.send_by(ToDesk::Fetched(Fetched { job, answers }), by));
+                }
+            })
+            .map(drop)
+    }
+}
+
+/// "quote TOYO and 3 others, attempt 1"
+fn named<K: Key>(job: &Job<K>) -> String {
+    let others = match job.others.len() {
+        0 => String::new(),
+        n => format!(" and {n} others"),
+    };
+    format!("{}{others}, attempt {}", job.key, job.attempt)
+}
+
+/// A job that a fetcher works on. If it panics over it, the desk is told at once: else it would wait for
+/// the job's whole deadline, and the lane would have one place less.
+struct InHand<'a, K: Key, V: Value> {
+    inbox: &'a Tx<ToDesk<K, V>>,
+    fetcher: &'static str,
+    job: &'a Job<K>,
+}
+
+impl<K: Key, V: Value> Drop for InHand<'_, K, V> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let failure = super::Failure::Panicked {
+            fetcher: self.fetcher,
+        };
+        // A full inbox: the deadline ends the job.
+        drop(self.inbox.offer(ToDesk::Fetched(Fetched {
+            job: self.job.clone(),
+            answers: Err(failure).into(),
+        })));
+    }
+}

@@ -1,0 +1,194 @@
+//! The scribe: a process of its own, started with the server from the same binary, that finds out what
+//! captured bytes mean. It walks stacks, names functions and writes reports, so that the server needs
+//! neither the allocator nor a symbol cache while one of its threads is stuck, and gets no larger.
+//!
+//! It reads a line on its standard input for each report that is wanted; the bytes lie in the file in
+//! memory whose number it was given. It writes the report's three forms beside the logs, and to its
+//! standard output a line with the lengths of the forms, of the reason why they could not be kept, and the
+//! file's name, followed by all four. Of a
+//! silent watchdog's report nobody waits for the answer: that one it appends to `watchdog.log` itself. It
+//! ends when its input does: with the server.
+
+mod descriptors;
+mod folded;
+mod judge;
+mod modules;
+mod names;
+mod read;
+mod report;
+mod shelf;
+mod syscalls;
+mod walk;
+
+use std::fs::File;
+use std::io::{self, BufRead, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::files::regular;
+use crate::logging::{LogFiles, stamp};
+
+pub use read::{Context, Dump, Frame, Pace, Queue, Reader, Said, Thread};
+pub use report::{text as report_text, verdict};
+pub use shelf::{ASKED, Shelf, Shelved};
+
+/// In place of a report's name: the watchdog is silent, and what was captured lies in the other file.
+pub const SILENT_WATCHDOG: &str = "watchdog-silent";
+
+/// The server's start has the processors to itself; then what every report needs is read, so that the
+/// first one, which counts most, takes no longer than the others.
+const WARM_AFTER: Duration = Duration::from_secs(2);
+
+/// What the scribe is started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScribeArgs {
+    /// The number of the inherited file.
+    pub fd: u32,
+    /// The number of the file that is filled when the watchdog itself is silent.
+    pub last_fd: Option<u32>,
+    /// The folder of the logs, and the names there.
+    pub files: LogFiles,
+    /// How many are kept at most.
+    pub keep: usize,
+}
+
+/// The three forms of a report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forms {
+    /// For people.
+    pub text: String,
+    /// For programs.
+    pub json: String,
+    /// `a;b;c 1`, for flame-graph tools.
+    pub folded: String,
+    /// The file that holds the text; empty if it could not be written.
+    pub file: String,
+    /// Why it could not.
+    pub not_kept: String,
+}
+
+/// The forms of a dump.
+#[must_use]
+pub fn forms(dump: &Dump) -> Forms {
+    Forms {
+        text: report::text(dump),
+        json: serde_json::to_string(dump).unwrap_or_default(),
+        folded: folded::folded(dump),
+        file: String::new(),
+        not_kept: String::new(),
+    }
+}
+
+/// Serves until its input ends.
+///
+/// # Errors
+/// When the inherited file cannot be opened or the output is gone.
+pub fn run(args: &ScribeArgs) -> io::Result<()> {
+    let mut unheard = unheard_signals()?;
+    let shelf = Shelf::new(args.files.reports(), args.keep);
+    let mut reader = Reader::default();
+    if nothing_is_asked_for(WARM_AFTER) {
+        reader.warm();
+    }
+    let mut out = io::stdout().lock();
+    for line in io::stdin().lock().lines() {
+        let line = line?;
+        unheard();
+        if line.trim() == SILENT_WATCHDOG {
+            if let Some(fd) = args.last_fd {
+                for_silent_watchdog(&mut reader, fd, &shelf, &args.files.watchdog())?;
+            }
+            continue;
+        }
+        let bytes = read_whole(args.fd)?;
+        let forms = put(&shelf, line.trim(), &bytes, || reader.read(&bytes));
+        let all = [&forms.text, &forms.json, &forms.folded, &forms.not_kept];
+        let [text, json, folded, not_kept] = all.map(String::len);
+        writeln!(out, "{text} {json} {folded} {not_kept} {}", forms.file)?;
+        for form in all {
+            out.write_all(form.as_bytes())?;
+        }
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// Keeps these bytes, has them read, and keeps the report.
+fn put(shelf: &Shelf, name: &str, bytes: &[u8], read: impl FnOnce() -> Dump) -> Forms {
+    // On disk before anything can go wrong with its names.
+    let _put_says_it_again = shelf.put_raw(name, bytes);
+    let dump = read();
+    let named = dump.dump.iter().any(|t| t.own_frame().is_some());
+    let mut forms = forms(&dump);
+    match shelf.put(name, &forms, named) {
+        Ok(file) => forms.file = file.display().to_string(),
+        Err(e) => {
+            let words = format!("(this report could not be kept beside the logs: {e})\n");
+            forms.text.push_str(&words);
+            forms.not_kept = e.to_string();
+        }
+    }
+    forms
+}
+
+/// The report that the sentinel asks for. The time is ours: whoever captured could not print it.
+fn for_silent_watchdog(reader: &mut Reader, fd: u32, shelf: &Shelf, log: &Path) -> io::Result<()> {
+    let bytes = read_whole(fd)?;
+    let time = stamp(Timestamp::now(), &TimeZone::system());
+    let digits = time.chars().filter(char::is_ascii_digit);
+    let name = format!("{}-silent", digits.collect::<String>());
+    let forms = put(shelf, &name, &bytes, || {
+        let mut dump = reader.read(&bytes);
+        dump.context.time = time;
+        dump
+    });
+    let (mut log, _) = regular::append(log)?;
+    log.write_all(forms.text.as_bytes())
+}
+
+/// A signal to the whole foreground group, or to all of a service's processes, is the server's to act on; the scribe ends with it. Forgets
+/// those that came at each call.
+#[cfg(unix)]
+fn unheard_signals() -> io::Result<impl FnMut()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
+    let mut signals =
+        signal_hook::iterator::Signals::new([SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2])?;
+    Ok(move || for _ in signals.pending() {})
+}
+
+#[cfg(not(unix))]
+fn unheard_signals() -> io::Result<impl FnMut()> {
+    Ok(|| {})
+}
+
+/// True after so long without a question.
+#[cfg(unix)]
+fn nothing_is_asked_for(time: Duration) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdin = io::stdin();
+    let time = Timespec::try_from(time).ok();
+    let mut input = [PollFd::new(&stdin, PollFlags::IN)];
+    matches!(poll(&mut input, time.as_ref()), Ok(0))
+}
+
+#[cfg(not(unix))]
+fn nothing_is_asked_for(_: Duration) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn read_whole(fd: u32) -> io::Result<Vec<u8>> {
+    use std::os::unix::fs::FileExt;
+    let file = File::open(format!("/proc/self/fd/{fd}"))?;
+    let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(0)];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+#[cfg(not(unix))]
+fn read_whole(_: u32) -> io::Result<Vec<u8>> {
+    Err(io::Error::other("there is nothing to read on this system"))
+}

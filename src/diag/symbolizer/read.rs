@@ -1,0 +1,404 @@
+//! From captured bytes to a dump: threads with their frames, and what the watchdog knows.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::diag::capture::Build;
+use crate::diag::capture::raw::{self, Facts, sections};
+
+use super::descriptors::Descriptors;
+use super::judge;
+use super::modules::{Files, Mapped, own_binary, parse_maps, without_deleted};
+use super::names::{Namer, Symbols};
+use super::syscalls;
+use super::walk::{Walked, Walker};
+
+/// What the watchdog adds to a capture.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Context {
+    /// Why the report is made, in words.
+    pub reason: String,
+    /// Local time.
+    pub time: String,
+    /// Of the program.
+    pub version: String,
+    /// Of the process.
+    pub pid: u32,
+    /// Since its start.
+    pub uptime_s: u64,
+    /// What threads say of themselves.
+    pub threads: Vec<Said>,
+    /// Every queue.
+    pub channels: Vec<Queue>,
+    /// What is wrong with the server's own port, as a client of it sees it; empty where nothing is.
+    pub port: String,
+    /// The last log lines.
+    pub log: Vec<String>,
+}
+
+/// What a thread says of itself.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Said {
+    /// As the watchdog knows it.
+    pub name: String,
+    /// The kernel's number.
+    pub tid: u32,
+    /// Of which class.
+    pub class: String,
+    /// "idle", "busy", "stalled", "dead"
+    pub state: String,
+    /// In its own words.
+    pub activity: String,
+    /// Since its last beat.
+    pub beat_age_ms: u64,
+}
+
+impl Said {
+    /// Whether it is this thread's. Where the number is not known the name must do.
+    #[must_use]
+    pub fn is(&self, tid: u32, name: &str) -> bool {
+        match self.tid {
+            0 => self.name == name,
+            own => own == tid,
+        }
+    }
+}
+
+/// A queue.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Queue {
+    /// Its name.
+    pub name: String,
+    /// Messages in it.
+    pub depth: usize,
+    /// How many fit.
+    pub capacity: usize,
+    /// How many were refused so far.
+    pub drops: u64,
+    /// What happens when it is full.
+    pub when_full: String,
+}
+
+/// How a thread moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pace {
+    /// Uses a processor all the time.
+    Spinning,
+    /// Uses none and stands where it stood.
+    Blocked,
+    /// As `Blocked`, where no signal reaches it: a disk, mostly.
+    Uninterruptible,
+    /// Moves.
+    Progressing,
+    /// As `Blocked`, and by its own word it waits for work.
+    Idle,
+    /// It was seen once only.
+    #[default]
+    Unknown,
+}
+
+impl Pace {
+    /// For people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Spinning => "spinning",
+            Self::Blocked => "blocked",
+            Self::Uninterruptible => "blocked uninterruptibly (a disk, mostly)",
+            Self::Progressing => "progressing",
+            Self::Idle => "idle",
+            Self::Unknown => "seen only once",
+        }
+    }
+}
+
+/// One function on a stack.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct Frame {
+    /// Its name, or `file+offset`.
+    pub function: String,
+    /// Source file; empty where it is not known.
+    pub file: String,
+    /// Source line; 0 where it is not known.
+    pub line: u32,
+    /// The address in the server.
+    pub address: u64,
+}
+
+impl Frame {
+    /// Whether it is this program's own code.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        // An inlined function's name has no path; then its file tells: those of others begin with a
+        // library's name.
+        self.function.starts_with("tapewarden::")
+            || self.function.starts_with("<tapewarden::")
+            || (self.file.starts_with("src/") && self.file.ends_with(".rs"))
+    }
+}
+
+/// One thread.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Thread {
+    /// The kernel's number.
+    pub tid: u32,
+    /// Its name.
+    pub name: String,
+    /// What it says of itself; none for a library's own thread.
+    pub said: Option<Said>,
+    /// How it moves.
+    pub pace: Pace,
+    /// The kernel's letter.
+    pub kernel_state: char,
+    /// Whether it is the process's first thread.
+    pub is_main: bool,
+    /// Where it waits, in words: the system call, on what, in which kernel function.
+    pub waits: String,
+    /// CPU time between the two looks, in µs.
+    pub cpu_us: u64,
+    /// The innermost first.
+    pub frames: Vec<Frame>,
+    /// Whether frames are missing at the outer end.
+    pub truncated: bool,
+    /// Why there are no frames; empty where there are.
+    pub missing: String,
+}
+
+impl Thread {
+    /// "stalled", "idle" …; empty for a library's own thread.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        self.said.as_ref().map_or("", |s| &s.state)
+    }
+
+    /// The innermost frame of our own code.
+    #[must_use]
+    pub fn own_frame(&self) -> Option<&Frame> {
+        self.frames.iter().find(|f| f.is_own())
+    }
+}
+
+/// Everything.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Dump {
+    /// What the watchdog knows.
+    #[serde(flatten)]
+    pub context: Context,
+    /// The build id of its program; empty where it has none.
+    pub build: String,
+    /// Every thread of the process, the stalled ones first.
+    pub dump: Vec<Thread>,
+    /// How long the first round took, in µs.
+    pub took_us: u64,
+    /// Why there are no stacks at all; empty where there are.
+    pub no_stacks: String,
+}
+
+#[derive(Default)]
+struct Looks {
+    facts: [Option<Facts>; 2],
+    stacks: [Walked; 2],
+    missing: String,
+}
+
+/// Reads captured bytes, and remembers what it had to read for that.
+#[derive(Debug, Default)]
+pub struct Reader {
+    files: Files,
+    symbols: Symbols,
+}
+
+impl Reader {
+    /// Reads now what the first report would have to: the unwinding tables and the names of the program
+    /// and its libraries.
+    pub fn warm(&mut self) {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        let mapped = parse_maps(&maps);
+        let _read = Walker::new(&mapped, &mut self.files);
+        let here = Self::warm as fn(&mut Self) as usize as u64;
+        let _named = Namer::new(mapped, &mut self.symbols).name(here, true);
+    }
+
+    /// Of a process that is still there: its descriptors are named.
+    #[must_use]
+    pub fn read(&mut self, bytes: &[u8]) -> Dump {
+        read_with(bytes, self, Descriptors::of)
+    }
+
+    /// Long after.
+    #[must_use]
+    pub fn read_later(&mut self, bytes: &[u8]) -> Dump {
+        read_with(bytes, self, |_| Descriptors::unknown())
+    }
+}
+
+fn read_with(bytes: &[u8], reader: &mut Reader, descriptors: impl Fn(u32) -> Descriptors) -> Dump {
+    let mut maps = String::new();
+    let mut build = Build::default();
+    let mut context = Context::default();
+    let (mut times, mut took) = (Vec::new(), Vec::new());
+    for section in sections(bytes) {
+        let number = || {
+            section
+                .bytes
+                .try_into()
+                .map(u64::from_le_bytes)
+                .unwrap_or_default()
+        };
+        match section.tag {
+            raw::BUILD => {
+                let Ok(told) = String::from_utf8_lossy(section.bytes).parse();
+                build = told;
+            }
+            raw::MAPS => maps.push_str(&String::from_utf8_lossy(section.bytes)),
+            raw::CONTEXT => context = serde_json::from_slice(section.bytes).unwrap_or_default(),
+            raw::TIME => times.push(number()),
+            raw::TOOK => took.push(number()),
+            _ => {}
+        }
+    }
+    let mut mapped = parse_maps(&maps);
+    take_own_place(&mut mapped, &build);
+    let mut walker = Walker::new(&mapped, &mut reader.files);
+    let mut looks: BTreeMap<u32, Looks> = BTreeMap::new();
+    for section in sections(bytes) {
+        let round = usize::from(section.number == 2);
+        match section.tag {
+            raw::FACTS => {
+                let look = looks.entry(section.tid).or_default();
+                look.facts[round] = Some(Facts::parse(section.bytes));
+            }
+            raw::STACK if section.bytes.len() >= 32 => {
+                let (registers, stack) = section.bytes.split_at(32);
+                let mut words = registers
+                    .chunks_exact(8)
+                    .map(|w| w.try_into().map(u64::from_le_bytes).unwrap_or_default());
+                let registers = [0; 4].map(|_: u64| words.next().unwrap_or_default());
+                let look = looks.entry(section.tid).or_default();
+                look.stacks[round] = walker.walk(registers, stack);
+            }
+            raw::MISSING => {
+                looks.entry(section.tid).or_default().missing =
+                    String::from_utf8_lossy(section.bytes).into_owned();
+            }
+            _ => {}
+        }
+    }
+    let elapsed_ns = match times[..] {
+        [first, second, ..] => second.saturating_sub(first),
+        _ => 0,
+    };
+    let mut namer = Namer::new(mapped, &mut reader.symbols);
+    let descriptors = descriptors(context.pid);
+    let mut threads: Vec<Thread> = looks
+        .into_iter()
+        .map(|(tid, look)| thread(tid, look, &context, elapsed_ns, &mut namer, &descriptors))
+        .collect();
+    let rank = |t: &Thread| match t.state() {
+        "stalled" => 0,
+        "busy" => 1,
+        "" => 2,
+        _ => 3,
+    };
+    threads.sort_by(|a, b| (rank(a), &a.name, a.tid).cmp(&(rank(b), &b.name, b.tid)));
+    Dump {
+        no_stacks: if threads.is_empty() {
+            "no stacks were captured; what threads say of themselves is below".to_owned()
+        } else {
+            String::new()
+        },
+        context,
+        build: build.id,
+        dump: threads,
+        took_us: took.first().copied().unwrap_or(0),
+    }
+}
+
+/// The captured program is ours if the build is the same, wherever its file lay: a dump can be taken to
+/// another machine, and a file can have been copied since.
+fn take_own_place(mapped: &mut [Mapped], build: &Build) {
+    let own = Build::own();
+    if build.id.is_empty() || build.id != own.id {
+        return;
+    }
+    let theirs = mapped
+        .iter_mut()
+        .find(|m| without_deleted(&m.path) == without_deleted(&build.path));
+    if let (Some(mine), Some(theirs)) = (own_binary(), theirs) {
+        theirs.key = mine.key;
+        theirs.path = mine.path;
+    }
+}
+
+fn thread(
+    tid: u32,
+    look: Looks,
+    context: &Context,
+    elapsed_ns: u64,
+    namer: &mut Namer<'_>,
+    descriptors: &Descriptors,
+) -> Thread {
+    let [first, second] = look.stacks;
+    let [early, late] = look.facts;
+    let name = late.as_ref().or(early.as_ref()).map(|f| f.name.clone());
+    let name = name.unwrap_or_default();
+    let said = context.threads.iter().find(|s| s.is(tid, &name));
+    let (pace, cpu_ns) = judge::pace(
+        [early.as_ref(), late.as_ref()],
+        [&first.addresses, &second.addresses],
+        said.is_some_and(|s| s.state == "idle"),
+        elapsed_ns,
+    );
+    let facts = late.or(early).unwrap_or_default();
+    // The second look is nearer to the facts that are shown; the first is better than none.
+    let walked = if second.addresses.is_empty() {
+        first
+    } else {
+        second
+    };
+    let frames: Vec<Frame> = walked
+        .addresses
+        .iter()
+        .enumerate()
+        .flat_map(|(n, address)| namer.name(*address, n == 0))
+        .collect();
+    Thread {
+        tid,
+        is_main: tid == context.pid,
+        name,
+        said: said.cloned(),
+        pace,
+        kernel_state: facts.state,
+        waits: waits(&facts, descriptors),
+        cpu_us: cpu_ns / 1_000,
+        missing: if frames.is_empty() {
+            look.missing
+        } else {
+            String::new()
+        },
+        frames,
+        truncated: walked.truncated,
+    }
+}
+
+/// Where the kernel holds a thread, in words.
+fn waits(facts: &Facts, descriptors: &Descriptors) -> String {
+    let call = match facts.syscall {
+        None => String::new(),
+        Some((number, args)) => match syscalls::name(number) {
+            None => format!("system call {number}"),
+            Some((name, false)) => name.to_owned(),
+            Some((name, true)) => format!("{name} on {}", descriptors.words(args[0])),
+        },
+    };
+    match (call.is_empty(), facts.wchan.is_empty()) {
+        (false, false) => format!("{call}, in the kernel's {}", facts.wchan),
+        (true, false) => format!("in the kernel's {}", facts.wchan),
+        _ => call,
+    }
+}

@@ -1,0 +1,482 @@
+//! The report as a person reads it at night: the verdict, the stalled threads, the others folded. Pure.
+
+use std::fmt::Write;
+
+use super::read::{Dump, Frame, Pace, Queue, Said, Thread};
+
+/// Frames outside of these are how every thread starts.
+const START_OF_A_THREAD: [&str; 2] = [
+    "__rust_begin_short_backtrace",
+    "runtime::spawn::Supervisor::live",
+];
+
+/// Threads that wait for a stalled one and are named in the verdict.
+const WAITERS_NAMED: usize = 6;
+
+/// One line for each stalled thread: which, since when, doing what, stuck where, who and what waits for it; one for
+/// a port that does not answer, one for each thread that is gone. One sentence where all is well.
+#[must_use]
+pub fn verdict(dump: &Dump) -> Vec<String> {
+    let stalled: Vec<String> = dump
+        .context
+        .threads
+        .iter()
+        .filter(|s| s.state == "stalled")
+        .map(|said| {
+            let thread = dump.dump.iter().find(|t| said.is(t.tid, &t.name));
+            of_stalled(said, thread, dump)
+        })
+        .collect();
+    let mut verdict = stalled;
+    if !dump.context.port.is_empty() {
+        let more = if verdict.is_empty() {
+            "; no thread is overdue: look at gate, conn-* and http-* below, at what waits in the channels, and at the system (descriptors, backlog)"
+        } else {
+            ""
+        };
+        verdict.push(format!("{}{more}", dump.context.port));
+    }
+    let dead = dump.context.threads.iter().filter(|s| s.state == "dead");
+    verdict.extend(dead.map(|s| {
+        format!(
+            "{} was ended by a panic for good; restart the server",
+            s.name
+        )
+    }));
+    if verdict.is_empty() {
+        verdict.push(format!("no thread is stalled ({})", dump.context.reason));
+    }
+    verdict
+}
+
+fn of_stalled(said: &Said, thread: Option<&Thread>, dump: &Dump) -> String {
+    let mut line = format!(
+        "{} ({}, thread {}) FROZEN for {:.1} s, doing: {}",
+        said.name,
+        said.class,
+        said.tid,
+        said.beat_age_ms as f64 / 1_000.0,
+        said.activity,
+    );
+    if let Some(t) = thread {
+        let _ = write!(line, "; {}", t.pace.words());
+        if let Some(frame) = t.own_frame() {
+            let _ = write!(line, " in {}", place(frame));
+        }
+        if !t.waits.is_empty() {
+            let _ = write!(line, " -> {}", t.waits);
+        }
+        if !t.missing.is_empty() {
+            let _ = write!(line, "; no stack: {}", t.missing);
+        }
+    }
+    let words = format!("waiting for {}", said.name);
+    let waiters: Vec<&str> = dump
+        .context
+        .threads
+        .iter()
+        .filter(|o| o.activity.contains(&words))
+        .map(|o| o.name.as_str())
+        .collect();
+    if !waiters.is_empty() {
+        let n = waiters.len();
+        let named = waiters[..n.min(WAITERS_NAMED)].join(" ");
+        let _ = write!(line, "; {n} wait for it: {named}");
+    }
+    let reader = format!("-> {}", said.name);
+    let inboxes = dump.context.channels.iter();
+    for inbox in inboxes.filter(|q| q.depth > 0 && q.name.ends_with(&reader)) {
+        let full = if inbox.depth >= inbox.capacity {
+            ", full"
+        } else {
+            ""
+        };
+        let _ = write!(line, "; {} wait in \"{}\"{full}", inbox.depth, inbox.name);
+    }
+    line
+}
+
+fn place(frame: &Frame) -> String {
+    if frame.file.is_empty() {
+        frame.function.clone()
+    } else {
+        format!("{} ({}:{})", frame.function, frame.file, frame.line)
+    }
+}
+
+/// The whole text.
+#[must_use]
+pub fn text(dump: &Dump) -> String {
+    let c = &dump.context;
+    let mut out = String::with_capacity(64 * 1024);
+    let is_ill = |s: &Said| matches!(s.state.as_str(), "stalled" | "dead");
+    let ill = !c.port.is_empty() || c.threads.iter().any(is_ill);
+    let level = if ill { "ERROR" } else { "INFO" };
+    for line in verdict(dump) {
+        let _ = writeln!(out, "{} [{level}] [WATCHDOG] VERDICT: {line}", c.time);
+    }
+    let stacks = dump.dump.iter().filter(|t| !t.frames.is_empty()).count();
+    let _ = writeln!(
+        out,
+        "=== THREAD STACK DUMP === {} | tapewarden {}, build {}, process {}, up {} s | {} threads, {stacks} stacks, copied in {:.1} ms",
+        c.reason,
+        c.version,
+        if dump.build.is_empty() {
+            "without an id"
+        } else {
+            &dump.build
+        },
+        c.pid,
+        c.uptime_s,
+        dump.dump.len(),
+        dump.took_us as f64 / 1_000.0
+    );
+    if !dump.no_stacks.is_empty() {
+        let _ = writeln!(out, "({})", dump.no_stacks);
+        for said in &c.threads {
+            let _ = writeln!(
+                out,
+                "--- Thread {} ({}) ---\n    {}, class {}, last beat {} ms ago: {}",
+                said.tid, said.name, said.state, said.class, said.beat_age_ms, said.activity
+            );
+        }
+    }
+    let mut idle: Vec<&Thread> = Vec::new();
+    let mut shown: Vec<&Thread> = Vec::new();
+    for t in &dump.dump {
+        // One that says it waits and uses a processor says something that is not so.
+        if t.state() == "idle" && t.pace != Pace::Spinning {
+            idle.push(t);
+        } else {
+            shown.push(t);
+        }
+    }
+    while let Some((first, others)) = shown.split_first() {
+        let (same, rest): (Vec<&Thread>, Vec<&Thread>) =
+            others.iter().partition(|t| alike(t, first));
+        let group_of: Vec<&Thread> = std::iter::once(*first).chain(same).collect();
+        group(&mut out, &group_of);
+        shown = rest;
+    }
+    idle_lines(&mut out, &idle);
+    let _ = writeln!(out, "=== END STACK DUMP ===");
+    open_requests(&mut out, &c.threads);
+    channels(&mut out, &c.channels);
+    let _ = writeln!(out, "The last {} log lines:", c.log.len());
+    for line in &c.log {
+        let _ = writeln!(out, "    {line}");
+    }
+    out
+}
+
+/// What clients wait for, the longest first.
+fn open_requests(out: &mut String, threads: &[Said]) {
+    let mut open: Vec<&Said> = threads
+        .iter()
+        .filter(|s| s.class == "conn" && s.state != "idle" && is_request(&s.activity))
+        .collect();
+    open.sort_by_key(|s| std::cmp::Reverse(s.beat_age_ms));
+    let _ = writeln!(out, "Open requests: {}", open.len());
+    for s in open {
+        let age = s.beat_age_ms as f64 / 1_000.0;
+        let _ = writeln!(out, "    {age:>6.1} s  {} ({})", s.activity, s.name);
+    }
+}
+
+/// Connections begin what they say of a request with its method.
+fn is_request(activity: &str) -> bool {
+    let method = activity.split(' ').next().unwrap_or_default();
+    !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase())
+}
+
+/// Those in which something waits or was refused in a line each, then the names of the others.
+fn channels(out: &mut String, channels: &[Queue]) {
+    // Those that cannot be full are pools of places: full means that nobody needs one.
+    let pool = |q: &Queue| q.when_full.starts_with("never");
+    let (quiet, telling): (Vec<&Queue>, Vec<&Queue>) = channels
+        .iter()
+        .partition(|q| q.drops == 0 && (q.depth == 0 || pool(q) && q.depth == q.capacity));
+    let _ = writeln!(out, "Channels (waiting/room, refused so far, when full):");
+    for q in telling {
+        let full = if q.depth >= q.capacity { "  FULL" } else { "" };
+        let _ = writeln!(
+            out,
+            "    {:<40} {:>5}/{:<5} {:>8}  {}{full}",
+            q.name, q.depth, q.capacity, q.drops, q.when_full
+        );
+    }
+    let names: Vec<&str> = quiet.iter().map(|q| q.name.as_str()).collect();
+    let _ = writeln!(
+        out,
+        "    {} at rest, nothing refused: {}",
+        names.len(),
+        names.join(" | ")
+    );
+}
+
+fn addresses(t: &Thread) -> impl Iterator<Item = u64> {
+    t.frames.iter().map(|f| f.address)
+}
+
+/// Whether two threads are shown as one: same state, same stack.
+fn alike(a: &Thread, b: &Thread) -> bool {
+    a.state() == b.state() && !a.frames.is_empty() && addresses(a).eq(addresses(b))
+}
+
+fn group(out: &mut String, same: &[&Thread]) {
+    for t in same {
+        let _ = writeln!(out, "--- Thread {} ({}) ---", t.tid, t.name);
+        let said = t.said.as_ref().map_or_else(
+            || {
+                let what = if t.is_main {
+                    "the main thread: owns the others, hears who asks for the end"
+                } else {
+                    "a library's own thread"
+                };
+                what.to_owned()
+            },
+            |s| {
+                let state = if s.state == "stalled" {
+                    "STALLED"
+                } else {
+                    &s.state
+                };
+                format!(
+                    "{state}, class {}, last beat {} ms ago: {}",
+                    s.class, s.beat_age_ms, s.activity
+                )
+            },
+        );
+        let _ = writeln!(out, "    {said}");
+        let _ = writeln!(
+            out,
+            "    {}, kernel state {}, {} µs of CPU between two looks{}{}",
+            t.pace.words(),
+            t.kernel_state,
+            t.cpu_us,
+            if t.waits.is_empty() { "" } else { ", in " },
+            t.waits
+        );
+    }
+    let Some(t) = same.first() else { return };
+    if !t.missing.is_empty() {
+        let _ = writeln!(out, "    no stack: {}", t.missing);
+        return;
+    }
+    if same.len() > 1 {
+        let _ = writeln!(out, "    these {} have the same stack:", same.len());
+    }
+    for frame in &t.frames {
+        if START_OF_A_THREAD.iter().any(|s| frame.function.contains(s)) {
+            break;
+        }
+        let indent = if frame.is_own() { "  > " } else { "        " };
+        let _ = writeln!(out, "{indent}{} [{:#x}]", place(frame), frame.address);
+    }
+    if t.truncated {
+        let _ = writeln!(out, "        (what is outside of this could not be found)");
+    }
+}
+
+/// Idle threads: one line for each class and place in which they wait.
+fn idle_lines(out: &mut String, idle: &[&Thread]) {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for t in idle {
+        let class = t.said.as_ref().map_or("", |s| &s.class);
+        // A closure's name says nothing, its place in the source does.
+        let at = t.own_frame().map_or_else(
+            || t.waits.clone(),
+            |f| match f.file.is_empty() {
+                true => f.function.clone(),
+                false => format!("{}:{}", f.file, f.line),
+            },
+        );
+        let why = match t.missing.as_str() {
+            "" => String::new(),
+            why => format!(" (no stack: {why})"),
+        };
+        let key = format!("of class {class}, waiting for work at {at}{why}");
+        match groups.iter_mut().find(|(k, _)| *k == key) {
+            Some((_, names)) => names.push(&t.name),
+            None => groups.push((key, vec![&t.name])),
+        }
+    }
+    for (key, names) in groups {
+        let _ = writeln!(out, "--- {} idle {key}: {}", names.len(), names.join(" "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::{Context, Said};
+    use super::*;
+
+    fn thread(tid: u32, name: &str, state: &str, frames: &[&str]) -> Thread {
+        Thread {
+            tid,
+            name: name.into(),
+            said: (!state.is_empty()).then(|| Said {
+                name: name.into(),
+                tid,
+                class: "desk".into(),
+                state: state.into(),
+                activity: "deciding".into(),
+                beat_age_ms: 2_300,
+            }),
+            pace: Pace::Blocked,
+            kernel_state: 'S',
+            waits: "futex".into(),
+            frames: frames
+                .iter()
+                .zip(1..)
+                .map(|(f, address)| Frame {
+                    function: (*f).into(),
+                    file: if f.starts_with("tapewarden") {
+                        "src/x.rs".into()
+                    } else {
+                        "library/x.rs".into()
+                    },
+                    line: 7,
+                    address,
+                })
+                .collect(),
+            ..Thread::default()
+        }
+    }
+
+    #[test]
+    fn the_verdict_comes_first_and_the_rest_is_folded() {
+        let client = Said {
+            name: "conn-3".into(),
+            class: "conn".into(),
+            state: "busy".into(),
+            activity: "GET /x for 127.0.0.1".into(),
+            beat_age_ms: 1_250,
+            ..Said::default()
+        };
+        let queue = |name: &str, depth, drops| Queue {
+            name: name.into(),
+            depth,
+            capacity: 4,
+            drops,
+            when_full: if depth == 4 {
+                "never full: it cannot be"
+            } else {
+                "shed"
+            }
+            .into(),
+        };
+        let waiter = Said {
+            name: "http-1".into(),
+            activity: "GET /x, waiting for candle-desk".into(),
+            ..Said::default()
+        };
+        let desk = thread(7, "candle-desk", "stalled", &[]).said.unwrap();
+        let dump = Dump {
+            context: Context {
+                threads: vec![desk, waiter, client],
+                channels: vec![
+                    queue("pool", 4, 0),
+                    queue("http -> candle-desk", 1, 2),
+                    queue("other", 0, 0),
+                ],
+                log: vec!["a line".into()],
+                ..Context::default()
+            },
+            dump: vec![
+                thread(
+                    7,
+                    "candle-desk",
+                    "stalled",
+                    &[
+                        "std::lock",
+                        "tapewarden::cache::run",
+                        "std::__rust_begin_short_backtrace",
+                        "noise",
+                    ],
+                ),
+                thread(
+                    8,
+                    "conn-1",
+                    "busy",
+                    &["poll", "tapewarden::edge::gate::serve"],
+                ),
+                thread(
+                    9,
+                    "conn-2",
+                    "busy",
+                    &["poll", "tapewarden::edge::gate::serve"],
+                ),
+                thread(12, "", "", &[]),
+                thread(13, "", "", &[]),
+                thread(
+                    10,
+                    "http-2",
+                    "idle",
+                    &["wait", "tapewarden::edge::http::worker"],
+                ),
+                thread(
+                    11,
+                    "http-3",
+                    "idle",
+                    &["wait", "tapewarden::edge::http::worker"],
+                ),
+                Thread {
+                    missing: "it did not answer".into(),
+                    ..thread(14, "http-4", "idle", &[])
+                },
+                Thread {
+                    pace: Pace::Spinning,
+                    ..thread(15, "http-5", "idle", &["tapewarden::edge::http::worker"])
+                },
+            ],
+            ..Dump::default()
+        };
+        let text = text(&dump);
+        assert!(
+            text.contains("VERDICT: candle-desk (desk, thread 7) FROZEN for 2.3 s, doing: deciding; blocked in tapewarden::cache::run (src/x.rs:7) -> futex; 1 wait for it: http-1; 1 wait in \"http -> candle-desk\"\n"),
+            "{text}"
+        );
+        let at = |s: &str| text.find(s).unwrap_or_else(|| panic!("{s} in {text}"));
+        assert!(at("--- Thread 7 (candle-desk) ---") < at("--- Thread 8 (conn-1) ---"));
+        assert!(at("  > tapewarden::cache::run") > at("        std::lock"));
+        assert!(!text.contains("noise"));
+        assert!(at("these 2 have the same stack") > at("--- Thread 9 (conn-2) ---"));
+        assert!(
+            at("--- 2 idle of class desk, waiting for work at src/x.rs:7: http-2 http-3")
+                < at("=== END STACK DUMP ===")
+        );
+        assert!(
+            at(
+                "--- 1 idle of class desk, waiting for work at futex (no stack: it did not answer): http-4\n"
+            ) > 0
+        );
+        assert!(at("--- Thread 15 (http-5) ---") < at("--- 2 idle"));
+        assert!(at("Open requests: 1\n       1.2 s  GET /x for 127.0.0.1 (conn-3)") > 0);
+        assert!(
+            at("    http -> candle-desk                          1/4            2  shed\n") > 0
+        );
+        assert!(at("    2 at rest, nothing refused: pool | other\n") > 0);
+        assert!(at("    a line") > at("The last 1 log lines"));
+    }
+
+    #[test]
+    fn a_port_that_does_not_answer_and_a_thread_that_is_gone_are_verdicts() {
+        let mut gone = thread(0, "quote-hub", "dead", &[]).said.unwrap();
+        gone.tid = 0;
+        let mut dump = Dump::default();
+        dump.context.reason = "stalled: the server's own port".into();
+        assert_eq!(
+            verdict(&dump),
+            ["no thread is stalled (stalled: the server's own port)"]
+        );
+        dump.context.port = "the server's own port is deaf (timed out)".into();
+        let lines = verdict(&dump);
+        assert!(
+            lines[0].starts_with("the server's own port is deaf (timed out); no thread is overdue")
+        );
+        dump.context.threads = vec![gone];
+        assert!(verdict(&dump)[1].contains("quote-hub was ended by a panic"));
+        assert!(text(&dump).contains("[ERROR] [WATCHDOG] VERDICT: the server's own port"));
+    }
+}

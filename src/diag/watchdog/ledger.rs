@@ -1,0 +1,353 @@
+//! Every thread's last beat, and who is overdue. Pure.
+//!
+//! A thread is overdue when it has been busy with one thing for longer than its class allows, or still
+//! waits after its wait's own deadline and [`WAIT_GRACE`], or ticks no more. If the look itself comes
+//! late, the whole process was stopped or suspended, and everybody is allowed that much more.
+//!
+//! `cargo bench --bench cores`: among 200 threads a beat in 19 ns, a look at all in 1.4 µs.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::runtime::clock::millis;
+use crate::runtime::{Beat, Class, Doing, OnStall, ThreadId};
+
+use super::snapshot::{ThreadState, ThreadView};
+
+/// How much longer than its own deadline a wait may take.
+pub const WAIT_GRACE: Duration = Duration::from_secs(2);
+
+/// A stall that goes on is told again this often.
+pub const REMIND_EVERY: Duration = Duration::from_secs(60);
+
+/// A look later than planned by more than this means that the process did not run.
+const SUSPENDED: Duration = Duration::from_millis(1_250);
+
+/// What a look found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// A thread is overdue.
+    Stalled(Stall),
+    /// It still is.
+    StillStalled(Stall),
+    /// Its beat is back.
+    Recovered {
+        /// The thread's name.
+        name: String,
+        /// How long it had been stuck.
+        after: Duration,
+    },
+    /// The look came late: the watchdog did not run, mostly because nobody did.
+    Late(Duration),
+    /// A panic ended a thread for good.
+    Died {
+        /// The thread's name.
+        name: String,
+        /// What the panic said.
+        message: String,
+    },
+}
+
+/// One overdue thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stall {
+    /// The thread.
+    pub id: ThreadId,
+    /// The thread's name.
+    pub name: String,
+    /// The kernel's number.
+    pub tid: u32,
+    /// Its class's name.
+    pub class: &'static str,
+    /// What it said it was doing.
+    pub doing: String,
+    /// Since its last beat.
+    pub silent: Duration,
+    /// What it was allowed.
+    pub limit: Duration,
+}
+
+#[derive(Debug)]
+struct Thread {
+    name: String,
+    class: Class,
+    tid: u32,
+    beat: Beat,
+    restarts: u32,
+    /// Time that does not count: the process was stopped.
+    excused: Duration,
+    stalled: Option<Instant>,
+    reminded: Instant,
+    last_panic: Option<String>,
+}
+
+impl Thread {
+    fn silent(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.beat.at)
+    }
+
+    /// How long it may be silent; none while it may be for ever.
+    fn limit(&self) -> Option<Duration> {
+        let limit = match &self.beat.doing {
+            Doing::Idle => self.class.idle_max?,
+            Doing::Busy(_) => self.class.busy_max,
+            Doing::Waiting { until, .. } => {
+                until.saturating_duration_since(self.beat.at) + WAIT_GRACE
+            }
+        };
+        Some(limit + self.excused)
+    }
+
+    fn overdue(&self, now: Instant) -> Option<Duration> {
+        let over = self.silent(now).checked_sub(self.limit()?)?;
+        (!over.is_zero()).then_some(over)
+    }
+
+    fn doing(&self) -> Cow<'static, str> {
+        match &self.beat.doing {
+            Doing::Idle => "waiting for work".into(),
+            Doing::Busy(what) | Doing::Waiting { what, .. } => what.clone(),
+        }
+    }
+
+    fn stall(&self, id: ThreadId, now: Instant) -> Stall {
+        Stall {
+            id,
+            name: self.name.clone(),
+            tid: self.tid,
+            class: self.class.name,
+            doing: self.doing().into_owned(),
+            silent: self.silent(now),
+            limit: self.limit().unwrap_or_default(),
+        }
+    }
+}
+
+/// A thread that panicked too often, and whose work nobody does now.
+#[derive(Debug)]
+struct Dead {
+    name: String,
+    since: Instant,
+    essential: bool,
+}
+
+/// The ledger.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    threads: HashMap<ThreadId, Thread>,
+    /// Essential threads that died for good, by name.
+    dead: Vec<Dead>,
+    looked: Option<Instant>,
+    stalls: u64,
+    findings: Vec<Finding>,
+}
+
+impl Ledger {
+    /// A thread was started.
+    pub fn born(&mut self, id: ThreadId, name: String, class: Class, now: Instant) {
+        let beat = Beat {
+            at: now,
+            doing: Doing::Busy("starting".into()),
+        };
+        let thread = Thread {
+            name,
+            class,
+            tid: 0,
+            beat,
+            restarts: 0,
+            excused: Duration::ZERO,
+            stalled: None,
+            reminded: now,
+            last_panic: None,
+        };
+        self.threads.insert(id, thread);
+    }
+
+    /// A thread told its kernel number.
+    pub fn numbered(&mut self, id: ThreadId, tid: u32) {
+        if let Some(thread) = self.threads.get_mut(&id) {
+            thread.tid = tid;
+        }
+    }
+
+    /// A thread beat.
+    pub fn beat(&mut self, id: ThreadId, beat: Beat) {
+        let Some(thread) = self.threads.get_mut(&id) else {
+            return;
+        };
+        if let Some(since) = thread.stalled.take() {
+            self.findings.push(Finding::Recovered {
+                name: thread.name.clone(),
+                after: beat.at.saturating_duration_since(since),
+            });
+        }
+        thread.excused = Duration::ZERO;
+        thread.beat = beat;
+    }
+
+    /// A thread panicked.
+    pub fn panicked(&mut self, id: ThreadId, message: String, restarts: bool) {
+        let Some(thread) = self.threads.get_mut(&id) else {
+            return;
+        };
+        if restarts {
+            thread.restarts += 1;
+        }
+        thread.last_panic = (!restarts).then_some(message);
+    }
+
+    /// A thread ended; its last beat was told before.
+    pub fn ended(&mut self, id: ThreadId, now: Instant) {
+        let Some(thread) = self.threads.remove(&id) else {
+            return;
+        };
+        if let Some(since) = thread.stalled {
+            self.findings.push(Finding::Recovered {
+                name: thread.name.clone(),
+                after: now.saturating_duration_since(since),
+            });
+        }
+        if let Some(message) = thread.last_panic {
+            if thread.class.on_stall != OnStall::Report {
+                self.dead.push(Dead {
+                    name: thread.name.clone(),
+                    since: now,
+                    essential: thread.class.on_stall == OnStall::Unhealthy,
+                });
+            }
+            self.findings.push(Finding::Died {
+                name: thread.name,
+                message,
+            });
+        }
+    }
+
+    /// Looks at everybody; `planned` is the time between looks.
+    pub fn look(&mut self, now: Instant, planned: Duration) -> Vec<Finding> {
+        let late = self
+            .looked
+            .map(|l| now.saturating_duration_since(l).saturating_sub(planned))
+            .filter(|late| *late > SUSPENDED);
+        self.looked = Some(now);
+        self.findings.extend(late.map(Finding::Late));
+        for (id, thread) in &mut self.threads {
+            if let Some(late) = late {
+                thread.excused += late;
+            }
+            if thread.overdue(now).is_none() {
+                continue;
+            }
+            if thread.stalled.is_none() {
+                thread.stalled = Some(thread.beat.at);
+                thread.reminded = now;
+                self.stalls += 1;
+                self.findings.push(Finding::Stalled(thread.stall(*id, now)));
+            } else if now.saturating_duration_since(thread.reminded) >= REMIND_EVERY {
+                thread.reminded = now;
+                self.findings
+                    .push(Finding::StillStalled(thread.stall(*id, now)));
+            }
+        }
+        std::mem::take(&mut self.findings)
+    }
+
+    /// Everybody, by name.
+    #[must_use]
+    pub fn views(&self, now: Instant) -> Vec<ThreadView> {
+        let mut views: Vec<ThreadView> = self
+            .threads
+            .values()
+            .map(|t| ThreadView {
+                name: t.name.clone(),
+                tid: t.tid,
+                class: t.class.name,
+                state: match (&t.stalled, &t.beat.doing) {
+                    (Some(_), _) => ThreadState::Stalled,
+                    (None, Doing::Idle) => ThreadState::Idle,
+                    (None, _) => ThreadState::Busy,
+                },
+                activity: t.doing().into_owned(),
+                beat_age_ms: millis(t.silent(now)),
+                overdue_ms: t.stalled.and(t.overdue(now)).map(millis),
+                restarts: t.restarts,
+                cpu_ms: None,
+            })
+            .chain(self.dead.iter().map(|dead| ThreadView {
+                name: dead.name.clone(),
+                tid: 0,
+                class: "dead",
+                state: ThreadState::Dead,
+                activity: "ended by a panic".into(),
+                beat_age_ms: 0,
+                overdue_ms: None,
+                restarts: 0,
+                cpu_ms: None,
+            }))
+            .collect();
+        views.sort_by(|a, b| a.name.cmp(&b.name));
+        views
+    }
+
+    /// Why the process is unhealthy, in sentences.
+    #[must_use]
+    pub fn ailments(&self, now: Instant) -> Vec<String> {
+        let mut ailments: Vec<String> = self
+            .threads
+            .values()
+            .filter(|t| t.stalled.is_some() && t.class.on_stall != OnStall::Report)
+            .map(|t| {
+                format!(
+                    "{} has been stalled for {:.1} s: {}",
+                    t.name,
+                    t.silent(now).as_secs_f64(),
+                    t.doing()
+                )
+            })
+            .chain(
+                self.dead
+                    .iter()
+                    .map(|d| format!("{} was ended by a panic; restart the server", d.name)),
+            )
+            .collect();
+        ailments.sort();
+        ailments
+    }
+
+    /// How long the process has been unhealthy because of a stall, or of an essential thread's death.
+    #[must_use]
+    pub fn unhealthy_for(&self, now: Instant) -> Duration {
+        self.threads
+            .values()
+            .filter(|t| t.class.on_stall == OnStall::Unhealthy && t.stalled.is_some())
+            .filter_map(|t| t.overdue(now))
+            .chain(
+                self.dead
+                    .iter()
+                    .filter(|dead| dead.essential)
+                    .map(|dead| now.saturating_duration_since(dead.since)),
+            )
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Stalls seen so far.
+    #[must_use]
+    pub fn stalls(&self) -> u64 {
+        self.stalls
+    }
+
+    /// Threads alive, and how many of them are stalled.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        let stalled = self
+            .threads
+            .values()
+            .filter(|t| t.stalled.is_some())
+            .count();
+        (self.threads.len(), stalled)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+//! The watchdog: who is stalled, since when, doing what.
+//!
+//! [`ledger`] decides; `thread` reads beats; `notes` writes `watchdog.log`; `probe` is a client of the
+//! server's own port; `reporter` has all stacks copied ([`crate::diag::capture`]) and named
+//! ([`crate::diag::symbolizer`]); `sentinel` watches the watchdog itself.
+
+use std::sync::Arc;
+
+use crossbeam::channel::Sender;
+
+use crate::diag::symbolizer::Forms;
+use crate::runtime::Drill;
+
+mod allowance;
+mod cpu;
+mod drills;
+pub mod export;
+mod figures;
+pub mod ledger;
+pub mod manager;
+mod notes;
+mod past;
+mod port_check;
+mod probe;
+mod report;
+mod reporter;
+#[cfg_attr(not(unix), path = "no_scribe.rs")]
+mod scribe_link;
+pub mod sentinel;
+mod snapshot;
+mod thread;
+
+/// What the watchdog is asked.
+#[derive(Debug)]
+pub enum ToWatchdog {
+    /// A report of everything, now.
+    Dump {
+        /// Who wants it, in words.
+        why: String,
+        /// Who waits for it.
+        reply: Option<Sender<Arc<Forms>>>,
+    },
+    /// A real stall in a thread.
+    Drill {
+        /// The thread's name.
+        thread: String,
+        /// The stall.
+        drill: Drill,
+        /// Gets an error in words, or nothing once the order is given.
+        reply: Sender<Result<(), String>>,
+    },
+}
+
+pub use notes::NotesConfig;
+pub use past::PastStall;
+pub use probe::{Probed, start_probe};
+pub use snapshot::{ChannelView, Snapshot, ThreadState, ThreadView};
+pub use thread::{WatchdogConfig, WatchdogInputs, start_watchdog};

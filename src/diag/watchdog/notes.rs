@@ -1,0 +1,231 @@
+//! The `watchdog-log` thread: the only one that touches `watchdog.log`, and the reports that had to be made
+//! without the scribe.
+//!
+//! A disk that hangs holds up this thread, which is then seen to be stalled as any other, and never the
+//! watchdog. What the file does not take is lost, counted, and told once it takes something again.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::diag::symbolizer::{Forms, Shelf};
+use crate::logging::{LogFiles, RotatingFile, stamp};
+use crate::runtime::{Class, Full, OnStall, Supervisor, Tx};
+
+/// Entries that can wait: lines, most of the time.
+const NOTES_MAX: usize = 256;
+
+/// That the file takes nothing is told no more often than this.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// Where notes go.
+#[derive(Clone, Debug)]
+pub struct NotesConfig {
+    /// Its folder and name.
+    pub files: LogFiles,
+    /// It is rotated at this size.
+    pub file_bytes_max: u64,
+    /// Rotated files kept.
+    pub files_max: usize,
+    /// Reports kept beside it.
+    pub reports_max: usize,
+}
+
+/// What is to be kept.
+#[derive(Debug)]
+enum Note {
+    /// For `watchdog.log`.
+    Entry(Vec<u8>),
+    /// A report that nobody could name the stacks of.
+    Unnamed(Box<Unnamed>),
+}
+
+/// A report that was made without the scribe, with the captured bytes, which can be named later.
+#[derive(Debug)]
+pub struct Unnamed {
+    /// Its files' name, without an ending.
+    pub name: String,
+    /// What could be said.
+    pub forms: Arc<Forms>,
+    /// For `tapewarden dump --resolve`.
+    pub raw: Vec<u8>,
+}
+
+/// The watchdog's side. Never waits.
+#[derive(Debug)]
+pub struct Notes {
+    tx: Tx<Note>,
+    zone: TimeZone,
+}
+
+impl Notes {
+    /// Starts the thread. It ends when what it was given is written and nobody is left to give it more.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub fn start(supervisor: &Supervisor, class: Class, config: NotesConfig) -> io::Result<Self> {
+        let (tx, notes) =
+            supervisor.channel("watchdog -> watchdog.log", NOTES_MAX, Full::DropAndCount);
+        let class = Class {
+            on_stall: OnStall::Unwell,
+            ..class
+        };
+        let lost = tx.counter();
+        supervisor.spawn("watchdog-log", class, move |pulse| {
+            let mut pages = Pages {
+                file: RotatingFile::new(
+                    config.files.watchdog(),
+                    config.file_bytes_max,
+                    config.files_max,
+                ),
+                shelf: Shelf::new(config.files.reports(), config.reports_max),
+                failed: 0,
+                told: 0,
+                said: None,
+            };
+            pulse.begin("opening watchdog.log");
+            // So that a folder that cannot be written shows at once, and the file is open before it is needed.
+            let _told_by_the_log_writer = pages.file.ready();
+            loop {
+                pulse.idle();
+                let Ok(note) = notes.recv() else { return };
+                pulse.begin("writing to watchdog.log");
+                match note {
+                    Note::Entry(bytes) => pages.append(&bytes, lost.get()),
+                    Note::Unnamed(report) => pages.keep(&report),
+                }
+            }
+        })?;
+        Ok(Self {
+            tx,
+            zone: TimeZone::system(),
+        })
+    }
+
+    /// Now, as the log's lines begin.
+    #[must_use]
+    pub fn stamp(&self) -> String {
+        stamp(Timestamp::now(), &self.zone)
+    }
+
+    /// A line: `[LEVEL] [WATCHDOG] words`.
+    pub fn line(&self, line: &str) {
+        self.entry(format!("{} {line}\n", self.stamp()).into_bytes());
+    }
+
+    /// Whole lines.
+    pub fn entry(&self, bytes: Vec<u8>) {
+        let _counted = self.tx.offer(Note::Entry(bytes));
+    }
+
+    /// A report that was made without the scribe.
+    pub fn unnamed(&self, report: Unnamed) {
+        let _counted = self.tx.offer(Note::Unnamed(Box::new(report)));
+    }
+}
+
+struct Pages {
+    file: RotatingFile,
+    shelf: Shelf,
+    /// Entries that could not be written.
+    failed: u64,
+    /// Lost entries that the file tells of.
+    told: u64,
+    /// When the common log was last told of that.
+    said: Option<Instant>,
+}
+
+impl Pages {
+    fn append(&mut self, bytes: &[u8], refused: u64) {
+        if let Err(e) = self.file.append(bytes) {
+            self.failed += 1;
+            let now = Instant::now();
+            if self
+                .said
+                .is_none_or(|at| now.duration_since(at) >= SAY_EVERY)
+            {
+                self.said = Some(now);
+                log::error!(target: "WATCHDOG", "writing {} failed: {e}; {} entries are lost so far", self.file.path().display(), self.failed);
+            }
+            return;
+        }
+        let lost = refused + self.failed;
+        if lost > self.told {
+            let words = format!(
+                "{} [WARN] [WATCHDOG] {} entries before this one could not be written here\n",
+                stamp(Timestamp::now(), &TimeZone::system()),
+                lost - self.told
+            );
+            if self.file.append(words.as_bytes()).is_ok() {
+                self.told = lost;
+            }
+        }
+    }
+
+    fn keep(&self, report: &Unnamed) {
+        let kept = self
+            .shelf
+            .put_raw(&report.name, &report.raw)
+            .and_then(|()| self.shelf.put(&report.name, &report.forms, false));
+        if let Err(e) = kept {
+            log::error!(target: "WATCHDOG", "keeping the report {} beside the logs failed: {e}", report.name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_file_does_not_take_is_counted_and_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("watchdog.log");
+        std::fs::create_dir(&path).unwrap();
+        let mut pages = Pages {
+            file: RotatingFile::new(path.clone(), 1_000, 1),
+            shelf: Shelf::new(dir.path().join("reports"), 2),
+            failed: 0,
+            told: 0,
+            said: None,
+        };
+        pages.append(b"one\n", 0);
+        pages.append(b"two\n", 3);
+        std::fs::remove_dir(&path).unwrap();
+        pages.append(b"three\n", 3);
+        pages.append(b"four\n", 3);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines[0], lines[2], lines.len()), ("three", "four", 3));
+        assert!(
+            lines[1].ends_with("5 entries before this one could not be written here"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_report_without_names_is_kept_with_what_can_be_named_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let pages = Pages {
+            file: RotatingFile::new(dir.path().join("watchdog.log"), 1_000, 1),
+            shelf: Shelf::new(dir.path().to_owned(), 2),
+            failed: 0,
+            told: 0,
+            said: None,
+        };
+        pages.keep(&Unnamed {
+            name: "20260204".into(),
+            forms: Arc::new(Forms {
+                text: "no call stacks".into(),
+                ..Forms::default()
+            }),
+            raw: b"raw".to_vec(),
+        });
+        let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
+        assert_eq!(read("20260204.raw"), b"raw");
+        assert_eq!(read("20260204.txt"), b"no call stacks");
+    }
+}

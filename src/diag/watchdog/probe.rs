@@ -1,0 +1,113 @@
+//! The `probe` thread: a client of our own port. An edge that accepts and never serves leaves every
+//! thread idle and "healthy"; only a client can see it.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::edge::gate::{LANE_PING_PATH, Token};
+use crate::runtime::deadline_io::{read_some, write_all};
+use crate::runtime::{Class, LatestRx, Supervisor, latest};
+
+/// Between probes.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+
+/// For one probe.
+const PROBE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// Failures in a row that count.
+const FAILURES: u32 = 2;
+
+/// What the probe says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probed {
+    /// The port answers.
+    Answers,
+    /// It did not, several times in a row: the last error.
+    Silent(String),
+}
+
+/// Starts the thread. `token`: what the port wants, where it does.
+///
+/// # Errors
+/// When the system refuses it.
+pub fn start_probe(
+    supervisor: &Supervisor,
+    class: Class,
+    address: SocketAddr,
+    token: Token,
+) -> io::Result<LatestRx<Probed>> {
+    let (tell, told) = latest();
+    let stop = supervisor.stop().clone();
+    supervisor.spawn("probe", class, move |pulse| {
+        let (mut failures, mut token) = (0, token.clone());
+        loop {
+            pulse.idle();
+            if stop.sleep(PROBE_EVERY) {
+                return;
+            }
+            token.look();
+            let requests = requests(&token);
+            let by = Instant::now() + PROBE_DEADLINE;
+            pulse.wait("probing the server's own port", by);
+            match requests.iter().try_for_each(|(request, worker_needed)| {
+                probe(address, request, *worker_needed, by)
+            }) {
+                Ok(()) => {
+                    failures = 0;
+                    tell.publish(Probed::Answers);
+                }
+                Err(e) => {
+                    failures += 1;
+                    if failures >= FAILURES {
+                        tell.publish(Probed::Silent(e.to_string()));
+                    }
+                }
+            }
+        }
+    })?;
+    Ok(told)
+}
+
+/// The gate answers the first by itself; the second takes the way through a worker. Each with whether only a
+/// worker can answer it: 200, or 503 with the reasons, either way somebody answers; but a 503 to what only a
+/// worker can answer is the gate's word that none was free.
+fn requests(token: &Token) -> [(String, bool); 2] {
+    let shown = token
+        .current()
+        .map(|secret| format!("Authorization: {}\r\n", secret.bearer()))
+        .unwrap_or_default();
+    ["/api/health", LANE_PING_PATH].map(|path| {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{shown}\r\n");
+        (request, path == LANE_PING_PATH)
+    })
+}
+
+fn probe(address: SocketAddr, request: &str, worker_needed: bool, by: Instant) -> io::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&address, PROBE_DEADLINE)?;
+    write_all(&mut stream, request.as_bytes(), by)?;
+    let mut got = Vec::new();
+    let mut buffer = [0_u8; 4_096];
+    loop {
+        let n = read_some(&mut stream, &mut buffer, by)?;
+        if n == 0 {
+            break;
+        }
+        got.extend_from_slice(&buffer[..n]);
+        if got.len() > 1_000_000 {
+            break;
+        }
+    }
+    if !got.starts_with(b"HTTP/1.1 ") {
+        return Err(io::Error::other(
+            "the connection was closed without an answer",
+        ));
+    }
+    if worker_needed && got.starts_with(b"HTTP/1.1 503") {
+        return Err(io::Error::other(
+            "no http worker was free for the probe, though it asks for what takes no time",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! The scribe's process and the socket to it: the watchdog asks through one end, the thread `scribe`
+//! reads the answers from it, ends the process when it must and starts the next.
+
+use std::cell::RefCell;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::diag::symbolizer::{Forms, ScribeArgs};
+use crate::runtime::deadline_io::{read_some, write_both};
+use crate::runtime::{Class, LatestTx, Stop, Supervisor};
+
+/// How long it is listened to before the end of everything is looked for.
+const LISTEN_SLICE: Duration = Duration::from_millis(500);
+
+/// A scribe that ended is replaced after this.
+const BACKOFF: Duration = Duration::from_secs(1);
+
+/// A scribe that was told to end has this long, and as long again once it was killed.
+const END_PATIENCE: Duration = Duration::from_millis(500);
+
+/// A question is a short line: it fits where a scribe that listens left room.
+const ASK_DEADLINE: Duration = Duration::from_millis(100);
+
+/// A form longer than this is none.
+const FORM_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// An asker's end: the watchdog has one, and the sentinel.
+#[derive(Debug)]
+pub struct ScribeLink {
+    socket: UnixStream,
+}
+
+impl ScribeLink {
+    /// Asks for the report of what was captured, under this name. False if nobody is there. Allocates
+    /// nothing: a thread may be stuck in the allocator.
+    pub fn ask(&mut self, name: &str) -> bool {
+        let by = Instant::now() + ASK_DEADLINE;
+        write_both(&mut self.socket, name.as_bytes(), b"\n", by).is_ok()
+    }
+
+    /// Has the scribe replaced: it does not answer.
+    pub fn give_up(&self) {
+        let _gone_already = self.socket.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// Starts the scribe and the thread that reads from it.
+///
+/// # Errors
+/// When the system refuses the thread.
+pub fn start_scribe(
+    supervisor: &Supervisor,
+    class: Class,
+    args: ScribeArgs,
+    links: [LatestTx<ScribeLink>; 2],
+    forms: LatestTx<Forms>,
+) -> io::Result<()> {
+    let stop = supervisor.stop().clone();
+    // Started here, before there is much to inherit; later ones by the thread itself.
+    let first = RefCell::new(Some(start(&args)));
+    supervisor.spawn("scribe", class, move |pulse| {
+        while !stop.is_set() {
+            pulse.begin("starting the process that names stacks");
+            let started = first.borrow_mut().take().unwrap_or_else(|| start(&args));
+            pulse.idle();
+            match started {
+                Ok((child, mut socket)) => {
+                    for link in &links {
+                        if let Ok(socket) = socket.try_clone() {
+                            link.publish(ScribeLink { socket });
+                        }
+                    }
+                    read_answers(&mut socket, &stop, &forms);
+                    end(child, &socket);
+                }
+                Err(e) => log::error!(
+                    target: "WATCHDOG",
+                    "the process that names stacks cannot be started: {e}; reports have no call stacks until it can"
+                ),
+            }
+            if stop.sleep(BACKOFF) {
+                return;
+            }
+        }
+    })?;
+    Ok(())
+}
+
+fn start(args: &ScribeArgs) -> io::Result<(Child, UnixStream)> {
+    let (ours, its) = UnixStream::pair()?;
+    // The same binary also when it was replaced on disk meanwhile.
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg("scribe")
+        .args(["--fd", &args.fd.to_string()])
+        .args(["--keep", &args.keep.to_string()])
+        .args(["--instance", &args.files.number().to_string()])
+        .arg("--log-dir")
+        .arg(args.files.dir());
+    if let Some(fd) = args.last_fd {
+        command.args(["--last-fd", &fd.to_string()]);
+    }
+    let child = command
+        .stdin(Stdio::from(OwnedFd::from(its.try_clone()?)))
+        .stdout(Stdio::from(OwnedFd::from(its)))
+        .stderr(Stdio::null())
+        // A Ctrl-C for the server is none for the scribe.
+        .process_group(0)
+        .arg0("tapewarden-scribe")
+        .spawn()?;
+    Ok((child, ours))
+}
+
+/// Until the scribe is gone, given up, or everything ends.
+fn read_answers(socket: &mut UnixStream, stop: &Stop, forms: &LatestTx<Forms>) {
+    let mut answers = BufReader::new(Answers { socket, stop });
+    while let Ok(got) = read_forms(&mut answers) {
+        forms.publish(got);
+    }
+}
+
+/// Its input has ended: it ends by itself, unless the disk or a debugger holds it.
+fn end(mut child: Child, socket: &UnixStream) {
+    let _closed_already = socket.shutdown(std::net::Shutdown::Both);
+    for kill in [false, true] {
+        if kill {
+            let _gone_already = child.kill();
+        }
+        let by = Instant::now() + END_PATIENCE;
+        while Instant::now() < by {
+            if !matches!(child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    log::warn!(target: "WATCHDOG", "the process {} that named stacks was killed and has not ended", child.id());
+}
+
+/// Reads that hear the end of everything.
+struct Answers<'a> {
+    socket: &'a mut UnixStream,
+    stop: &'a Stop,
+}
+
+impl Read for Answers<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while !self.stop.is_set() {
+            match read_some(self.socket, buffer, Instant::now() + LISTEN_SLICE) {
+                Err(e) if e.kind() == io::ErrorKind::TimedOut => {}
+                other => return other,
+            }
+        }
+        Err(io::ErrorKind::ConnectionAborted.into())
+    }
+}
+
+/// A line with four lengths and a file's name, then the three forms and why they were not kept.
+fn read_forms(out: &mut impl BufRead) -> io::Result<Forms> {
+    let mut line = String::new();
+    if out.read_line(&mut line)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut words = line.trim_end().splitn(5, ' ');
+    let mut length = || {
+        words
+            .next()
+            .and_then(|w| w.parse::<usize>().ok())
+            .filter(|n| *n <= FORM_BYTES_MAX)
+            .ok_or(io::ErrorKind::InvalidData)
+    };
+    let lengths = [length()?, length()?, length()?, length()?];
+    let file = words.next().unwrap_or_default().to_owned();
+    let [text, json, folded, not_kept] = lengths.map(|n| {
+        let mut bytes = vec![0; n];
+        out.read_exact(&mut bytes)
+            .map(|()| String::from_utf8_lossy(&bytes).into_owned())
+    });
+    Ok(Forms {
+        text: text?,
+        json: json?,
+        folded: folded?,
+        file,
+        not_kept: not_kept?,
+    })
+}

@@ -1,0 +1,5 @@
+//! The port: connections, heads, access, routes and answers, and clients' WebSocket sessions.
+
+pub mod gate;
+pub mod http;
+pub mod ws;

@@ -1,0 +1,217 @@
+//! What sessions are made with, and how one begins: its place, its writer, the handshake's answer.
+
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::Receiver;
+use tungstenite::handshake::derive_accept_key;
+
+use crate::runtime::deadline_io::{Sparing, write_all};
+use crate::runtime::{Class, Full, Pulse, Supervisor, Tx, one_shot};
+use crate::stream::{SessionId, ToHub};
+
+use super::reader::{Listener, Reader};
+use super::session::Session;
+use super::writer::{HUB_PATIENCE, Writer};
+
+/// Frames that the reader may have waiting for its writer; a client that makes more waits itself.
+const WORDS_MAX: usize = 32;
+
+/// Beyond the time that a write may take: a writer that has taken nothing for so long is stuck. And beyond
+/// the time between pings: a reader that has said nothing for so long is.
+pub(super) const STUCK_AFTER: Duration = Duration::from_secs(5);
+
+/// Limits of sessions.
+#[derive(Clone, Debug)]
+pub struct WsConfig {
+    /// Sessions at once.
+    pub sessions_max: usize,
+    /// Symbols of one session.
+    pub symbols_max: usize,
+    /// A longer message ends the session.
+    pub message_bytes_max: usize,
+    /// A ping is sent this often.
+    pub ping_every: Duration,
+    /// Without a byte from the client for this long, it is gone.
+    pub silence_max: Duration,
+    /// How long a client may take for a batch.
+    pub write_deadline: Duration,
+}
+
+impl WsConfig {
+    /// A reader that lives says something to its writer more often than this.
+    #[must_use]
+    pub fn reader_silent_max(&self) -> Duration {
+        self.ping_every + STUCK_AFTER
+    }
+
+    /// A client that has taken nothing for so long is stuck, and not its reader.
+    #[must_use]
+    pub fn client_stuck_after(&self) -> Duration {
+        self.write_deadline
+            .max(self.reader_silent_max() + HUB_PATIENCE)
+    }
+}
+
+/// What sessions are made with; one handle, cloned into every connection.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    config: WsConfig,
+    class: Class,
+    hub: Tx<ToHub>,
+    /// Holds one token for each session that lives.
+    places: Tx<()>,
+    taken: Receiver<()>,
+}
+
+/// A connection that asks to become a session.
+#[derive(Debug)]
+pub struct Upgrade {
+    /// The client's socket.
+    pub stream: TcpStream,
+    /// What it sent after its head.
+    pub received: Vec<u8>,
+    /// Its `Sec-WebSocket-Key`.
+    pub key: String,
+    /// Its address.
+    pub peer: String,
+    /// The connection's number.
+    pub number: u64,
+}
+
+/// A session's place, given back however it ends, and its leave from the hub.
+struct Place<'a> {
+    sessions: &'a Sessions,
+    id: SessionId,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let leave = ToHub::Leave { id: self.id };
+        if self
+            .sessions
+            .hub
+            .send_by(leave, Instant::now() + HUB_PATIENCE)
+            .is_err()
+        {
+            log::error!(target: "WS", "the quote hub could not be told that a session ended; it finds out at the next quote");
+        }
+        let _mine = self.sessions.taken.try_recv();
+    }
+}
+
+impl Sessions {
+    /// A handle; `class` is what is expected of the writers' threads.
+    #[must_use]
+    pub fn new(supervisor: &Supervisor, class: Class, hub: Tx<ToHub>, config: WsConfig) -> Self {
+        let (places, taken) = supervisor.channel(
+            "ws sessions (places taken)",
+            config.sessions_max,
+            Full::Shed,
+        );
+        Self {
+            config,
+            class,
+            hub,
+            places,
+            taken,
+        }
+    }
+
+    /// Serves a session to its end.
+    ///
+    /// # Errors
+    /// A sentence for the client, when it cannot begin.
+    pub fn serve(
+        &self,
+        supervisor: &Supervisor,
+        upgrade: Upgrade,
+        pulse: &Pulse,
+    ) -> Result<(), String> {
+        let listener = Session::new(self.config.symbols_max);
+        self.serve_with(supervisor, upgrade, pulse, listener)
+    }
+
+    /// As [`Self::serve`], for a listener of any kind.
+    pub(super) fn serve_with(
+        &self,
+        supervisor: &Supervisor,
+        upgrade: Upgrade,
+        pulse: &Pulse,
+        listener: impl Listener,
+    ) -> Result<(), String> {
+        if self.places.offer(()).is_err() {
+            return Err(format!(
+                "All {} places for streams are taken; close some, or raise ws.sessions_max",
+                self.config.sessions_max
+            ));
+        }
+        let id = SessionId(upgrade.number);
+        let place = Place { sessions: self, id };
+        let (to_writer, words) = supervisor.private_channel(WORDS_MAX);
+        let (end, last) = one_shot();
+        let (out, pen) = one_shot();
+        let Upgrade {
+            mut stream,
+            received,
+            key,
+            peer,
+            number,
+        } = upgrade;
+        let socket = stream
+            .try_clone()
+            .map_err(|e| format!("The stream could not begin: {e}"))?;
+        self.hub
+            .send_by(
+                ToHub::Join { id, socket, out },
+                Instant::now() + HUB_PATIENCE,
+            )
+            .map_err(|_| "The server's quote hub does not answer; see /api/health".to_owned())?;
+        let response = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+            derive_accept_key(key.as_bytes())
+        );
+        let began = write_all(
+            &mut stream,
+            response.as_bytes(),
+            Instant::now() + self.config.write_deadline,
+        )
+        .and_then(|()| stream.try_clone())
+        .and_then(|out| {
+            let writer = Writer {
+                stream: Sparing::new(out),
+                peer: peer.clone(),
+                id,
+                hub: self.hub.clone(),
+                pen,
+                words,
+                last,
+                write_deadline: self.config.write_deadline,
+                reader_silent_max: self.config.reader_silent_max(),
+            };
+            writer.start(
+                supervisor,
+                self.class,
+                format!("ws-{}-out", number % 100_000),
+            )
+        });
+        if let Err(e) = began {
+            log::info!(target: "WS", "a stream of {peer} ended before it began: {e}");
+            return Ok(());
+        }
+        let mut reader = Reader {
+            id,
+            hub: &self.hub,
+            config: &self.config,
+            writer: to_writer,
+            end,
+            listener,
+            peer: &peer,
+            stop: supervisor.stop(),
+            pulse,
+        };
+        reader.run(stream, received);
+        drop(place);
+        Ok(())
+    }
+}

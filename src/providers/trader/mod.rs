@@ -1,3 +1,0 @@
-//! The trader app's stream: Socket.IO over WebSocket.
-
-pub mod socketio;

@@ -1,0 +1,31 @@
+//! Threads and channels are born here, and nowhere else.
+//!
+//! [`Supervisor::spawn`] is the only place that starts a thread: it names it, registers it with the
+//! watchdog under its [`Class`], catches a panic and restarts the thread where its class allows.
+//! [`Supervisor::channel`] is the only place that makes a queue: it has a name, a bound and a
+//! [`Full`] policy, and its depth and drops can be seen. What a thread is doing it tells through its
+//! [`Pulse`], a conflating cell that the watchdog reads when it looks.
+
+mod channel;
+pub mod clock;
+mod counter;
+pub mod deadline_io;
+mod drill;
+mod kept;
+mod latest;
+mod pulse;
+pub mod scratch;
+mod spawn;
+mod stop;
+
+pub use channel::{Full, Gauge, Tx, one_shot};
+pub use counter::Counter;
+pub use drill::{DRILL_MAX, Drill, How, is_meant};
+pub use kept::{KeptRx, KeptTx, kept};
+pub use latest::{LatestRx, LatestTx, latest, recent};
+pub use pulse::{Beat, Doing, Order, Pulse};
+pub use spawn::{
+    Birth, Born, Class, Death, Notice, OnPanic, OnStall, Spare, Supervisor, SupervisorEnds,
+    THREAD_NAME_CHARS_MAX, ThreadId, numbered, room_for,
+};
+pub use stop::{Stop, Stopper, stop};

@@ -1,0 +1,498 @@
+//! The one place that starts threads.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+use super::channel::Gauge;
+use super::counter::Counter;
+use super::latest::{LatestRx, LatestTx, latest};
+use super::pulse::{Beat, Order, Pulse};
+use super::stop::{Stop, stop};
+
+/// The kernel keeps 15 bytes of a thread's name; more would not show in `ps` or a dump.
+pub const THREAD_NAME_CHARS_MAX: usize = 15;
+
+/// The name of one of many. Where both do not fit the prefix is cut: the number tells them apart.
+#[must_use]
+pub fn numbered(prefix: &str, number: u32) -> String {
+    let number = format!("-{number}");
+    let room = THREAD_NAME_CHARS_MAX - number.len();
+    format!("{prefix:.room$}{number}")
+}
+
+/// Whether the system has this many more threads, tried with as many, which end at once.
+///
+/// # Errors
+/// The system's, when it refuses one.
+pub fn room_for(threads: usize) -> io::Result<()> {
+    let (stopper, held) = stop();
+    let tried: io::Result<Vec<_>> = (0..threads)
+        .map(|_| {
+            let held = held.clone();
+            thread::Builder::new().spawn(move || held.sleep(TRIED_FOR))
+        })
+        .collect();
+    drop(stopper);
+    for thread in tried? {
+        let _woken = thread.join();
+    }
+    Ok(())
+}
+
+/// No system takes longer to start a few dozen threads.
+const TRIED_FOR: Duration = Duration::from_secs(30);
+
+/// How many births, deaths and gauges can wait for the watchdog and for `main`. Both only drain.
+const NOTICES_MAX: usize = 8_192;
+
+/// A restarted thread waits this long first, doubling each time …
+const RESTART_BACKOFF_MIN: Duration = Duration::from_millis(100);
+/// … up to this.
+const RESTART_BACKOFF_MAX: Duration = Duration::from_secs(10);
+
+/// A thread that has run for this long since its last panic is as good as new: what counts is a fault
+/// that comes again and again, not one a day.
+const RESTART_FORGIVEN: Duration = Duration::from_secs(600);
+
+/// What the watchdog does about a stalled thread of a class, besides reporting it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnStall {
+    /// Nothing more: it serves one client, or others do the same work.
+    Report,
+    /// `/api/health` answers 503 while it lasts; the process goes on, as a new one would be no better.
+    Unwell,
+    /// `/api/health` answers 503 while it lasts, and if it lasts too long the process ends.
+    Unhealthy,
+}
+
+/// What happens when a thread panics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnPanic {
+    /// It ends: it served one connection.
+    End,
+    /// It starts anew with backoff, as often as this before it has run well for ten minutes; then it ends,
+    /// and the process is unhealthy.
+    Restart {
+        /// Restarts in a row.
+        times_max: u32,
+    },
+}
+
+/// What is expected of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Class {
+    /// "http", "desk", "fetcher" …
+    pub name: &'static str,
+    /// How long it may be busy with one thing.
+    pub busy_max: Duration,
+    /// For a thread that ticks: how long it may be idle without a beat.
+    pub idle_max: Option<Duration>,
+    /// What the watchdog does about a stall.
+    pub on_stall: OnStall,
+    /// What happens after a panic.
+    pub on_panic: OnPanic,
+}
+
+/// Identifies one life of one thread; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ThreadId(pub u64);
+
+/// Starts a thread like the one that it was made with.
+pub struct Spare(Box<dyn Fn() -> io::Result<ThreadId> + Send>);
+
+impl Spare {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When the system refuses another thread.
+    pub fn start(&self) -> io::Result<ThreadId> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Spare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Spare")
+    }
+}
+
+/// A thread as the watchdog gets to know it.
+#[derive(Debug)]
+pub struct Born {
+    /// Its id.
+    pub id: ThreadId,
+    /// Its name, as the kernel shows it.
+    pub name: String,
+    /// What is expected of it.
+    pub class: Class,
+    /// Where its beats are read.
+    pub beats: LatestRx<Beat>,
+    /// Where it takes orders.
+    pub orders: LatestTx<Order>,
+    /// Starts another in its place, where that can be.
+    pub spare: Option<Spare>,
+}
+
+/// What the watchdog is told. Boxed where it is large: there is room for thousands from the start.
+#[derive(Debug)]
+pub enum Notice {
+    /// A thread was started.
+    Born(Box<Born>),
+    /// The kernel's number of a thread that has begun to run; 0 where the system has none.
+    Tid {
+        /// Whose.
+        id: ThreadId,
+        /// The number.
+        tid: u32,
+    },
+    /// A thread panicked; it starts anew if `restarts`.
+    Panicked {
+        /// Which.
+        id: ThreadId,
+        /// What the panic said.
+        message: String,
+        /// Whether it starts anew.
+        restarts: bool,
+    },
+    /// A thread ended.
+    Ended {
+        /// Which.
+        id: ThreadId,
+    },
+    /// A queue was made.
+    Channel(Box<Gauge>),
+}
+
+/// What `main` is told when a thread starts: it owns the handle.
+#[derive(Debug)]
+pub struct Birth {
+    /// Its id.
+    pub id: ThreadId,
+    /// Its name.
+    pub name: String,
+    /// What is expected of it.
+    pub class: Class,
+    /// To be joined once its [`Death`] was told.
+    pub join: JoinHandle<()>,
+}
+
+/// What `main` is told when a thread has ended.
+#[derive(Debug)]
+pub struct Death {
+    /// Which.
+    pub id: ThreadId,
+    /// Whether a panic ended it for good.
+    pub panicked: bool,
+}
+
+/// Starts threads and makes channels. A plain handle: every thread that needs one has a clone.
+#[derive(Clone, Debug)]
+pub struct Supervisor {
+    notices: Sender<Notice>,
+    births: Sender<Box<Birth>>,
+    deaths: Sender<Death>,
+    lost: Counter,
+    ids: Counter,
+    stop: Stop,
+}
+
+/// The ends that the watchdog and `main` read.
+#[derive(Debug)]
+pub struct SupervisorEnds {
+    /// For the watchdog.
+    pub notices: Receiver<Notice>,
+    /// For `main`.
+    pub births: Receiver<Box<Birth>>,
+    /// For `main`.
+    pub deaths: Receiver<Death>,
+    /// Notices that found their queue full.
+    pub lost: Counter,
+}
+
+impl Supervisor {
+    /// The one supervisor of a process, and what its two readers read.
+    #[must_use]
+    pub fn new(stop: Stop) -> (Self, SupervisorEnds) {
+        let (notices, notices_rx) = bounded(NOTICES_MAX);
+        let (births, births_rx) = bounded(NOTICES_MAX);
+        let (deaths, deaths_rx) = bounded(NOTICES_MAX);
+        let lost = Counter::default();
+        let supervisor = Self {
+            notices,
+            births,
+            deaths,
+            lost: lost.clone(),
+            ids: Counter::default(),
+            stop,
+        };
+        let ends = SupervisorEnds {
+            notices: notices_rx,
+            births: births_rx,
+            deaths: deaths_rx,
+            lost,
+        };
+        (supervisor, ends)
+    }
+
+    /// The end of everything, as every thread hears it.
+    #[must_use]
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// Starts a thread that runs `body` until it returns. A panic is reported through the log and
+    /// the watchdog; where the class allows, `body` is called anew after a backoff.
+    ///
+    /// # Errors
+    /// When the system refuses another thread.
+    pub fn spawn(
+        &self,
+        name: impl Into<String>,
+        class: Class,
+        body: impl Fn(&Pulse) + Send + 'static,
+    ) -> io::Result<ThreadId> {
+        self.spawn_with(name.into(), class, None, body)
+    }
+
+    /// As [`Self::spawn`], for a thread that shares its work with others of its kind: if it stalls, the
+    /// watchdog starts another in its place, and it ends once it can (see [`Pulse::is_retired`]).
+    ///
+    /// # Errors
+    /// When the system refuses another thread.
+    pub fn spawn_replaceable(
+        &self,
+        name: impl Into<String>,
+        class: Class,
+        body: impl Fn(&Pulse) + Clone + Send + 'static,
+    ) -> io::Result<ThreadId> {
+        let name = name.into();
+        let (me, again, same) = (self.clone(), name.clone(), body.clone());
+        let spare = Spare(Box::new(move || {
+            me.spawn_replaceable(again.clone(), class, same.clone())
+        }));
+        self.spawn_with(name, class, Some(spare), body)
+    }
+
+    fn spawn_with(
+        &self,
+        name: String,
+        class: Class,
+        spare: Option<Spare>,
+        body: impl Fn(&Pulse) + Send + 'static,
+    ) -> io::Result<ThreadId> {
+        debug_assert!(
+            name.len() <= THREAD_NAME_CHARS_MAX,
+            "the kernel cuts the thread name {name:?}"
+        );
+        let id = ThreadId(self.ids.next());
+        let (cell, beats) = latest();
+        let (orders, taken) = latest();
+        let pulse = Pulse::new(cell, Some(taken));
+        pulse.begin("starting");
+        self.notify(Notice::Born(Box::new(Born {
+            id,
+            name: name.clone(),
+            class,
+            beats,
+            orders,
+            spare,
+        })));
+        let me = self.clone();
+        let spawned = thread::Builder::new()
+            .name(name.clone())
+            .spawn(move || me.live(id, class, &pulse, body));
+        let join = match spawned {
+            Ok(join) => join,
+            Err(e) => {
+                self.notify(Notice::Ended { id });
+                return Err(e);
+            }
+        };
+        let birth = Box::new(Birth {
+            id,
+            name,
+            class,
+            join,
+        });
+        if self.births.try_send(birth).is_err() {
+            self.lost.add(1);
+        }
+        Ok(id)
+    }
+
+    /// As [`Self::spawn`], for a thread that serves one thing it was given and then ends: its class must
+    /// not restart it.
+    ///
+    /// # Errors
+    /// When the system refuses another thread; `body` is dropped, and what it owns with it.
+    pub fn spawn_once(
+        &self,
+        name: impl Into<String>,
+        class: Class,
+        body: impl FnOnce(&Pulse) + Send + 'static,
+    ) -> io::Result<ThreadId> {
+        debug_assert_eq!(class.on_panic, OnPanic::End, "it can be called only once");
+        let body = Cell::new(Some(body));
+        self.spawn(name, class, move |pulse| {
+            if let Some(body) = body.take() {
+                body(pulse);
+            }
+        })
+    }
+
+    /// Tells the watchdog. Never waits; a notice that finds no room is counted as lost.
+    pub(super) fn notify(&self, notice: Notice) {
+        if self.notices.try_send(notice).is_err() {
+            self.lost.add(1);
+        }
+    }
+
+    /// A thread's whole life.
+    fn live(&self, id: ThreadId, class: Class, pulse: &Pulse, body: impl Fn(&Pulse)) {
+        self.notify(Notice::Tid {
+            id,
+            tid: kernel_tid(),
+        });
+        let mut restarts_left = match class.on_panic {
+            OnPanic::End => 0,
+            OnPanic::Restart { times_max } => times_max,
+        };
+        let allowed = restarts_left;
+        let mut backoff = RESTART_BACKOFF_MIN;
+        let mut panicked = false;
+        let mut began = Instant::now();
+        // The body owns what it touches and is called from the start again, so a broken invariant
+        // cannot be seen from here.
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(pulse))) {
+            if began.elapsed() >= RESTART_FORGIVEN {
+                (restarts_left, backoff) = (allowed, RESTART_BACKOFF_MIN);
+            }
+            let restarts = restarts_left > 0 && !self.stop.is_set();
+            self.notify(Notice::Panicked {
+                id,
+                message: panic_words(panic.as_ref()).into_owned(),
+                restarts,
+            });
+            if !restarts {
+                panicked = true;
+                break;
+            }
+            restarts_left -= 1;
+            pulse.idle();
+            if self.stop.sleep(backoff) {
+                break;
+            }
+            backoff = (backoff * 2).min(RESTART_BACKOFF_MAX);
+            began = Instant::now();
+        }
+        self.notify(Notice::Ended { id });
+        if self.deaths.try_send(Death { id, panicked }).is_err() {
+            self.lost.add(1);
+        }
+    }
+}
+
+fn panic_words(panic: &(dyn Any + Send)) -> Cow<'static, str> {
+    if let Some(words) = panic.downcast_ref::<&'static str>() {
+        Cow::Borrowed(words)
+    } else if let Some(words) = panic.downcast_ref::<String>() {
+        Cow::Owned(words.clone())
+    } else {
+        Cow::Borrowed("a panic without words")
+    }
+}
+
+/// The kernel's number of the calling thread.
+#[cfg(target_os = "linux")]
+fn kernel_tid() -> u32 {
+    rustix::thread::gettid()
+        .as_raw_nonzero()
+        .get()
+        .unsigned_abs()
+}
+
+/// Other systems number threads in other ways; the name must do.
+#[cfg(not(target_os = "linux"))]
+fn kernel_tid() -> u32 {
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stop::stop;
+    use super::*;
+    use crate::runtime::one_shot;
+    use proptest::prelude::*;
+
+    const CLASS: Class = Class {
+        name: "test",
+        busy_max: Duration::from_secs(1),
+        idle_max: None,
+        on_stall: OnStall::Report,
+        on_panic: OnPanic::Restart { times_max: 2 },
+    };
+
+    #[test]
+    fn a_panicking_thread_is_restarted_as_often_as_its_class_allows_and_then_ends() {
+        let (_stopper, stop) = stop();
+        let (supervisor, ends) = Supervisor::new(stop);
+        supervisor
+            .spawn("panicker", CLASS, |_| panic!("on purpose"))
+            .unwrap();
+        let birth = ends.births.recv_timeout(Duration::from_secs(10)).unwrap();
+        let death = ends.deaths.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert_eq!(death.id, birth.id);
+        assert!(death.panicked);
+        birth.join.join().unwrap();
+        let panics: Vec<bool> = ends
+            .notices
+            .try_iter()
+            .filter_map(|n| match n {
+                Notice::Panicked { restarts, .. } => Some(restarts),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(panics, [true, true, false]);
+    }
+
+    #[test]
+    fn a_thread_is_registered_before_it_runs_and_ends_when_its_body_returns() {
+        let (_stopper, stop) = stop();
+        let (supervisor, ends) = Supervisor::new(stop);
+        let (tx, rx) = one_shot();
+        supervisor
+            .spawn("worker", CLASS, move |pulse| {
+                pulse.begin("telling");
+                tx.send(()).unwrap();
+            })
+            .unwrap();
+        rx.recv_timeout(Duration::from_secs(10)).unwrap();
+        let death = ends.deaths.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(!death.panicked);
+        let first = ends.notices.try_recv().unwrap();
+        assert!(matches!(first, Notice::Born(born) if born.name == "worker"));
+    }
+    proptest! {
+        #[test]
+        fn names_of_many_fit_and_differ(prefix in "[a-z-]{1,20}", a: u32, b: u32) {
+            let [a_name, b_name] = [a, b].map(|n| numbered(&prefix, n));
+            prop_assert!(a_name.len() <= THREAD_NAME_CHARS_MAX);
+            prop_assert_eq!(a_name.rsplit('-').next(), Some(&*a.to_string()));
+            prop_assert_eq!(a == b, a_name == b_name);
+        }
+    }
+
+    #[test]
+    fn a_name_is_cut_only_where_it_must_be() {
+        assert_eq!(numbered("watchlist-get", 9), "watchlist-get-9");
+        assert_eq!(numbered("watchlist-get", 10), "watchlist-ge-10");
+    }
+}

@@ -1,0 +1,22 @@
+//! The live stream: one reader of the upstream's quotes, one hub that knows who wants what.
+
+mod build;
+mod connect;
+pub mod frame;
+mod hub;
+mod hub_thread;
+pub(crate) mod merge;
+mod messages;
+mod outbox;
+mod pace;
+mod reader;
+mod tell;
+mod transport;
+
+pub use build::Build;
+pub use hub::{Encode, Hub};
+pub use hub_thread::{HubBounds, HubOutputs, start_hub};
+pub use merge::Merge;
+pub use messages::{Frame, Pen, SessionId, Spike, StreamStatus, ToHub, Wanted};
+pub use outbox::Outbox;
+pub use reader::{StreamConfig, start_reader};

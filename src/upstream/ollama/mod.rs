@@ -1,0 +1,132 @@
+//! Validation by a model behind an Ollama server: what the model desk keeps, what the model is told, and
+//! how fetchers ask it. Answers can take a minute and be malformed; a malformed one is asked for again.
+
+mod fetch;
+mod number;
+mod places;
+mod presence;
+mod prompt_file;
+mod reply;
+pub mod setup;
+mod template;
+pub(crate) mod verdict;
+mod words;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::cache::{self, Heard, Key};
+use crate::market::Symbol;
+
+pub use fetch::{Fetch, ModelConfig};
+pub use places::PromptInputs;
+pub use presence::Presence;
+pub use prompt_file::Prompt;
+pub use template::Template;
+pub use verdict::{Verdict, answer, fallback};
+
+/// As errors name it.
+pub const MODEL: &str = "the model";
+
+/// The lanes' numbers.
+pub const LANE_VALIDATE: usize = 0;
+/// Whether the model is there.
+pub const LANE_STATUS: usize = 1;
+
+/// A validation, known by its symbol alone: the same symbol asked again meanwhile shares the verdict.
+#[derive(Clone, Debug)]
+pub struct ValidateRequest {
+    /// Of what.
+    pub symbol: Symbol,
+    /// Who the model is to be; none leaves its own.
+    pub system: Option<Arc<str>>,
+    /// The whole prompt.
+    pub prompt: Arc<str>,
+    /// What it is made from, for the verdict.
+    pub setup: Value,
+}
+
+/// What the model desk keeps.
+#[derive(Clone, Debug)]
+pub enum ModelKey {
+    /// A verdict.
+    Validate(ValidateRequest),
+    /// Whether the model is there.
+    Status,
+}
+
+impl ModelKey {
+    fn symbol(&self) -> Option<&Symbol> {
+        match self {
+            Self::Validate(request) => Some(&request.symbol),
+            Self::Status => None,
+        }
+    }
+}
+
+impl PartialEq for ModelKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.symbol() == other.symbol()
+    }
+}
+impl Eq for ModelKey {}
+impl PartialOrd for ModelKey {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for ModelKey {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.symbol().cmp(&other.symbol())
+    }
+}
+impl Hash for ModelKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.symbol().hash(state);
+    }
+}
+
+impl fmt::Display for ModelKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Validate(request) => write!(f, "validation {}", request.symbol),
+            Self::Status => f.write_str("model status"),
+        }
+    }
+}
+
+/// What the model desk says.
+#[derive(Clone, Debug)]
+pub enum ModelSaid {
+    /// A verdict.
+    Verdict(Arc<Verdict>),
+    /// Whether the model is there.
+    Presence(Presence),
+}
+
+impl cache::Value for ModelSaid {
+    /// Only the model says what it thinks.
+    type News = Infallible;
+    type Out = Self;
+
+    fn hear(&mut self, news: &Infallible) -> Heard {
+        match *news {}
+    }
+
+    fn out(&mut self) -> Self {
+        self.clone()
+    }
+}
+
+impl Key for ModelKey {
+    fn lane(&self) -> usize {
+        match self {
+            Self::Validate(_) => LANE_VALIDATE,
+            Self::Status => LANE_STATUS,
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! The two calls of Schwab's market data API that the server makes, price history and quotes, and the 401
+//! rule.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+
+use crate::json::{Account, Mended, Source};
+use crate::market::{Candle, Session, Skew, SkewBounds, Symbol, Timeframe};
+use crate::resilience::Failure;
+use crate::runtime::clock::Clock;
+use crate::upstream::Roots;
+
+use super::super::http::{Response, Upstream, escaped};
+use super::parse;
+use super::quotes::{self, ListForm, NO_LISTS_FOR, Said};
+use super::token::TokenFile;
+
+/// As errors name it.
+pub const SCHWAB: &str = "Schwab market data";
+
+/// Candles are asked for up to this much after now, so that a clock that is behind loses none: an end far
+/// ahead costs nothing. Without an end Schwab's series would end at the close of the day before.
+const END_SLACK_MS: i64 = 7 * 86_400_000;
+
+/// The same error status is told to the log by each fetcher no more often than this: while a token is
+/// refused every call meets it.
+const SAY_AGAIN_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Symbols in one question for quotes, at most: Schwab takes 500. The question has less than 4 kB then,
+/// which every server and proxy takes.
+pub const QUOTES_MAX: usize = 50;
+
+/// One symbol's quote object, or why there is none.
+pub type QuoteOrWhyNot = Result<Map<String, Value>, Failure>;
+
+/// How daily candles are asked for: a year of them.
+const DAILY: &str = "periodType=year&period=1&frequencyType=daily&frequency=1";
+
+/// Where and as whom Schwab is asked.
+#[derive(Clone, Debug)]
+pub struct SchwabConfig {
+    /// Up to and including `/marketdata/v1`.
+    pub base_url: String,
+    /// Written by another program.
+    pub token_file: PathBuf,
+    /// The session clock.
+    pub clock: Clock,
+    /// Whose certificates are believed.
+    pub roots: Roots,
+}
+
+/// One fetcher's client.
+#[derive(Debug)]
+pub struct Schwab {
+    upstream: Upstream,
+    tokens: TokenFile,
+    clock: Clock,
+    session: Session,
+    /// Calls made since the last was told of, beyond the first of each question.
+    further_calls: u32,
+    skew: Skew,
+    /// What the last answer says of it.
+    bounds: Option<SkewBounds>,
+    list_form: ListForm,
+    /// What was mended in the last answer.
+    mended: Mended,
+    account: Account,
+    /// The error status last told to the log, and when.
+    said: Option<(u16, Instant)>,
+}
+
+impl Schwab {
+    /// Connects when it is first asked.
+    #[must_use]
+    pub fn new(config: &SchwabConfig) -> Self {
+        Self {
+            upstream: Upstream::with_roots(SCHWAB, &config.base_url, &config.roots),
+            tokens: TokenFile::new(config.token_file.clone()),
+            clock: config.clock,
+            session: Session::new(),
+            further_calls: 0,
+            skew: Skew::default(),
+            bounds: None,
+            list_form: ListForm::default(),
+            mended: Mended::default(),
+            account: Account::new(Source::Schwab, SCHWAB),
+            said: None,
+        }
+    }
+
+    /// Calls that were made since this was asked last, beyond the one that each job stands for.
+    pub fn further_calls(&mut self) -> u32 {
+        std::mem::take(&mut self.further_calls)
+    }
+
+    /// The newest session's minute candles, from 04:00 New York on, or a year of daily ones: none where
+    /// Schwab has placeholders only.
+    ///
+    /// # Errors
+    /// [`Failure::NoData`] where it has nothing at all, of an unknown symbol or one without a trade; else
+    /// what went wrong.
+    pub fn candles(
+        &mut self,
+        symbol: &Symbol,
+        timeframe: Timeframe,
+        deadline: Instant,
+    ) -> Result<Vec<Candle>, Failure> {
+        let now_ms = self.now_ms();
+        let from_ms = match timeframe.minutes() {
+            Some(_) => self.session.open_ms(self.session.trading_day(now_ms)),
+            None => i64::MIN,
+        };
+        let range = match timeframe.minutes() {
+            Some(minutes) => format!(
+                "periodType=day&frequencyType=minute&frequency={minutes}&startDate={from_ms}"
+            ),
+            None => DAILY.to_owned(),
+        };
+        let path = format!(
+            "/pricehistory?symbol={}&{range}&endDate={}&needExtendedHoursData=true",
+            escaped(symbol.as_str()),
+            now_ms + END_SLACK_MS
+        );
+        let what = format!("candles {symbol} {timeframe}");
+        let response = self.call(&path, &what, deadline)?;
+        let (candles, mended) =
+            parse::candles(&response.body, symbol).map_err(|why| malformed(&response, why))?;
+        self.account.tell(&what, &mended);
+        self.mended = mended;
+        let candles = candles.ok_or(Failure::NoData { what })?;
+        Ok(parse::newest_session(candles, from_ms, &self.session))
+    }
+
+    /// The session clock, by as much ahead of this machine's as that is behind Schwab's.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.skew.corrected(self.clock.wall_ms())
+    }
+
+    /// What an answer said of this machine's clock since this was asked last.
+    pub fn skew_bounds(&mut self) -> Option<SkewBounds> {
+        self.bounds.take()
+    }
+
+    /// What was mended in the answer that was read last.
+    #[must_use]
+    pub fn mended(&self) -> Mended {
+        self.mended
+    }
+
+    /// Whether there is such a symbol: a look at its quote, beyond the job's own call.
+    ///
+    /// # Errors
+    /// As [`Self::quote`].
+    pub fn knows(&mut self, symbol: &Symbol, deadline: Instant) -> Result<bool, Failure> {
+        self.further_calls += 1;
+        match self.quote(symbol, deadline) {
+            Ok(_) => Ok(true),
+            Err(Failure::NoData { .. }) => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The quote object, every field kept.
+    ///
+    /// # Errors
+    /// [`Failure::NoData`] for an unknown symbol; else what went wrong.
+    pub fn quote(
+        &mut self,
+        symbol: &Symbol,
+        deadline: Instant,
+    ) -> Result<Map<String, Value>, Failure> {
+        let mut said = self.quotes(std::slice::from_ref(symbol), deadline)?;
+        // One symbol always has an answer.
+        said.pop().flatten().unwrap_or_else(|| {
+            Err(Failure::NoData {
+                what: format!("quote {symbol}"),
+            })
+        })
+    }
+
+    /// The quote objects of up to [`QUOTES_MAX`] symbols, in their order, by one call: by the list, which
+    /// takes every symbol, or, of the first alone, by the form for one where the list is not known. None
+    /// for a symbol that must be asked for by itself. What was mended is of the whole answer.
+    ///
+    /// # Errors
+    /// What went wrong with the call, for all of them; and with one of them as of [`Self::quote`].
+    pub fn quotes(
+        &mut self,
+        symbols: &[Symbol],
+        deadline: Instant,
+    ) -> Result<Vec<Option<QuoteOrWhyNot>>, Failure> {
+        let now = Instant::now();
+        let Some(first) = symbols.first().map(std::slice::from_ref) else {
+            return Ok(Vec::new());
+        };
+        let by_list = self.list_form.is_tried(now);
+        let said = if by_list {
+            match self.quotes_at(&list(symbols), symbols, deadline) {
+                // The symbol, or the list itself is not known: the other form says which.
+                Err(Failure::NoData { .. }) => {
+                    self.further_calls += 1;
+                    let said = self.quotes_at(&single(&first[0]), first, deadline);
+                    if said.is_ok() {
+                        self.list_form.is_missing(now);
+                        log::info!(
+                            target: "SCHWAB",
+                            "/quotes?symbols= is not known there; for {} min /SYMBOL/quotes is asked instead, for one symbol at a time",
+                            NO_LISTS_FOR.as_secs() / 60
+                        );
+                    }
+                    said
+                }
+                // One of them may be what it cannot read.
+                Err(failure) if symbols.len() > 1 && is_about_the_request(&failure) => {
+                    self.further_calls += 1;
+                    self.quotes_at(&list(first), first, deadline)
+                }
+                said => said,
+            }
+        } else {
+            self.quotes_at(&single(&first[0]), first, deadline)
+        };
+        let mut said = match said {
+            // It was asked for by itself, or is the only one.
+            Err(failure) if is_about_the_request(&failure) => vec![Some(Err(failure))],
+            said => said?,
+        };
+        said.resize_with(symbols.len(), || None);
+        Ok(said)
+    }
+
+    fn quotes_at(
+        &mut self,
+        path: &str,
+        symbols: &[Symbol],
+        deadline: Instant,
+    ) -> Result<Vec<Option<QuoteOrWhyNot>>, Failure> {
+        let names: Vec<&str> = symbols.iter().map(Symbol::as_str).collect();
+        let what = format!("quote {}", names.join(", "));
+        let response = self.call(path, &what, deadline)?;
+        let (said, mended) =
+            quotes::quotes(&response.body, symbols).map_err(|why| malformed(&response, why))?;
+        self.account.tell(&what, &mended);
+        self.mended = mended;
+        let said = said.into_iter().zip(symbols);
+        Ok(said
+            .map(|(said, symbol)| match said {
+                Said::Quote(quote) => Some(Ok(quote)),
+                Said::Unknown => Some(Err(Failure::NoData {
+                    what: format!("quote {symbol}"),
+                })),
+                Said::Unusable(why) => Some(Err(malformed(&response, why))),
+                Said::Nothing => None,
+            })
+            .collect())
+    }
+
+    /// One call; after a 401 the token file is read again and the call made once more.
+    fn call(&mut self, path: &str, what: &str, deadline: Instant) -> Result<Response, Failure> {
+        let mut response = self.call_once(path, deadline)?;
+        if response.status == 401 {
+            self.tokens.doubt();
+            self.further_calls += 1;
+            response = self.call_once(path, deadline)?;
+        }
+        let upstream = SCHWAB;
+        match response.status {
+            200 => return Ok(response),
+            // For a symbol that it cannot know.
+            404 => {
+                return Err(Failure::NoData {
+                    what: what.to_owned(),
+                });
+            }
+            _ => {}
+        }
+        let detail = self.tokens.hidden_in(parse::detail(&response.body));
+        let now = Instant::now();
+        let again = |(status, at)| status == response.status && now < at + SAY_AGAIN_EVERY;
+        let level = if self.said.is_some_and(again) {
+            log::Level::Debug
+        } else {
+            self.said = Some((response.status, now));
+            log::Level::Warn
+        };
+        log::log!(
+            target: "SCHWAB",
+            level,
+            "{what}: answered {}{}, correlation id {}",
+            response.status,
+            detail,
+            response.correlation.as_deref().unwrap_or("none")
+        );
+        Err(match response.status {
+            401 => Failure::Token {
+                upstream,
+                why: format!(
+                    "it refuses the token in {}; let your login program renew it",
+                    self.tokens.description()
+                ),
+            },
+            code => Failure::Status {
+                upstream,
+                code,
+                detail,
+                retry_after: response.retry_after,
+            },
+        })
+    }
+
+    fn call_once(&mut self, path: &str, deadline: Instant) -> Result<Response, Failure> {
+        let token = self.tokens.token().map_err(|e| Failure::Token {
+            upstream: SCHWAB,
+            why: e.to_string(),
+        })?;
+        let bearer = token.bearer();
+        let response = self
+            .upstream
+            .get(path, &[("Authorization", &bearer)], deadline)?;
+        if let Some(bounds) = response.skew {
+            self.skew.answered(bounds);
+            self.bounds = Some(bounds);
+        }
+        Ok(response)
+    }
+}
+
+/// The question for several quotes, …
+fn list(symbols: &[Symbol]) -> String {
+    let names: Vec<String> = symbols.iter().map(|s| escaped(s.as_str())).collect();
+    format!("/quotes?symbols={}", names.join("%2C"))
+}
+
+/// … and for one, which some servers in between cut at a slash.
+fn single(symbol: &Symbol) -> String {
+    format!("/{}/quotes", escaped(symbol.as_str()))
+}
+
+/// Whether it was refused for what it asks for, and not for who asks or how often.
+fn is_about_the_request(failure: &Failure) -> bool {
+    match failure {
+        Failure::NoData { .. } => true,
+        Failure::Status { code, .. } => (400..500).contains(code) && !matches!(code, 403 | 429),
+        _ => false,
+    }
+}
+
+fn malformed(response: &Response, why: String) -> Failure {
+    log::warn!(
+        target: "SCHWAB",
+        "an answer of {} bytes is unusable: {why}; correlation id {}",
+        response.body.len(),
+        response.correlation.as_deref().unwrap_or("none")
+    );
+    Failure::Malformed {
+        upstream: SCHWAB,
+        why,
+    }
+}
