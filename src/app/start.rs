@@ -16,7 +16,7 @@ use crate::diag::watchdog::{
     NotesConfig, WatchdogConfig, WatchdogInputs, start_probe, start_watchdog,
 };
 use crate::edge::gate::{
-    BindError, GateConfig, Guard, LinkAddress, bind, start_gate, start_token_reader,
+    BindError, GateConfig, Guard, LinkAddress, bind, probe_requests, start_gate, start_token_reader,
 };
 use crate::edge::http::{
     Cors, Desks, HttpConfig, Lookup, boards, desk_names, start_board_desk, start_workers,
@@ -174,11 +174,12 @@ pub fn start(
     let own_boards = boards.pop();
 
     let (give_up_tx, give_up) = latest();
+    let mut shown = token.clone();
     let probed = start_probe(
         supervisor,
         classes.watchdog,
         probe_address(address),
-        token.clone(),
+        move || probe_requests(&mut shown),
     )
     .doing("starting the probe")?;
     let watchdog = start_watchdog(

@@ -5,7 +5,6 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::edge::gate::{LANE_PING_PATH, Token};
 use crate::runtime::deadline_io::{read_some, write_all};
 use crate::runtime::{Class, LatestRx, Supervisor, latest};
 
@@ -18,6 +17,16 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(3);
 /// Failures in a row that count.
 const FAILURES: u32 = 2;
 
+/// One question to the port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeRequest {
+    /// The request's head, whole.
+    pub head: String,
+    /// Whether only a worker can answer it: then a 503 is the gate's word that none was free. Else 200, or 503
+    /// with the reasons: either way somebody answers.
+    pub worker_needed: bool,
+}
+
 /// What the probe says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probed {
@@ -27,7 +36,7 @@ pub enum Probed {
     Silent(String),
 }
 
-/// Starts the thread. `token`: what the port wants, where it does.
+/// Starts the thread. `requests`: what is asked each time, as the port wants it then.
 ///
 /// # Errors
 /// When the system refuses it.
@@ -35,24 +44,24 @@ pub fn start_probe(
     supervisor: &Supervisor,
     class: Class,
     address: SocketAddr,
-    token: Token,
+    requests: impl FnMut() -> Vec<ProbeRequest> + Clone + Send + 'static,
 ) -> io::Result<LatestRx<Probed>> {
     let (tell, told) = latest();
     let stop = supervisor.stop().clone();
     supervisor.spawn("probe", class, move |pulse| {
-        let (mut failures, mut token) = (0, token.clone());
+        let (mut failures, mut requests) = (0, requests.clone());
         loop {
             pulse.idle();
             if stop.sleep(PROBE_EVERY) {
                 return;
             }
-            token.look();
-            let requests = requests(&token);
+            let requests = requests();
             let by = Instant::now() + PROBE_DEADLINE;
             pulse.wait("probing the server's own port", by);
-            match requests.iter().try_for_each(|(request, worker_needed)| {
-                probe(address, request, *worker_needed, by)
-            }) {
+            match requests
+                .iter()
+                .try_for_each(|request| probe(address, request, by))
+            {
                 Ok(()) => {
                     failures = 0;
                     tell.publish(Probed::Answers);
@@ -69,24 +78,9 @@ pub fn start_probe(
     Ok(told)
 }
 
-/// The gate answers the first by itself; the second takes the way through a worker. Each with whether only a
-/// worker can answer it: 200, or 503 with the reasons, either way somebody answers; but a 503 to what only a
-/// worker can answer is the gate's word that none was free.
-fn requests(token: &Token) -> [(String, bool); 2] {
-    let shown = token
-        .current()
-        .map(|secret| format!("Authorization: {}\r\n", secret.bearer()))
-        .unwrap_or_default();
-    ["/api/health", LANE_PING_PATH].map(|path| {
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{shown}\r\n");
-        (request, path == LANE_PING_PATH)
-    })
-}
-
-fn probe(address: SocketAddr, request: &str, worker_needed: bool, by: Instant) -> io::Result<()> {
+fn probe(address: SocketAddr, request: &ProbeRequest, by: Instant) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, PROBE_DEADLINE)?;
-    write_all(&mut stream, request.as_bytes(), by)?;
+    write_all(&mut stream, request.head.as_bytes(), by)?;
     let mut got = Vec::new();
     let mut buffer = [0_u8; 4_096];
     loop {
@@ -104,7 +98,7 @@ fn probe(address: SocketAddr, request: &str, worker_needed: bool, by: Instant) -
             "the connection was closed without an answer",
         ));
     }
-    if worker_needed && got.starts_with(b"HTTP/1.1 503") {
+    if request.worker_needed && got.starts_with(b"HTTP/1.1 503") {
         return Err(io::Error::other(
             "no http worker was free for the probe, though it asks for what takes no time",
         ));
