@@ -7,7 +7,7 @@ use crate::edge::gate::{Token, TokenFile};
 use crate::files::regular;
 use crate::upstream::ollama::Prompt;
 
-use super::start::{Doing, StartError};
+use super::error::{Doing, StartError};
 
 /// A longer prompt is refused.
 const PROMPT_FILE_BYTES_MAX: u64 = 1_000_000;

@@ -7,6 +7,7 @@ mod announce;
 mod classes;
 mod descriptors;
 mod desks;
+mod error;
 mod given;
 mod lanes;
 mod lifecycle;
@@ -23,7 +24,7 @@ use crate::diag::watchdog::manager;
 pub use crate::diag::watchdog::sentinel::EXIT_STALLED;
 use crate::runtime::{Supervisor, stop};
 
-pub use start::StartError;
+pub use error::StartError;
 
 /// How long the log writers may take for the last lines.
 const LOG_DRAIN: Duration = Duration::from_millis(500);

@@ -11,7 +11,7 @@ use crate::sim::{SimClock, SimConfig, SimEndpoints, sim_offset_ms, start_sim};
 use crate::upstream::Roots;
 
 use super::classes::Classes;
-use super::start::{Doing, StartError};
+use super::error::{Doing, StartError};
 
 /// Where everything upstream is.
 pub struct Sources {

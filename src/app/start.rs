@@ -34,6 +34,7 @@ use crate::upstream::trader_app::files::start_file_readers;
 use super::announce::{announce, warn_of_company, warn_of_exposure};
 use super::classes::Classes;
 use super::descriptors::{are_enough, connections_that_fit};
+use super::error::{Doing, StartError};
 use super::desks;
 use super::given;
 use super::lanes::lanes;
@@ -56,54 +57,6 @@ const REPORTS_INBOX: usize = 16;
 
 /// Commands that can wait for `main`.
 const COMMANDS: usize = 4;
-
-/// Why the server cannot start.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// The port cannot be had: exit code 3.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// A file that a setting names cannot be used: exit code 2.
-    #[error("{0}")]
-    Setting(String),
-    /// The log cannot be had: exit code 2 for a level that is none, else 1.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// Anything else that the system refused: exit code 1.
-    #[error("{doing} failed: {source}{}", remedy(.source))]
-    System {
-        /// What was being done, with what.
-        doing: String,
-        /// The system's words.
-        source: io::Error,
-    },
-}
-
-impl StartError {
-    /// The process's exit code.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Bind(_) => 3,
-            Self::Setting(_) | Self::Log(LogError::Level { .. }) => 2,
-            Self::Log(LogError::Start(_)) | Self::System { .. } => 1,
-        }
-    }
-}
-
-/// Says what was being done when the system refused.
-pub(super) trait Doing<T> {
-    fn doing(self, what: impl Into<String>) -> Result<T, StartError>;
-}
-
-impl<T> Doing<T> for io::Result<T> {
-    fn doing(self, what: impl Into<String>) -> Result<T, StartError> {
-        self.map_err(|source| StartError::System {
-            doing: what.into(),
-            source,
-        })
-    }
-}
 
 /// Threads that are left for the first clients.
 const FIRST_CLIENTS: usize = 8;

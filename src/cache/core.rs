@@ -418,7 +418,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 next_try
             }
         };
-        let hold = super::hold::Hold {
+        let hold = super::entry::Hold {
             until,
             why: failure,
         };

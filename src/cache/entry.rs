@@ -10,6 +10,23 @@ use super::{AskId, Heard, Reply, Served, Value};
 use crate::resilience::Jitter;
 use crate::resilience::{Failure, Need};
 
+/// A refresh waits this long for room in the budget; beyond, its askers get what there is at once.
+const BUDGET_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Until when a key is not fetched, and why.
+#[derive(Clone, Debug)]
+pub(super) struct Hold {
+    pub(super) until: Instant,
+    pub(super) why: Failure,
+}
+
+impl Hold {
+    /// Whether it is over so soon that a refresh waits for it as for an answer.
+    pub(super) fn is_brief(&self, now: Instant) -> bool {
+        matches!(self.why, Failure::Budget { .. }) && self.until <= now + BUDGET_PATIENCE
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Waiter<R> {
     pub(super) id: AskId,

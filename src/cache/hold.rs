@@ -9,30 +9,13 @@ use std::time::{Duration, Instant};
 
 use super::action::Action;
 use super::core::Cache;
-use super::entry::{Call, Failed, Stage};
+use super::entry::{Call, Failed, Hold, Stage};
 use super::{Key, Reply, Value};
 use crate::resilience::{Failing, Permit, Turn, Why};
 use crate::resilience::{Failure, Need};
 
-/// A refresh waits this long for room in the budget; beyond, its askers get what there is at once.
-const BUDGET_PATIENCE: Duration = Duration::from_secs(2);
-
 /// Failures in a row after which the log hears of a single key.
 const TOLD_AFTER: u32 = 3;
-
-/// Until when a key is not fetched, and why.
-#[derive(Clone, Debug)]
-pub(super) struct Hold {
-    pub(super) until: Instant,
-    pub(super) why: Failure,
-}
-
-impl Hold {
-    /// Whether it is over so soon that a refresh waits for it as for an answer.
-    fn is_brief(&self, now: Instant) -> bool {
-        matches!(self.why, Failure::Budget { .. }) && self.until <= now + BUDGET_PATIENCE
-    }
-}
 
 impl<K: Key, V: Value, R> Cache<K, V, R> {
     /// Whether who has nothing waits for another try.

@@ -9,8 +9,7 @@ use crate::diag::symbolizer::Shelf;
 use crate::files::regular;
 use crate::logging::LogFiles;
 
-use super::dump::REPORT_PATIENCE;
-use super::{Fault, REPORT_BYTES_MAX};
+use super::{Fault, REPORT_BYTES_MAX, REPORT_PATIENCE};
 
 /// Asks by SIGQUIT and waits for the next report in the folder of the log that the process has open.
 pub(super) fn by_pid(pid: i32, format: &str) -> Result<String, Fault> {

@@ -3,7 +3,6 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::time::Duration;
 
 use crate::diag::capture::Build;
 use crate::diag::symbolizer::{Reader, forms};
@@ -11,10 +10,7 @@ use crate::files::regular;
 
 #[cfg(unix)]
 use super::by_pid::by_pid;
-use super::{DEFAULT_URL, Fault, REPORT_BYTES_MAX, ask, diff, value, words};
-
-/// How long a report may take from the signal to its file.
-pub(super) const REPORT_PATIENCE: Duration = Duration::from_secs(15);
+use super::{DEFAULT_URL, Fault, REPORT_BYTES_MAX, REPORT_PATIENCE, ask, diff, value, words};
 
 /// Runs the command.
 pub fn run(args: Vec<OsString>) -> Result<(), Fault> {

@@ -24,6 +24,9 @@ pub const DEFAULT_URL: &str = "http://127.0.0.1:8081";
 /// A longer report, raw dump or log is not read.
 const REPORT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// How long a report may take from the signal to its file.
+const REPORT_PATIENCE: Duration = Duration::from_secs(15);
+
 /// A sentence for the person at the terminal, and the exit code.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fault {

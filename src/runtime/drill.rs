@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::channel::one_shot;
+use super::one_shot::one_shot;
 
 /// No drill lasts longer.
 pub const DRILL_MAX: Duration = Duration::from_secs(300);

@@ -11,18 +11,22 @@ pub mod clock;
 mod counter;
 pub mod deadline_io;
 mod drill;
+mod gauge;
 mod kept;
 mod latest;
+mod one_shot;
 mod pulse;
 pub mod scratch;
 mod spawn;
 mod stop;
 
-pub use channel::{Full, Gauge, Tx, one_shot};
+pub use channel::Tx;
 pub use counter::Counter;
 pub use drill::{DRILL_MAX, Drill, How, is_meant};
+pub use gauge::{Full, Gauge};
 pub use kept::{KeptRx, KeptTx, kept};
 pub use latest::{LatestRx, LatestTx, latest, recent};
+pub use one_shot::one_shot;
 pub use pulse::{Beat, Doing, Order, Pulse};
 pub use spawn::{
     Birth, Born, Class, Death, Notice, OnPanic, OnStall, Spare, Supervisor, SupervisorEnds,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use super::channel::Gauge;
+use super::gauge::Gauge;
 use super::counter::Counter;
 use super::latest::{LatestRx, LatestTx, latest};
 use super::pulse::{Beat, Order, Pulse};

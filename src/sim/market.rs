@@ -9,7 +9,7 @@ use jiff::civil::Date;
 
 use super::cast::{Character, Id};
 use super::days;
-use super::plan::{
+use super::plan::{rounded, 
     CLOSE_SECOND, DAY_MINUTES, DAY_SECONDS, DOLLAR, OPEN_SECOND, Plan, dollars, on_grid,
 };
 use super::tape::{Burst, Minute, Sums, Tape, is_first_hour};
@@ -443,7 +443,3 @@ pub(super) fn percent(price: u32, from: u32) -> f64 {
     }
 }
 
-/// To four digits after the point.
-pub(super) fn rounded(x: f64) -> f64 {
-    (x * 10_000.0).round() / 10_000.0
-}

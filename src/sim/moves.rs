@@ -3,10 +3,10 @@
 
 use super::cast::{Character, Id};
 use super::days;
-use super::market::{Market, Snapshot, percent, rounded};
+use super::market::{Market, Snapshot, percent};
 use super::news::Catalyst;
 use super::paper::iso;
-use super::plan::{Plan, dollars};
+use super::plan::{rounded, Plan, dollars};
 use crate::upstream::trader_app::shapes::{
     EntryZone, Runner, RunnerStatistics, RunnerStatus, Runners, StopZone,
 };

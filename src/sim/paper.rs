@@ -1,9 +1,9 @@
 //! The trader app's paper trades: which it makes follows from the market alone. Pure.
 
 use super::cast::{Character, Id};
-use super::market::{Market, percent, rounded};
+use super::market::{Market, percent};
 use super::news::Catalyst;
-use super::plan::{CLOSE_SECOND, OPEN_SECOND, dollars};
+use super::plan::{rounded, CLOSE_SECOND, OPEN_SECOND, dollars};
 use crate::upstream::trader_app::shapes::{
     AiAnalysis, ExitReason, MarketContext, Position, Signal, Trade, TradeEntry, TradeExit,
     TradeMetadata, TradeOutcome,

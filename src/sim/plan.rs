@@ -268,7 +268,7 @@ impl Plan {
     pub(super) fn volume_ratio(&self, volume: u64, second: u32) -> f64 {
         let usual = self.usual_volume(second);
         if usual > 0.0 {
-            super::market::rounded(volume as f64 / usual)
+            rounded(volume as f64 / usual)
         } else {
             0.0
         }
@@ -327,6 +327,11 @@ pub(super) fn on_grid(raw: u32) -> u32 {
     } else {
         raw.max(1)
     }
+}
+
+/// To four digits after the point.
+pub(super) fn rounded(x: f64) -> f64 {
+    (x * 10_000.0).round() / 10_000.0
 }
 
 /// A price in dollars: the float nearest to the decimal number.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::read::Dump;
+use super::dump::Dump;
 
 /// One line for each different stack; threads of a pool (`http-1`, `http-2`) are one.
 #[must_use]
@@ -29,7 +29,7 @@ pub fn folded(dump: &Dump) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::read::{Frame, Thread};
+    use super::super::dump::{Frame, Thread};
     use super::*;
 
     #[test]

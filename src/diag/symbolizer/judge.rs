@@ -2,7 +2,7 @@
 
 use crate::diag::capture::raw::Facts;
 
-use super::read::Pace;
+use super::dump::Pace;
 use super::syscalls;
 
 /// A thread that used more than this of the processor time it could have had spins or computes.

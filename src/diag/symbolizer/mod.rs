@@ -10,6 +10,7 @@
 //! ends when its input does: with the server.
 
 mod descriptors;
+mod dump;
 mod folded;
 mod judge;
 mod modules;
@@ -31,7 +32,8 @@ use jiff::tz::TimeZone;
 use crate::files::regular;
 use crate::logging::{LogFiles, stamp};
 
-pub use read::{Context, Dump, Frame, Pace, Queue, Reader, Said, Thread};
+pub use dump::{Context, Dump, Frame, Pace, Queue, Said, Thread};
+pub use read::Reader;
 pub use report::{text as report_text, verdict};
 pub use shelf::{ASKED, Shelf, Shelved};
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::read::{Dump, Frame, Pace, Queue, Said, Thread};
+use super::dump::{Dump, Frame, Pace, Queue, Said, Thread};
 
 /// Frames outside of these are how every thread starts.
 const START_OF_A_THREAD: [&str; 2] = [
@@ -308,7 +308,7 @@ fn idle_lines(out: &mut String, idle: &[&Thread]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::read::{Context, Said};
+    use super::super::dump::{Context, Said};
     use super::*;
 
     fn thread(tid: u32, name: &str, state: &str, frames: &[&str]) -> Thread {

@@ -52,7 +52,6 @@ pub enum ToWatchdog {
 }
 
 pub use notes::NotesConfig;
-pub use past::PastStall;
 pub use probe::{ProbeRequest, Probed, start_probe};
-pub use snapshot::{ChannelView, Snapshot, ThreadState, ThreadView};
+pub use snapshot::{ChannelView, PastStall, Snapshot, ThreadState, ThreadView};
 pub use thread::{WatchdogConfig, WatchdogInputs, start_watchdog};

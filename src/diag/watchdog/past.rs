@@ -4,31 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
 use crate::runtime::clock::millis;
 
-use super::snapshot::{ThreadState, ThreadView};
+use super::snapshot::{PastStall, ThreadState, ThreadView};
 
 /// More are forgotten, the oldest first.
 const STALLS_MAX: usize = 100;
-
-/// One stall.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PastStall {
-    /// The thread.
-    pub name: String,
-    /// Its number.
-    pub tid: u32,
-    /// Its class.
-    pub class: &'static str,
-    /// What it said it was doing.
-    pub activity: String,
-    /// When it was last heard of, in milliseconds since the Unix epoch.
-    pub since_ms: i64,
-    /// How long it was silent; none while it is.
-    pub lasted_ms: Option<u64>,
-}
 
 /// All that are remembered.
 #[derive(Debug, Default)]

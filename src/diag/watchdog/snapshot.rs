@@ -6,8 +6,6 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::past::PastStall;
-
 /// How a thread stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -59,6 +57,23 @@ pub struct ChannelView {
     pub drops: u64,
     /// What happens when it is full.
     pub when_full: String,
+}
+
+/// One stall.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PastStall {
+    /// The thread.
+    pub name: String,
+    /// Its number.
+    pub tid: u32,
+    /// Its class.
+    pub class: &'static str,
+    /// What it said it was doing.
+    pub activity: String,
+    /// When it was last heard of, in milliseconds since the Unix epoch.
+    pub since_ms: i64,
+    /// How long it was silent; none while it is.
+    pub lasted_ms: Option<u64>,
 }
 
 /// Everything at one tick.

@@ -3,8 +3,7 @@
 //! Strict: lines end with CR and LF, a size is hexadecimal digits and nothing before them, white space
 //! stands nowhere but in quoted strings. Extensions and trailers are checked, bounded and dropped.
 
-use super::framing::{is_token, too_long};
-use super::head::Refusal;
+use super::refusal::{Refusal, is_token, too_long};
 
 /// More digits of a size say nothing more than 64 bits can.
 const SIZE_DIGITS_MAX: usize = 16;

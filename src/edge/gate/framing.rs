@@ -5,7 +5,7 @@
 //! reading here, the strict one: what leaves room for another is refused, and its connection ends.
 
 use super::chunks::Chunks;
-use super::head::Refusal;
+use super::refusal::{Refusal, is_token, too_long};
 
 /// How a body is framed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,14 +82,6 @@ impl Gathered {
     }
 }
 
-/// The refusal of a body above its limit.
-pub(super) fn too_long(body_bytes_max: usize) -> Refusal {
-    Refusal::new(
-        413,
-        format!("The body is longer than {body_bytes_max} bytes"),
-    )
-}
-
 fn length(value: &str) -> Result<u64, Refusal> {
     // Not by `parse` alone, which takes a sign.
     let is_number = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
@@ -109,12 +101,6 @@ fn is_chunked(coding: &str) -> Result<bool, Refusal> {
         ));
     }
     Ok(is_chunked)
-}
-
-/// Whether it is a token (RFC 9110, section 5.6.2).
-pub(super) fn is_token(bytes: &[u8]) -> bool {
-    let is_of_token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
-    !bytes.is_empty() && bytes.iter().all(is_of_token)
 }
 
 /// A body on its way.

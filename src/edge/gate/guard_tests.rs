@@ -3,7 +3,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
-use crate::edge::gate::{Handshake, Parsed, parse_head};
+use crate::edge::gate::{Parsed, parse_head};
+use crate::edge::handshake::Handshake;
 
 const HERE: &str = "127.0.0.1";
 const ELSEWHERE: &str = "192.168.1.77";

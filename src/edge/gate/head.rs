@@ -9,10 +9,11 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
+use crate::edge::handshake::{self, Handshake};
 use crate::edge::http::{Origin, host_and_port};
 
 use super::framing::{self, Framing};
-use super::handshake::{self, Handshake};
+use super::refusal::Refusal;
 use super::secret::Secret;
 use super::sender::Sender;
 use super::target::{self, Target};
@@ -48,23 +49,6 @@ pub struct Head {
     pub handshake: Handshake,
     /// Headers that go on to the workers, by their names here.
     pub passed: Vec<(&'static str, String)>,
-}
-
-/// Why a head is refused: a status and a sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// HTTP status.
-    pub status: u16,
-    /// For `{"detail": …}`.
-    pub detail: String,
-}
-
-impl Refusal {
-    /// With this status and sentence.
-    pub fn new(status: u16, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
-        Self { status, detail }
-    }
 }
 
 /// What came of looking at the bytes so far.

@@ -13,10 +13,8 @@ use crossbeam::channel::{Receiver, select_biased};
 
 use crate::runtime::{Class, Full, Stop, Supervisor, Tx};
 
+use crate::edge::http::LANE_PING_PATH;
 use crate::runtime::deadline_io::{read_some_unless, write_all};
-
-/// The path that a fresh connection is tried with; the workers answer 204.
-pub const LANE_PING_PATH: &str = "/__lane";
 
 /// How long a fresh connection may take for its first answer.
 const PING_DEADLINE: Duration = Duration::from_secs(2);

@@ -1,8 +1,8 @@
 //! What the watchdog's probe asks the port.
 
 use crate::diag::watchdog::ProbeRequest;
+use crate::edge::http::LANE_PING_PATH;
 
-use super::lanes::LANE_PING_PATH;
 use super::token_file::Token;
 
 /// Two questions, with the token in force: the gate answers the first by itself, the second takes the way

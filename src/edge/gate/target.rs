@@ -1,6 +1,6 @@
 //! What a request line asks for (RFC 9112, section 3.2). Pure.
 
-use super::head::Refusal;
+use super::refusal::Refusal;
 
 /// The longest target, in bytes: what any server should take (RFC 9112, section 3).
 pub const TARGET_BYTES_MAX: usize = 8_000;

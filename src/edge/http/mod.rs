@@ -31,5 +31,5 @@ pub use path::query_value;
 pub use ready::{Lookup, Ready};
 pub use router::{Form, Route, RouteError, Trades, lane_of, may_repeat, route};
 pub use routes::{VALIDATION_INPUTS_MAX, not_a_stream};
-pub use table::{ROUTES, Row};
+pub use table::{LANE_PING_PATH, ROUTES, Row};
 pub use worker::{start_workers, unblock_workers};

@@ -2,7 +2,6 @@
 //!
 //! `cargo bench --bench cores`: a poll of candles in 0.21 µs.
 
-use crate::edge::gate::LANE_PING_PATH;
 use crate::runtime::{DRILL_MAX, Drill};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use crate::market::{BadSymbol, Symbol, Timeframe, UnknownTimeframe};
 use super::lane::Lane;
 use super::page::{self, Asset};
 use super::path::{query_value, segments};
-use super::table::{self, GET, POST};
+use super::table::{self, GET, LANE_PING_PATH, POST};
 
 /// Every route, with what its path and query say.
 #[derive(Clone, Debug, PartialEq, Eq)]

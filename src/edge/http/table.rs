@@ -10,6 +10,9 @@ pub const POST: &str = "POST, OPTIONS";
 /// The methods of all routes together.
 pub const ANY: &str = "GET, HEAD, POST, OPTIONS";
 
+/// The path that a fresh connection is tried with; the workers answer 204.
+pub const LANE_PING_PATH: &str = "/__lane";
+
 /// Stands for a symbol, at the end of a path.
 const SYMBOL: &str = "{symbol}";
 

@@ -19,7 +19,8 @@ use crate::runtime::{Class, Full, OnPanic, OnStall, Supervisor, stop};
 use crate::stream::{Pen, ToHub};
 
 use super::reader::{Listener, Outcome};
-use super::sessions::{Sessions, Upgrade, WsConfig};
+use super::limits::WsConfig;
+use super::sessions::{Sessions, Upgrade};
 
 /// Cases that are answered rightly but later than the strictest reading wants: 6.4 sends a wrong byte in
 /// the middle of a frame and hopes for the close before the frame's end. A frame is looked at as a whole.

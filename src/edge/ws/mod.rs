@@ -13,9 +13,11 @@
 
 #[cfg(test)]
 mod autobahn_tests;
+mod limits;
 mod reader;
 pub(crate) mod session;
 mod sessions;
 mod writer;
 
-pub use sessions::{Sessions, Upgrade, WsConfig};
+pub use limits::WsConfig;
+pub use sessions::{Sessions, Upgrade};

@@ -12,7 +12,7 @@ use crate::runtime::deadline_io::read_some;
 use crate::runtime::{Pulse, Stop, Tx};
 use crate::stream::{SessionId, ToHub, Wanted};
 
-use super::sessions::{STUCK_AFTER, WsConfig};
+use super::limits::{STUCK_AFTER, WsConfig};
 use super::writer::HUB_PATIENCE;
 use crate::stream::frame::{close_frame, message_frame, ping_frame, pong_number};
 

@@ -10,48 +10,13 @@ use crate::runtime::deadline_io::{Sparing, write_all};
 use crate::runtime::{Class, Full, Pulse, Supervisor, Tx, one_shot};
 use crate::stream::{SessionId, ToHub};
 
+use super::limits::WsConfig;
 use super::reader::{Listener, Reader};
 use super::session::Session;
 use super::writer::{HUB_PATIENCE, Writer};
 
 /// Frames that the reader may have waiting for its writer; a client that makes more waits itself.
 const WORDS_MAX: usize = 32;
-
-/// Beyond the time that a write may take: a writer that has taken nothing for so long is stuck. And beyond
-/// the time between pings: a reader that has said nothing for so long is.
-pub(super) const STUCK_AFTER: Duration = Duration::from_secs(5);
-
-/// Limits of sessions.
-#[derive(Clone, Debug)]
-pub struct WsConfig {
-    /// Sessions at once.
-    pub sessions_max: usize,
-    /// Symbols of one session.
-    pub symbols_max: usize,
-    /// A longer message ends the session.
-    pub message_bytes_max: usize,
-    /// A ping is sent this often.
-    pub ping_every: Duration,
-    /// Without a byte from the client for this long, it is gone.
-    pub silence_max: Duration,
-    /// How long a client may take for a batch.
-    pub write_deadline: Duration,
-}
-
-impl WsConfig {
-    /// A reader that lives says something to its writer more often than this.
-    #[must_use]
-    pub fn reader_silent_max(&self) -> Duration {
-        self.ping_every + STUCK_AFTER
-    }
-
-    /// A client that has taken nothing for so long is stuck, and not its reader.
-    #[must_use]
-    pub fn client_stuck_after(&self) -> Duration {
-        self.write_deadline
-            .max(self.reader_silent_max() + HUB_PATIENCE)
-    }
-}
 
 /// What sessions are made with; one handle, cloned into every connection.
 #[derive(Clone, Debug)]

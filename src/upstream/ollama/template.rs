@@ -13,6 +13,7 @@ use std::fmt::Write;
 
 use crate::config::nearest;
 
+use super::words::NOT_AVAILABLE;
 use super::places::{Kind, PLACES, PromptInputs, Value};
 
 /// The longest piece put into a prompt, in characters.
@@ -23,9 +24,6 @@ const NAME_CHARS_MAX: usize = 64;
 
 /// How wide a form may make a value.
 const WIDTH_MAX: usize = 200;
-
-/// What stands where nothing can be had.
-pub const NOT_AVAILABLE: &str = "not available";
 
 /// A template whose places are all known.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,9 @@ use crate::market::analysis::{Alignment, Bias, Direction, VwapZone};
 
 use super::setup::{Boost, Catalyst, FirstPullback, Patterns, Runner};
 
+/// What stands where nothing can be had.
+pub const NOT_AVAILABLE: &str = "not available";
+
 /// "4.3M"
 #[must_use]
 pub fn shares(count: f64) -> String {
@@ -79,7 +82,7 @@ pub fn runner(runner: Option<&Runner>) -> String {
     };
     let mut out = String::new();
     let mut line = |name: &str, value: Option<String>| {
-        let value = value.as_deref().unwrap_or(super::template::NOT_AVAILABLE);
+        let value = value.as_deref().unwrap_or(NOT_AVAILABLE);
         // Writing to a string cannot fail.
         let _ = writeln!(out, "- {name}: {value}");
     };

@@ -12,7 +12,7 @@ mod threads;
 mod trader;
 mod validate;
 
-use crate::edge::gate::Handshake;
+use crate::edge::handshake::Handshake;
 use crate::upstream::schwab::candles::MarketKey;
 use crate::upstream::trader_app::TraderKey;
 

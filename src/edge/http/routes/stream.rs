@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::edge::gate::{Handshake, WEBSOCKET_VERSION};
+use crate::edge::handshake::{Handshake, VERSION as WEBSOCKET_VERSION};
 use crate::payload::Body;
 
 use super::super::answer::Answer;

@@ -1,0 +1,10 @@
+//! Channels of one message.
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+/// A channel for exactly one reply, or for the one pen of a session. Who sends never waits: there is room for
+/// the one message.
+#[must_use]
+pub fn one_shot<T>() -> (Sender<T>, Receiver<T>) {
+    bounded(1)
+}
