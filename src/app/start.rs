@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use thiserror::Error;
 use tiny_http::Server;
 
 use crate::config::Settings;
@@ -16,14 +15,14 @@ use crate::diag::watchdog::{
     NotesConfig, WatchdogConfig, WatchdogInputs, start_probe, start_watchdog,
 };
 use crate::edge::gate::{
-    BindError, GateConfig, Guard, LinkAddress, bind, probe_requests, start_gate, start_token_reader,
+    GateConfig, Guard, LinkAddress, bind, probe_requests, start_gate, start_token_reader,
 };
 use crate::edge::http::{
     Cors, Desks, HttpConfig, Lookup, boards, desk_names, start_board_desk, start_workers,
     unblock_workers,
 };
 use crate::edge::ws::{Sessions, WsConfig};
-use crate::logging::{LogConfig, LogError, LogFiles, LogHandle};
+use crate::logging::{LogConfig, LogFiles, LogHandle};
 use crate::resilience::Backoff;
 use crate::runtime::clock::system_ms;
 use crate::runtime::scratch::{self, Scratch};
@@ -34,12 +33,11 @@ use crate::upstream::trader_app::files::start_file_readers;
 use super::announce::{announce, warn_of_company, warn_of_exposure};
 use super::classes::Classes;
 use super::descriptors::{are_enough, connections_that_fit};
-use super::error::{Doing, StartError};
 use super::desks;
+use super::error::{Doing, StartError};
 use super::given;
 use super::lanes::lanes;
 use super::lifecycle::Ears;
-use super::limits::remedy;
 use super::signals::{self, Listening};
 use super::sources::sources;
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use super::gauge::Gauge;
 use super::counter::Counter;
+use super::gauge::Gauge;
 use super::latest::{LatestRx, LatestTx, latest};
 use super::pulse::{Beat, Order, Pulse};
 use super::stop::{Stop, stop};

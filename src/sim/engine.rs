@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::cast::Id;
 use super::feed::Feed;
-use super::plan::rounded;
 use super::market::{Market, Spike};
+use super::plan::rounded;
 use crate::market::Symbol;
 use crate::runtime::clock::Now;
 use crate::upstream::trader_app::shapes::VolumeSpike;

@@ -9,8 +9,8 @@ use jiff::civil::Date;
 
 use super::cast::{Character, Id};
 use super::days;
-use super::plan::{rounded, 
-    CLOSE_SECOND, DAY_MINUTES, DAY_SECONDS, DOLLAR, OPEN_SECOND, Plan, dollars, on_grid,
+use super::plan::{
+    CLOSE_SECOND, DAY_MINUTES, DAY_SECONDS, DOLLAR, OPEN_SECOND, Plan, dollars, on_grid, rounded,
 };
 use super::tape::{Burst, Minute, Sums, Tape, is_first_hour};
 use crate::market::{Candle, Session};
@@ -442,4 +442,3 @@ pub(super) fn percent(price: u32, from: u32) -> f64 {
         rounded((f64::from(price) / f64::from(from) - 1.0) * 100.0)
     }
 }
-

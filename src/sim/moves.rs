@@ -6,7 +6,7 @@ use super::days;
 use super::market::{Market, Snapshot, percent};
 use super::news::Catalyst;
 use super::paper::iso;
-use super::plan::{rounded, Plan, dollars};
+use super::plan::{Plan, dollars, rounded};
 use crate::upstream::trader_app::shapes::{
     EntryZone, Runner, RunnerStatistics, RunnerStatus, Runners, StopZone,
 };

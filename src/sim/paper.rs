@@ -3,7 +3,7 @@
 use super::cast::{Character, Id};
 use super::market::{Market, percent};
 use super::news::Catalyst;
-use super::plan::{rounded, CLOSE_SECOND, OPEN_SECOND, dollars};
+use super::plan::{CLOSE_SECOND, OPEN_SECOND, dollars, rounded};
 use crate::upstream::trader_app::shapes::{
     AiAnalysis, ExitReason, MarketContext, Position, Signal, Trade, TradeEntry, TradeExit,
     TradeMetadata, TradeOutcome,

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use addr2line::{Loader, Location};
 
-use super::modules::{Key, Mapped, OWN_BINARY, own_binary, parse_maps};
 use super::dump::Frame;
+use super::modules::{Key, Mapped, OWN_BINARY, own_binary, parse_maps};
 
 /// The names in this program's own binary, read once.
 #[derive(Default)]

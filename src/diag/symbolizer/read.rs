@@ -6,7 +6,7 @@ use crate::diag::capture::Build;
 use crate::diag::capture::raw::{self, Facts, sections};
 
 use super::descriptors::Descriptors;
-use super::dump::{Context, Dump, Frame, Pace, Said, Thread};
+use super::dump::{Context, Dump, Frame, Thread};
 use super::judge;
 use super::modules::{Files, Mapped, own_binary, parse_maps, without_deleted};
 use super::names::{Namer, Symbols};

@@ -16,8 +16,9 @@ use super::denied::{Denied, Refusals};
 use super::forward::{NotForwarded, ToWorker, forward};
 use super::framing::{Framing, Intake};
 use super::guard::Guard;
-use super::head::{Head, Parsed, Refusal, parse};
+use super::head::{Head, Parsed, parse};
 use super::lanes::{Lane, LaneSpec};
+use super::refusal::Refusal;
 use crate::runtime::deadline_io::{Sparing, is_gone, read_some, write_all, write_both};
 
 /// How often an idle connection looks whether it must end or make room.

@@ -18,8 +18,8 @@ use crate::runtime::deadline_io::read_some;
 use crate::runtime::{Class, Full, OnPanic, OnStall, Supervisor, stop};
 use crate::stream::{Pen, ToHub};
 
-use super::reader::{Listener, Outcome};
 use super::limits::WsConfig;
+use super::reader::{Listener, Outcome};
 use super::sessions::{Sessions, Upgrade};
 
 /// Cases that are answered rightly but later than the strictest reading wants: 6.4 sends a wrong byte in

@@ -1,7 +1,7 @@
 //! What sessions are made with, and how one begins: its place, its writer, the handshake's answer.
 
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam::channel::Receiver;
 use tungstenite::handshake::derive_accept_key;

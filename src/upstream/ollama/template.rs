@@ -13,8 +13,8 @@ use std::fmt::Write;
 
 use crate::config::nearest;
 
-use super::words::NOT_AVAILABLE;
 use super::places::{Kind, PLACES, PromptInputs, Value};
+use super::words::NOT_AVAILABLE;
 
 /// The longest piece put into a prompt, in characters.
 const PIECE_CHARS_MAX: usize = 4_000;
