@@ -125,7 +125,7 @@ fn targets(folder: PathBuf) -> Vec<Target> {
             "paths and queries",
             &[
                 "GET /api/candles/BRK%2FB?timeframe=5m&x=%41+b",
-                "POST /api/drill?stall=candle-desk&how=mutex&for=20s",
+                "POST /api/drill?stall=candle-cache&how=mutex&for=20s",
                 "GET /api/trade-history?limit=10&since=5",
                 "OPTIONS /api/threads/dump?format=json",
             ],

@@ -4,18 +4,18 @@
 //! clients or waits for the outside world, never both.
 //!
 //! ```text
-//! clients ─ gate, conn-N ─(private sockets)─ http-N ──ask──▶ candle-desk ──jobs──▶ candle-fetch-N ─ Schwab
-//!              │ │                              ├──ask──▶ trader-desk ──jobs──▶ …-get-N ───────── trader app
-//!              │ │                              ├──ask──▶ model-desk ───jobs──▶ model-fetch-N ─── model
+//! clients ─ gate, conn-N ─(private sockets)─ http-N ──ask──▶ candle-cache ──jobs──▶ candle-fetch-N ─ Schwab
+//!              │ │                              ├──ask──▶ trader-cache ──jobs──▶ …-get-N ───────── trader app
+//!              │ │                              ├──ask──▶ model-cache ───jobs──▶ model-fetch-N ─── model
 //!              │ │                              └──look─▶ boards ◀── watchdog, quote-hub, file readers
-//!              │ └──look at what is ready──▶ candle-desk, trader-desk, board-desk (boards of its own)
+//!              │ └──look at what is ready──▶ candle-cache, trader-cache, board-cache (boards of its own)
 //!              └─ ws sessions ◀──batches── quote-hub ◀──quotes── quote-reader ─────────────────── trader app
-//!                                        candle-desk ◀─candles──┘
+//!                                        candle-cache ◀─candles──┘
 //! every thread ──beats──▶ watchdog ─▶ watchdog.log        every thread ──lines──▶ log-writer, log-console
 //! ```
 //!
-//! Who waits for a reply: `conn-N` for `http-N`, and for a moment for a desk's look; `http-N` for a desk;
-//! desks, the hub and the watchdog wait for nobody's reply. So there is no cycle.
+//! Who waits for a reply: `conn-N` for `http-N`, and for a moment for a cache's look; `http-N` for a cache;
+//! caches, the hub and the watchdog wait for nobody's reply. So there is no cycle.
 #![deny(unsafe_code)]
 
 pub mod app;

@@ -46,7 +46,7 @@ fn stream(server: &Server, path: &str, headers: &[(&str, &str)]) -> Result<(), u
 fn every_route() -> impl Iterator<Item = (&'static str, &'static str)> {
     ROUTES.iter().copied().chain([
         ("POST", "/api/shutdown"),
-        ("POST", "/api/drill?stall=candle-desk&how=sleep&for=20s"),
+        ("POST", "/api/drill?stall=candle-cache&how=sleep&for=20s"),
         ("GET", "/metrics"),
         ("GET", "/api/threads/dump"),
         ("GET", "/api/stalls"),

@@ -402,8 +402,8 @@ fn a_server_that_stands_still_is_shown_as_such_and_recovers() {
         match order {
             "stop" => server.signal("STOP"),
             "continue" => server.signal("CONT"),
-            "drill candle-desk" => {
-                let got = server.ask("POST", "/api/drill?stall=candle-desk&how=sleep&for=16s");
+            "drill candle-cache" => {
+                let got = server.ask("POST", "/api/drill?stall=candle-cache&how=sleep&for=16s");
                 assert_eq!(got.status, 200, "{}", got.text());
                 begin_a_drill(&server);
             }
@@ -413,7 +413,7 @@ fn a_server_that_stands_still_is_shown_as_such_and_recovers() {
     });
 }
 
-/// A desk takes its order where it beats, and a desk that nobody asks does not beat.
+/// A cache takes its order where it beats, and a cache that nobody asks does not beat.
 fn begin_a_drill(server: &Server) {
     let address = server.address.clone();
     std::thread::spawn(move || kit::get(&address, "/api/candles/ELPW"));
@@ -441,7 +441,7 @@ fn the_page_of_threads_names_the_culprit_of_a_real_drill() {
     }
     let settings = [
         "--set",
-        "watchdog.busy_desk=1s",
+        "watchdog.busy_cache=1s",
         "--set",
         "watchdog.busy_http=2s",
         "--set",

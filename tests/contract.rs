@@ -541,7 +541,7 @@ fn what_the_trader_app_said_is_shown_for_so_long_and_then_no_more() {
     }
     assert!(stale_seen > 0);
     std::thread::sleep(Duration::from_secs(3).saturating_sub(lost.elapsed()));
-    // The desk may be in the middle of a try: each answer from here on is one of absence.
+    // The cache may be in the middle of a try: each answer from here on is one of absence.
     for _ in 0..20 {
         assert_eq!(
             server.get("/api/vwap/TOYO").json(),

@@ -223,9 +223,9 @@ fn a_disk_that_hangs_holds_up_who_writes_the_watchdogs_log_and_not_the_watchdog(
         "{health}"
     );
     // It still sees others, though it cannot write them down.
-    let other = "/api/drill?stall=candle-desk&how=sleep&for=3s";
+    let other = "/api/drill?stall=candle-cache&how=sleep&for=3s";
     assert_eq!(server.ask("POST", other).status, 200);
-    // The desk meets its order where it has something to do; nobody waits for it here.
+    // The cache meets its order where it has something to do; nobody waits for it here.
     let _asking = flood(&server.address, 1, |_| {
         b"GET /api/candles/TOYO HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()
     });
@@ -236,11 +236,11 @@ fn a_disk_that_hangs_holds_up_who_writes_the_watchdogs_log_and_not_the_watchdog(
             .unwrap_or_default();
         threads
             .iter()
-            .any(|t| t["name"] == "candle-desk" && t["state"] == "stalled")
+            .any(|t| t["name"] == "candle-cache" && t["state"] == "stalled")
     });
     // Nothing is lost that had room to wait.
     server.log_has("watchdog.log", "VERDICT: watchdog-log (");
-    server.log_has("watchdog.log", "STALLED: candle-desk (");
+    server.log_has("watchdog.log", "STALLED: candle-cache (");
     server.log_has("watchdog.log", "watchdog-log is back after");
     server.eventually("/api/health", |got| got.status == 200);
 }

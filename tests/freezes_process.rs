@@ -42,7 +42,7 @@ fn a_wall_clock_that_jumps_is_no_stall_and_costs_nobody_anything() {
     town.empties();
 }
 
-/// One thread of each kind that meets its orders: `signals` and `scribe` wait for the system, and a
+/// One thread of each kind that meets its orders: `signals` and `symbolizer` wait for the system, and a
 /// stream's writer for a client that does not keep up. `*` takes all whose names begin so.
 const KINDS: [&str; 27] = [
     "http-1",
@@ -58,15 +58,15 @@ const KINDS: [&str; 27] = [
     "history-reader",
     "report-reader",
     "quote-reader",
-    "candle-desk",
-    "trader-desk",
-    "model-desk",
+    "candle-cache",
+    "trader-cache",
+    "model-cache",
     "quote-hub",
     "log-writer",
     "log-console",
     "gate",
     "lane-keeper",
-    "board-desk",
+    "board-cache",
     "watchdog-log",
     "probe",
     "sentinel",
@@ -296,8 +296,8 @@ fn all_upstreams_lost_at_once_come_back_all() {
 fn a_process_that_names_stacks_and_is_stuck_costs_their_names_and_is_replaced() {
     let server = Server::start(&[]);
     server.eventually("/api/threads", |got| got.status == 200);
-    let scribe = eventually("a scribe", || server.scribe());
-    kit::small_disk::run("kill", &["-STOP", &scribe.to_string()]);
+    let symbolizer = eventually("a symbolizer", || server.symbolizer());
+    kit::small_disk::run("kill", &["-STOP", &symbolizer.to_string()]);
     let report = server.get("/api/threads/dump");
     assert_eq!(report.status, 200);
     assert!(
@@ -323,8 +323,8 @@ fn a_process_that_names_stacks_and_is_stuck_costs_their_names_and_is_replaced() 
         .unwrap();
     let text = String::from_utf8_lossy(&named.stdout);
     assert!(text.contains("> tapewarden::"), "{text}");
-    eventually("another scribe", || {
-        server.scribe().filter(|pid| *pid != scribe)
+    eventually("another symbolizer", || {
+        server.symbolizer().filter(|pid| *pid != symbolizer)
     });
     server.eventually("/api/threads/dump?format=json", |got| {
         got.status == 200 && got.text().contains("tapewarden::")

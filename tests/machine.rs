@@ -92,9 +92,9 @@ fn a_drill_of_a_thread_that_does_not_beat_expires_and_its_command_ends_with_a_wo
     server.signal("QUIT");
     server.log_has("watchdog.log", "asked for by SIGQUIT");
     assert!(!server.log("watchdog.log").contains("STALLED: signals"));
-    let (code, said) = drill(&server, &["--stall", "candle-desk", "--how", "panic"]);
+    let (code, said) = drill(&server, &["--stall", "candle-cache", "--how", "panic"]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("candle-desk has panicked"), "{said}");
+    assert!(said.contains("candle-cache has panicked"), "{said}");
 }
 
 /// Has this program run under a filter that refuses these system calls.
@@ -439,10 +439,10 @@ fn a_binary_that_is_replaced_or_deleted_while_it_runs_still_names_its_functions(
             fs::copy("/bin/true", &binary).unwrap();
         }
         // The process that names stacks has to be started anew, from what is no longer there.
-        let before = eventually("the process that names stacks", || server.scribe());
+        let before = eventually("the process that names stacks", || server.symbolizer());
         run("kill", &["-KILL", &before.to_string()]);
         eventually("another in its place", || {
-            server.scribe().filter(|now| *now != before)
+            server.symbolizer().filter(|now| *now != before)
         });
         let report = eventually("a report with names", || {
             let got = server.get("/api/threads/dump");

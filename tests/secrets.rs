@@ -56,7 +56,7 @@ fn no_secret_is_in_any_log_report_answer_or_listing_after_every_fault() {
         "schwab.breaker_open=100ms",
         "schwab.failure_hold=50ms",
         "watchdog.allow_drills=true",
-        "watchdog.busy_desk=1s",
+        "watchdog.busy_cache=1s",
         &format!("http.token_file={}", clients.display()),
     ] {
         args.extend(["--set".to_owned(), setting.to_owned()]);
@@ -109,7 +109,7 @@ fn no_secret_is_in_any_log_report_answer_or_listing_after_every_fault() {
     token_file(&up);
     ask(
         "POST",
-        "/api/drill?stall=candle-desk&how=mutex&for=3s",
+        "/api/drill?stall=candle-cache&how=mutex&for=3s",
         CLIENTS,
     );
     for _ in 0..10 {
@@ -151,8 +151,8 @@ fn no_secret_is_in_any_log_report_answer_or_listing_after_every_fault() {
         eventually("calls of the provider", || {
             (up.schwab.0.count("/pricehistory?symbol=HELD") > 2).then_some(())
         });
-        let scribe = eventually("a scribe", || server.scribe());
-        kit::small_disk::run("kill", &["-STOP", &scribe.to_string()]);
+        let symbolizer = eventually("a symbolizer", || server.symbolizer());
+        kit::small_disk::run("kill", &["-STOP", &symbolizer.to_string()]);
         server.signal("QUIT");
         eventually("a raw dump", || {
             let mut written = Vec::new();

@@ -46,11 +46,11 @@ const fn row(thread: &'static str, seconds: u64, errands: &'static [&'static str
 
 /// Threads that answer from memory.
 const OWNERS: [Row; 5] = [
-    row("candle-desk", 4, &["/api/candles/TOYO"]),
-    row("trader-desk", 4, &["/api/watchlist"]),
-    row("model-desk", 4, &["/api/validate/status"]),
+    row("candle-cache", 4, &["/api/candles/TOYO"]),
+    row("trader-cache", 4, &["/api/watchlist"]),
+    row("model-cache", 4, &["/api/validate/status"]),
     row("quote-hub", 4, &["/api/streaming/status"]),
-    row("board-desk", 4, &["/api/runners"]),
+    row("board-cache", 4, &["/api/runners"]),
 ];
 
 /// Threads that face clients. Of an unknown route the workers know.
@@ -303,10 +303,13 @@ fn every_kind_in_threads_that_face_the_world() {
     every_kind_in(&WORLD);
 }
 
-/// The scribe's, in kB.
+/// The symbolizer's, in kB.
 #[cfg(target_os = "linux")]
-fn scribes_rss(server: &Server) -> u64 {
-    let status = format!("/proc/{}/status", server.scribe().expect("a scribe"));
+fn symbolizers_rss(server: &Server) -> u64 {
+    let status = format!(
+        "/proc/{}/status",
+        server.symbolizer().expect("a symbolizer")
+    );
     let text = std::fs::read_to_string(status).unwrap();
     let line = text.lines().find_map(|l| l.strip_prefix("VmRSS:"));
     let number = line.and_then(|l| l.split_whitespace().next()?.parse().ok());
@@ -314,7 +317,7 @@ fn scribes_rss(server: &Server) -> u64 {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn scribes_rss(_: &Server) -> u64 {
+fn symbolizers_rss(_: &Server) -> u64 {
     0
 }
 
@@ -337,9 +340,9 @@ fn memory_and_time_of_reports() {
             std::thread::sleep(Duration::from_secs(2));
             after.push(rss());
             println!(
-                "RSS {before} kB before, {} kB after {n} reports; the scribe's {} kB",
+                "RSS {before} kB before, {} kB after {n} reports; the symbolizer's {} kB",
                 rss(),
-                scribes_rss(&server)
+                symbolizers_rss(&server)
             );
         }
     }

@@ -49,18 +49,23 @@ fn each_kind_of_stall_is_named_with_its_function() {
     server.eventually("/api/threads", |got| got.status == 200);
     for (thread, how, function, errand) in [
         (
-            "candle-desk",
+            "candle-cache",
             "mutex",
             "stall_on_a_mutex",
             "/api/candles/TOYO",
         ),
-        ("trader-desk", "spin", "stall_by_spinning", "/api/vwap/TOYO"),
+        (
+            "trader-cache",
+            "spin",
+            "stall_by_spinning",
+            "/api/vwap/TOYO",
+        ),
         ("quote-hub", "write", "stall_in_a_write", "/api/health"),
         ("log-writer", "disk", "stall_in_an_open", "/api/health"),
         ("quote-reader", "sleep", "stall_by_sleeping", "/api/health"),
         ("http-1", "read", "stall_in_a_read", "/api/runners"),
         (
-            "model-desk",
+            "model-cache",
             "channel",
             "stall_on_a_channel",
             "/api/validate/status",
@@ -90,24 +95,28 @@ fn each_kind_of_stall_is_named_with_its_function() {
 }
 
 #[test]
-fn a_stalled_desk_makes_the_process_unhealthy_and_costs_only_its_own_routes() {
+fn a_stalled_cache_makes_the_process_unhealthy_and_costs_only_its_own_routes() {
     let server = Server::start(SHORT_LIMITS);
     server.eventually("/api/candles/TOYO", |got| got.status == 200);
     let mut quotes = Quotes::connect(&server.address);
     quotes.subscribe(&["TOYO"]);
-    order(&server, "candle-desk", "sleep", 6);
+    order(&server, "candle-cache", "sleep", 6);
     poke(&server, "/api/candles/ELPW");
     let health = eventually("health tells of it", || {
         let got = server.get("/api/health");
         (got.status == 503).then(|| got.json())
     });
     assert!(
-        health["detail"].as_str().unwrap().contains("candle-desk"),
+        health["detail"].as_str().unwrap().contains("candle-cache"),
         "{health}"
     );
     let asked = server.get("/api/candles/TOYO");
     assert_eq!(asked.status, 503, "{}", asked.text());
-    assert!(asked.detail().contains("candle-desk"), "{}", asked.detail());
+    assert!(
+        asked.detail().contains("candle-cache"),
+        "{}",
+        asked.detail()
+    );
     for path in [
         "/api/watchlist",
         "/api/vwap/TOYO",
@@ -121,7 +130,7 @@ fn a_stalled_desk_makes_the_process_unhealthy_and_costs_only_its_own_routes() {
     server.eventually("/api/candles/TOYO", |got| got.status == 200);
 }
 
-/// Lines of `thread;outermost;…;innermost count`, one of them the candle desk's.
+/// Lines of `thread;outermost;…;innermost count`, one of them the candle cache's.
 fn assert_folded(folded: &str) {
     for line in folded.lines() {
         let (stack, count) = line.rsplit_once(' ').unwrap_or_else(|| panic!("{line}"));
@@ -132,7 +141,7 @@ fn assert_folded(folded: &str) {
             "{line}"
         );
     }
-    assert!(folded.contains("\ncandle-desk;"), "{folded}");
+    assert!(folded.contains("\ncandle-cache;"), "{folded}");
 }
 
 #[test]
@@ -158,7 +167,7 @@ fn a_report_is_to_be_had_by_signal_by_http_and_by_process_and_the_server_goes_on
         "watchdog",
         "gate",
         "http-1",
-        "candle-desk",
+        "candle-cache",
         "quote-hub",
         "log-writer",
         "notify-rs inoti",
@@ -175,7 +184,7 @@ fn a_report_is_to_be_had_by_signal_by_http_and_by_process_and_the_server_goes_on
         assert_ne!(t["pace"], "unknown", "{t}");
     }
     // Nobody validates anything.
-    for name in ["model-desk", "model-fetch-1"] {
+    for name in ["model-cache", "model-fetch-1"] {
         let t = named(name);
         assert_eq!(
             (&t["said"]["state"], &t["pace"]),
@@ -213,7 +222,7 @@ fn a_report_is_to_be_had_by_signal_by_http_and_by_process_and_the_server_goes_on
         "--url",
         &url,
         "--stall",
-        "model-desk",
+        "model-cache",
         "--how",
         "channel",
         "--for",
@@ -221,21 +230,21 @@ fn a_report_is_to_be_had_by_signal_by_http_and_by_process_and_the_server_goes_on
     ];
     let told = run(&drill);
     for words in [
-        "STALLED: model-desk (",
-        "VERDICT: model-desk (",
+        "STALLED: model-cache (",
+        "VERDICT: model-cache (",
         "stall_on_a_channel",
-        "model-desk is back after",
+        "model-cache is back after",
     ] {
         assert!(told.contains(words), "{words} in {told}");
     }
     assert!(run(&["dump", "--pid", &pid]).contains("asked for by SIGQUIT"));
     let first = run(&["dump", "--pid", &pid, "--format", "json"]);
     std::fs::write(server.path("first.json"), first).unwrap();
-    order(&server, "trader-desk", "mutex", 20);
-    verdict(&server, "trader-desk", || poke(&server, "/api/vwap"));
+    order(&server, "trader-cache", "mutex", 20);
+    verdict(&server, "trader-cache", || poke(&server, "/api/vwap"));
     let diff = run(&["dump", "--pid", &pid, "--diff", "first.json"]);
     let told: Vec<&str> = diff.lines().collect();
-    let at = told.iter().position(|l| l.starts_with("~ trader-desk ("));
+    let at = told.iter().position(|l| l.starts_with("~ trader-cache ("));
     let [was, is] = told[at.expect(&diff) + 1..][..2] else {
         unreachable!()
     };
@@ -248,7 +257,7 @@ fn a_report_is_to_be_had_by_signal_by_http_and_by_process_and_the_server_goes_on
         "{diff}"
     );
     assert!(diff.contains("+ drill-helper ("), "{diff}");
-    for stands in ["model-desk (", "model-fetch-1 (", "model-status-1 ("] {
+    for stands in ["model-cache (", "model-fetch-1 (", "model-status-1 ("] {
         assert!(!diff.contains(stands), "{stands} in {diff}");
     }
     let listed = run(&["stalls", "--log-dir", "logs"]);
@@ -337,7 +346,7 @@ fn what_a_stuck_worker_holds_is_answered_by_another_who_knows_the_same() {
     let server = Server::start(&args);
     server.eventually("/api/trade-history?limit=1", |got| got.status == 200);
     // Else the gate would answer by itself.
-    order(&server, "board-desk", "sleep", 10);
+    order(&server, "board-cache", "sleep", 10);
     poke(&server, "/api/runners");
     order(&server, "http-1", "sleep", 5);
     let until = Instant::now() + Duration::from_secs(9);
@@ -363,7 +372,7 @@ fn what_a_stuck_worker_holds_is_answered_by_another_who_knows_the_same() {
 }
 
 #[test]
-fn a_desk_that_stays_stalled_ends_the_process_with_its_own_code_and_a_last_report() {
+fn a_cache_that_stays_stalled_ends_the_process_with_its_own_code_and_a_last_report() {
     let mut args = SHORT_LIMITS.to_vec();
     args.extend(["--set", "watchdog.exit_after=2s"]);
     let mut server = Server::start(&args);
@@ -416,8 +425,8 @@ fn a_silent_watchdog_is_reported_by_another_and_its_raw_dump_can_be_named_later(
     server.log_has("backend.log", "the watchdog has been silent for");
     // It goes on where it was.
     server.log_has("watchdog.log", "the watchdog itself did not run for");
-    order(&server, "trader-desk", "sleep", 4);
-    verdict(&server, "trader-desk", || poke(&server, "/api/vwap"));
+    order(&server, "trader-cache", "sleep", 4);
+    verdict(&server, "trader-cache", || poke(&server, "/api/vwap"));
 }
 
 #[cfg(target_os = "linux")]
@@ -544,14 +553,14 @@ fn stuck_fetchers_are_left_behind_and_their_requests_answered() {
 }
 
 #[test]
-fn a_worker_that_waits_for_a_desk_is_not_taken_to_be_stuck() {
+fn a_worker_that_waits_for_a_cache_is_not_taken_to_be_stuck() {
     let server = Server::start(SHORT_LIMITS);
     server.eventually("/api/validate/status", |got| got.status == 200);
-    order(&server, "model-desk", "sleep", 4);
+    order(&server, "model-cache", "sleep", 4);
     poke(&server, "/api/validate/status");
     let began = Instant::now();
     assert_eq!(server.get("/api/validate/status").status, 200);
-    println!("waited for the desk for {:.1?}", began.elapsed());
+    println!("waited for the cache for {:.1?}", began.elapsed());
     let log = server.log("backend.log");
     assert!(!log.contains("another is asked"), "{log}");
 }
@@ -559,15 +568,15 @@ fn a_worker_that_waits_for_a_desk_is_not_taken_to_be_stuck() {
 #[test]
 fn drills_are_for_this_machine_and_only_where_they_are_allowed() {
     let server = Server::start(&["--set", "watchdog.allow_drills=false"]);
-    let refused = server.ask("POST", "/api/drill?stall=candle-desk&how=mutex&for=1s");
+    let refused = server.ask("POST", "/api/drill?stall=candle-cache&how=mutex&for=1s");
     assert_eq!(refused.status, 403);
     assert!(refused.detail().contains("watchdog.allow_drills"));
     let allowed = Server::start(&[]);
     for (query, status) in [
         ("stall=nobody&how=mutex&for=1s", 404),
-        ("stall=candle-desk&how=dance&for=1s", 400),
+        ("stall=candle-cache&how=dance&for=1s", 400),
         ("how=mutex&for=1s", 400),
-        ("stall=candle-desk&how=mutex&for=1h", 400),
+        ("stall=candle-cache&how=mutex&for=1h", 400),
     ] {
         let got = allowed.ask("POST", &format!("/api/drill?{query}"));
         assert_eq!(got.status, status, "{query}: {}", got.text());
@@ -600,7 +609,7 @@ fn drills_are_not_ordered_by_another_address_with_any_token() {
     let (_, port) = server.address.rsplit_once(':').unwrap();
     let bearer = format!("Bearer {TOKEN}");
     let shown = [("Authorization", bearer.as_str())];
-    let order = "/api/drill?stall=model-desk&how=sleep&for=1s";
+    let order = "/api/drill?stall=model-cache&how=sleep&for=1s";
     let ask =
         |ip: &str, method, path| kit::client::ask(&format!("{ip}:{port}"), method, path, &shown);
     let own = own.to_string();

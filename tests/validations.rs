@@ -91,7 +91,7 @@ fn asked(up: &Upstreams, times: usize) {
     });
 }
 
-/// How many http workers wait for the model's desk.
+/// How many http workers wait for the model's cache.
 fn waiting_workers(server: &Server) -> usize {
     let threads = server.get("/api/threads").json();
     let list = threads["threads"].as_array().cloned().unwrap_or_default();

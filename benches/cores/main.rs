@@ -69,7 +69,7 @@ fn candles(count: i64) -> Vec<Candle> {
         .collect()
 }
 
-fn desk(c: &mut Criterion) {
+fn cache(c: &mut Criterion) {
     let lane = LaneConfig {
         name: "candles",
         fetchers: 6,
@@ -118,7 +118,7 @@ fn desk(c: &mut Criterion) {
         );
     }
     let key = MarketKey::Candles(symbol(7), Timeframe::M1);
-    c.bench_function("desk: a fresh value of 100 series", |b| {
+    c.bench_function("cache: a fresh value of 100 series", |b| {
         b.iter(|| {
             out.clear();
             cache.ask(now, AskId(2), black_box(&key), deadline, 2, &mut out);
@@ -408,7 +408,7 @@ fn json_reader(c: &mut Criterion) {
 
 fn ledger(c: &mut Criterion) {
     let class = Class {
-        name: "desk",
+        name: "cache",
         busy_max: Duration::from_secs(2),
         idle_max: None,
         on_stall: OnStall::Report,
@@ -437,7 +437,7 @@ fn main() {
         .sample_size(20)
         .without_plots()
         .configure_from_args();
-    desk(&mut criterion);
+    cache(&mut criterion);
     deflate(&mut criterion);
     hub(&mut criterion);
     outbox(&mut criterion);

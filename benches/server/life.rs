@@ -21,7 +21,7 @@ pub fn run(options: &Options) {
     let mut rows: Vec<(&str, Vec<String>)> = vec![
         ("start to first answer, ms", vec![]),
         ("start to first answer with the embedded market, ms", vec![]),
-        ("RSS idle, MB (and of its scribe)", vec![]),
+        ("RSS idle, MB (and of its symbolizer)", vec![]),
         ("RSS idle with the embedded market, MB", vec![]),
         ("threads idle", vec![]),
         ("CPU with 10 idle streams, % of a core", vec![]),
@@ -54,8 +54,8 @@ pub fn run(options: &Options) {
         rows[1].1.push(format!("{:.1}", of(&embedded)));
         let server = Process::start(&mut world.command(program));
         std::thread::sleep(Duration::from_secs(3));
-        let (own, scribe) = server.rss();
-        rows[2].1.push(format!("{own:.1} ({scribe:.1})"));
+        let (own, symbolizer) = server.rss();
+        rows[2].1.push(format!("{own:.1} ({symbolizer:.1})"));
         rows[4].1.push(server.threads().to_string());
         {
             let server = Process::start(&mut embedded());

@@ -28,8 +28,8 @@ pub struct Classes {
     pub conn: Class,
     /// tiny_http's workers.
     pub http: Class,
-    /// The three desks.
-    pub desk: Class,
+    /// The three caches.
+    pub cache: Class,
     /// Their fetchers.
     pub fetcher: Class,
     /// Those that read files.
@@ -73,11 +73,11 @@ impl Classes {
             gate: class("gate", FORWARD_BUSY_MAX, OnStall::Unhealthy, restart),
             conn: class("conn", w.busy_conn, OnStall::Report, OnPanic::End),
             http: ticks(class("http", w.busy_http, OnStall::Report, restart)),
-            desk: class("desk", w.busy_desk, OnStall::Unhealthy, restart),
+            cache: class("cache", w.busy_cache, OnStall::Unhealthy, restart),
             fetcher: class("fetcher", WORLD_BUSY_MAX, OnStall::Report, restart),
             files: class("files", WORLD_BUSY_MAX, OnStall::Report, restart),
             reader: ticks(class("reader", WORLD_BUSY_MAX, OnStall::Report, restart)),
-            hub: ticks(class("hub", w.busy_desk, OnStall::Unhealthy, restart)),
+            hub: ticks(class("hub", w.busy_cache, OnStall::Unhealthy, restart)),
             writer: class(WRITER_CLASS, w.busy_writer, OnStall::Report, restart),
             watchdog: class("watchdog", FORWARD_BUSY_MAX, OnStall::Report, restart),
             sim: class("sim", WORLD_BUSY_MAX, OnStall::Report, restart),

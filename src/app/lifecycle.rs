@@ -9,7 +9,7 @@ use crossbeam::select;
 
 use crate::diag::watchdog::sentinel::{Eyes, Sight, WATCHDOG_LOST};
 use crate::edge::http::Command;
-use crate::runtime::{Birth, Death, KeptRx, LatestRx, OnStall, SupervisorEnds, ThreadId};
+use crate::runtime::{Birth, Death, LatestRx, OnStall, SupervisorEnds, ThreadId, WatchRx};
 
 /// How often `main` looks at the watchdog.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ pub struct Ears {
     /// From the system.
     pub signals: Receiver<&'static str>,
     /// The watchdog's own beat.
-    pub watchdog: KeptRx<Instant>,
+    pub watchdog: WatchRx<Instant>,
     /// The watchdog's word that the process must end.
     pub give_up: LatestRx<String>,
 }
@@ -41,7 +41,7 @@ impl Ears {
         ends: &SupervisorEnds,
         commands: Receiver<Command>,
         signals: Receiver<&'static str>,
-        watchdog: KeptRx<Instant>,
+        watchdog: WatchRx<Instant>,
         give_up: LatestRx<String>,
     ) -> Self {
         Self {
@@ -96,7 +96,7 @@ impl Household {
                 },
                 recv(looks) -> _ => {
                     let now = Instant::now();
-                    let sight = eyes.look(beats.news(), now);
+                    let sight = eyes.look(beats.changed(), now);
                     if sight == Sight::Lost {
                         return End::WatchdogLost;
                     }

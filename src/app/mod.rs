@@ -4,9 +4,9 @@
 //! then lives in [`lifecycle`] until somebody asks for the end.
 
 mod announce;
+mod caches;
 mod classes;
 mod descriptors;
-mod desks;
 mod error;
 mod given;
 mod lanes;

@@ -70,8 +70,8 @@ fn listen(
     let signals = signal_hook::iterator::Signals::new(heard.map(|(number, _)| *number))?;
     let handle = signals.handle();
     let signals = std::cell::RefCell::new(signals);
-    supervisor.spawn("signals", class, move |pulse| {
-        pulse.idle();
+    supervisor.spawn("signals", class, move |heartbeat| {
+        heartbeat.idle();
         for number in signals.borrow_mut().forever() {
             let name = HEARD.iter().find(|(n, _)| *n == number);
             let name = name.map_or("a signal", |(_, name)| name);

@@ -18,7 +18,7 @@ use crate::edge::gate::{
     GateConfig, Guard, LinkAddress, bind, probe_requests, start_gate, start_token_reader,
 };
 use crate::edge::http::{
-    Cors, Desks, HttpConfig, Lookup, boards, desk_names, start_board_desk, start_workers,
+    Caches, Cors, HttpConfig, Lookup, boards, cache_names, start_board_cache, start_workers,
     unblock_workers,
 };
 use crate::edge::ws::{Sessions, WsConfig};
@@ -31,9 +31,9 @@ use crate::stream::{HubBounds, HubOutputs, StreamConfig, start_hub, start_reader
 use crate::upstream::trader_app::files::start_file_readers;
 
 use super::announce::{announce, warn_of_company, warn_of_exposure};
+use super::caches;
 use super::classes::Classes;
 use super::descriptors::{are_enough, connections_that_fit};
-use super::desks;
 use super::error::{Doing, StartError};
 use super::given;
 use super::lanes::lanes;
@@ -41,8 +41,8 @@ use super::lifecycle::Ears;
 use super::signals::{self, Listening};
 use super::sources::sources;
 
-/// Requests to a desk, and fetchers' answers, that can wait for it.
-const DESK_INBOX: usize = 1_024;
+/// Requests to a cache, and fetchers' answers, that can wait for it.
+const CACHE_INBOX: usize = 1_024;
 
 /// Quotes and sessions' words that can wait for the hub.
 const HUB_INBOX: usize = 4_096;
@@ -120,7 +120,7 @@ pub fn start(
     let lanes = lanes(settings);
     // One for each request that can be under way, and one for the lane keeper's ping.
     let workers = lanes.iter().map(|l| l.slots).sum::<usize>() + 1;
-    // The board desk has a set like any worker.
+    // The board cache has a set like any worker.
     let (publishers, mut boards) = boards(workers + 1);
     let own_boards = boards.pop();
 
@@ -169,32 +169,32 @@ pub fn start(
     let (sources, clock) = sources(settings, supervisor, &classes)?;
 
     let (market_tx, market) = supervisor.channel(
-        format!("http -> {}", desk_names::MARKET),
-        DESK_INBOX,
+        format!("http -> {}", cache_names::MARKET),
+        CACHE_INBOX,
         Full::Shed,
     );
     let (trader_tx, trader) = supervisor.channel(
-        format!("http -> {}", desk_names::TRADER),
-        DESK_INBOX,
+        format!("http -> {}", cache_names::TRADER),
+        CACHE_INBOX,
         Full::Shed,
     );
     let (model_tx, model) = supervisor.channel(
-        format!("http -> {}", desk_names::MODEL),
-        DESK_INBOX,
+        format!("http -> {}", cache_names::MODEL),
+        CACHE_INBOX,
         Full::Shed,
     );
     let (skew_tx, skew) = latest();
-    desks::start_market(
+    caches::start_market(
         supervisor, settings, &classes, &sources, clock, skew_tx, &market_tx, market,
     )
-    .doing("starting the candle desk")?;
-    desks::start_trader(
+    .doing("starting the candle cache")?;
+    caches::start_trader(
         supervisor, settings, &classes, &sources, &market_tx, &trader_tx, trader,
     )
-    .doing("starting the trader desk")?;
-    desks::start_model(supervisor, settings, &classes, clock, &model_tx, model)
-        .doing("starting the model desk")?;
-    let desks = Desks {
+    .doing("starting the trader cache")?;
+    caches::start_model(supervisor, settings, &classes, clock, &model_tx, model)
+        .doing("starting the model cache")?;
+    let caches = Caches {
         market: market_tx,
         trader: trader_tx,
         model: model_tx,
@@ -262,7 +262,7 @@ pub fn start(
         wanted,
         skew,
         hub_tx.clone(),
-        desks.market.clone(),
+        caches.market.clone(),
     )
     .doing("starting the quote reader")?;
 
@@ -291,16 +291,16 @@ pub fn start(
         supervisor,
         classes.http,
         &server,
-        &desks,
+        &caches,
         boards,
         &config,
         &commands_tx,
     )
     .doing("starting the http workers")?;
-    let (looks_tx, looks) = supervisor.channel("conns -> board-desk", DESK_INBOX, Full::Shed);
+    let (looks_tx, looks) = supervisor.channel("conns -> board-cache", CACHE_INBOX, Full::Shed);
     if let Some(boards) = own_boards {
-        start_board_desk(supervisor, classes.desk, boards, config.clone(), looks)
-            .doing("starting the board desk")?;
+        start_board_cache(supervisor, classes.cache, boards, config.clone(), looks)
+            .doing("starting the board cache")?;
     }
     let gate = GateConfig {
         connections_max: connections_that_fit(settings.gate.connections_max, workers),
@@ -313,7 +313,7 @@ pub fn start(
         lanes,
         guard: Guard::new(address.ip(), &http.hosts, token, cors),
         lookup: Lookup {
-            desks,
+            caches,
             boards: looks_tx,
         },
         sessions: Sessions::new(supervisor, classes.conn, hub_tx, ws),

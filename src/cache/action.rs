@@ -1,8 +1,8 @@
-//! What a desk's core has its thread do. Plain values.
+//! What a cache's core has its thread do. Plain values.
 
 use super::{Job, Reply};
 
-/// What the desk's thread is to do.
+/// What the cache's thread is to do.
 #[derive(Debug)]
 pub enum Action<K, V, R> {
     /// Answer this asker.

@@ -1,4 +1,4 @@
-//! The decisions of a desk. Pure: events and the time in, [`Action`]s out.
+//! The decisions of a cache. Pure: events and the time in, [`Action`]s out.
 //!
 //! - A fresh value is answered at once.
 //! - There is one flight for each key; everybody who asks meanwhile waits for it.
@@ -86,7 +86,7 @@ pub(super) struct Straggler<K> {
     pub(super) deadline: Instant,
 }
 
-/// The state of a desk. `R` is where a reply goes.
+/// The state of a cache. `R` is where a reply goes.
 #[derive(Debug)]
 pub struct Cache<K: Key, V: Value, R> {
     pub(super) config: CacheConfig,

@@ -1,4 +1,4 @@
-//! One key of a desk's cache: its value, its flight, and who waits for it. Pure.
+//! One key of a cache: its value, its flight, and who waits for it. Pure.
 
 use std::time::{Duration, Instant};
 

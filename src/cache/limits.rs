@@ -1,11 +1,11 @@
-//! A desk's limits, as its owner sets them. Plain values.
+//! A cache's limits, as its owner sets them. Plain values.
 
 use std::time::Duration;
 
 use crate::resilience::Backoff;
 use crate::resilience::BreakerConfig;
 
-/// One kind of work of a desk.
+/// One kind of work of a cache.
 #[derive(Clone, Debug)]
 pub struct LaneConfig {
     /// As errors name it: "candles".
@@ -41,7 +41,7 @@ pub struct LaneConfig {
     pub backoff: Backoff,
 }
 
-/// A desk's limits.
+/// A cache's limits.
 #[derive(Clone, Debug)]
 pub struct CacheConfig {
     /// Whom it asks, as errors name it: "Schwab market data".

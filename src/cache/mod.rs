@@ -1,6 +1,6 @@
-//! Desks: threads that own a cache of what an upstream said and decide who may ask it again.
+//! Caches: threads that own a cache of what an upstream said and decide who may ask it again.
 //!
-//! A desk never does I/O. It is asked through its inbox, answers each [`Ask`] through the reply sender
+//! A cache never does I/O. It is asked through its inbox, answers each [`Ask`] through the reply sender
 //! that came with it, hands [`Job`]s to its fetchers (which do the I/O, under a deadline) and hears
 //! from them through the same inbox. All its decisions are the pure [`Cache`] core: single flight per
 //! key, one call for several that wait, freshness, stale answers in place of errors, retries with backoff, a
@@ -44,15 +44,15 @@ use crate::resilience::Failure;
 pub use self::core::{Cache, LOST_GRACE};
 pub use action::Action;
 pub use limits::{CacheConfig, LaneConfig};
-pub use thread::{DeskThreads, FetcherMessage, start_desk};
+pub use thread::{CacheThreads, FetcherMessage, start_cache};
 
 /// One client's request, numbered by the gate, so that it can be cancelled when the client leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AskId(pub u64);
 
-/// What a desk caches by. Its `Display` is shown in errors and activities: "candles ELPW 1m".
+/// What a cache caches by. Its `Display` is shown in errors and activities: "candles ELPW 1m".
 pub trait Key: Clone + Eq + Hash + Ord + fmt::Display + fmt::Debug + Send + Sync + 'static {
-    /// Which of the desk's lanes (kinds of work, each with its own fetchers and limits) it is of.
+    /// Which of the cache's lanes (kinds of work, each with its own fetchers and limits) it is of.
     fn lane(&self) -> usize;
 
     /// The key that stands for what this is about, where "there is nothing" can mean two things: nothing
@@ -78,7 +78,7 @@ pub struct Served<V> {
 /// What an asker gets.
 pub type Reply<V> = Result<Served<V>, Failure>;
 
-/// What a desk keeps of a key.
+/// What a cache keeps of a key.
 pub trait Value {
     /// What may be learnt of a value between two calls of the upstream.
     type News: Clone;
@@ -131,22 +131,22 @@ pub enum Heard {
     Outdated,
 }
 
-/// A request to a desk.
+/// A request to a cache.
 #[derive(Debug)]
 pub struct Ask<K, V> {
     /// Whose.
     pub id: AskId,
     /// For what.
     pub key: K,
-    /// The desk answers before this, with an error if it must.
+    /// The cache answers before this, with an error if it must.
     pub deadline: Instant,
     /// Where the answer goes: a one-shot channel. A reply to nobody is dropped.
     pub reply: Sender<Reply<V>>,
 }
 
-/// Everything that reaches a desk.
+/// Everything that reaches a cache.
 #[derive(Debug)]
-pub enum ToDesk<K, V: Value> {
+pub enum ToCache<K, V: Value> {
     /// Somebody asks.
     Ask(Ask<K, V::Out>),
     /// Somebody takes what can be had without waiting, or nothing.

@@ -1,6 +1,6 @@
-//! The threads of a desk: the desk itself, which decides, and its fetchers, which do the I/O.
+//! The threads of a cache: the owner, which decides, and its fetchers, which do the I/O.
 //!
-//! `<name>` (for example `candle-desk`) owns the [`Cache`]; its inbox comes in, jobs go out to each
+//! `<name>` (for example `candle-cache`) owns the [`Cache`]; its inbox comes in, jobs go out to each
 //! lane's fetchers. A fetcher takes one job at a time and answers into the same inbox.
 
 use std::cell::RefCell;
@@ -14,9 +14,9 @@ use crate::runtime::{Class, Full, Supervisor, Tx, numbered};
 use super::action::Action;
 use super::core::Cache;
 use super::limits::CacheConfig;
-use super::{Answers, Fetched, Job, Key, Reply, ToDesk, Value};
+use super::{Answers, Fetched, Job, Key, Reply, ToCache, Value};
 
-/// A fetcher's answer waits this long for room in the desk's inbox before it is lost; the desk then
+/// A fetcher's answer waits this long for room in the cache's inbox before it is lost; the cache then
 /// gives the flight up at its deadline.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -35,32 +35,32 @@ pub enum FetcherMessage<K> {
     Retire,
 }
 
-/// How a desk's threads are named and what is expected of them.
+/// How a cache's threads are named and what is expected of them.
 #[derive(Clone, Debug)]
-pub struct DeskThreads {
-    /// The desk's own name.
+pub struct CacheThreads {
+    /// The cache's own name.
     pub name: &'static str,
     /// What its fetchers' names begin with, by lane; a number follows.
     pub fetcher_prefixes: Vec<&'static str>,
     /// Of its log lines.
     pub tag: &'static str,
-    /// The desk's class.
-    pub desk_class: Class,
+    /// The cache's class.
+    pub cache_class: Class,
     /// The fetchers' class.
     pub fetcher_class: Class,
 }
 
-/// Starts a desk and its fetchers. `make` is called once in each fetcher's thread, so that each owns
+/// Starts a cache and its fetchers. `make` is called once in each fetcher's thread, so that each owns
 /// its client; what it returns makes one call of the upstream, by the job's deadline.
 ///
 /// # Errors
 /// When the system refuses a thread.
-pub fn start_desk<K, V, M, F>(
+pub fn start_cache<K, V, M, F>(
     supervisor: &Supervisor,
-    threads: DeskThreads,
+    threads: CacheThreads,
     config: CacheConfig,
-    inbox_tx: &Tx<ToDesk<K, V>>,
-    inbox: Receiver<ToDesk<K, V>>,
+    inbox_tx: &Tx<ToCache<K, V>>,
+    inbox: Receiver<ToCache<K, V>>,
     make: M,
 ) -> io::Result<()>
 where
@@ -71,11 +71,11 @@ where
 {
     let mut lanes = Vec::with_capacity(config.lanes.len());
     for (n, lane) in config.lanes.iter().enumerate() {
-        // The desk never has more jobs out than fetchers, and a lost one is replaced at most once.
+        // The cache never has more jobs out than fetchers, and a lost one is replaced at most once.
         let (jobs_tx, jobs) = supervisor.channel(
             format!("{} -> {} fetchers", threads.name, lane.name),
             lane.fetchers * 4,
-            Full::Never("the desk hands out no more jobs than it has fetchers"),
+            Full::Never("the cache hands out no more jobs than it has fetchers"),
         );
         let pool = Pool {
             supervisor: supervisor.clone(),
@@ -95,7 +95,7 @@ where
     }
     let stop = supervisor.stop().clone();
     let (name, tag) = (threads.name, threads.tag);
-    supervisor.spawn(name, threads.desk_class, move |pulse| {
+    supervisor.spawn(name, threads.cache_class, move |heartbeat| {
         let mut cache: Cache<K, V, Sender<Reply<V::Out>>> = Cache::new(config.clone());
         let mut actions = Vec::new();
         let nothing = never::<Instant>();
@@ -105,13 +105,13 @@ where
                 Some(at) => crossbeam::channel::at(at),
                 None => nothing.clone(),
             };
-            pulse.idle();
+            heartbeat.idle();
             let first = select_biased! {
                 recv(stop.receiver()) -> _ => return,
                 recv(inbox) -> message => message.ok(),
                 recv(timer) -> _ => None,
             };
-            pulse.begin("deciding");
+            heartbeat.begin("deciding");
             let now = Instant::now();
             if let Some(message) = first {
                 apply(&mut cache, now, message, &mut actions);
@@ -133,29 +133,29 @@ where
 fn apply<K: Key, V: Value>(
     cache: &mut Cache<K, V, Sender<Reply<V::Out>>>,
     now: Instant,
-    message: ToDesk<K, V>,
+    message: ToCache<K, V>,
     actions: &mut Vec<ToDo<K, V::Out>>,
 ) {
     match message {
-        ToDesk::Ask(ask) => {
+        ToCache::Ask(ask) => {
             cache.ask(now, ask.id, &ask.key, ask.deadline, ask.reply, actions);
         }
         // A looker that left has dropped its end.
-        ToDesk::Look { key, reply } => drop(reply.try_send(cache.look(now, &key))),
-        ToDesk::News(news) => {
+        ToCache::Look { key, reply } => drop(reply.try_send(cache.look(now, &key))),
+        ToCache::News(news) => {
             for (key, news) in &news {
                 cache.news(now, key, news);
             }
             cache.confirm(now, actions);
         }
-        ToDesk::Known(subjects) => {
+        ToCache::Known(subjects) => {
             for subject in subjects {
                 cache.known(now, subject);
             }
         }
-        ToDesk::Cancel(id) => cache.cancel(now, id, actions),
-        ToDesk::CalledAgain(key) => cache.called_again(now, &key),
-        ToDesk::Fetched(fetched) => cache.done(now, fetched, actions),
+        ToCache::Cancel(id) => cache.cancel(now, id, actions),
+        ToCache::CalledAgain(key) => cache.called_again(now, &key),
+        ToCache::Fetched(fetched) => cache.done(now, fetched, actions),
     }
 }
 
@@ -192,7 +192,7 @@ struct Pool<K, V: Value, M, F> {
     class: Class,
     jobs: Receiver<FetcherMessage<K>>,
     jobs_tx: Tx<FetcherMessage<K>>,
-    inbox: Tx<ToDesk<K, V>>,
+    inbox: Tx<ToCache<K, V>>,
     make: M,
     started: RefCell<u32>,
     marker: std::marker::PhantomData<fn() -> F>,
@@ -212,10 +212,10 @@ where
         let stop = self.supervisor.stop().clone();
         let prefix = self.prefix;
         self.supervisor
-            .spawn(numbered(self.prefix, n), self.class, move |pulse| {
+            .spawn(numbered(self.prefix, n), self.class, move |heartbeat| {
                 let fetch = make();
                 loop {
-                    pulse.idle();
+                    heartbeat.idle();
                     let message = select_biased! {
                         recv(stop.receiver()) -> _ => return,
                         recv(jobs) -> message => message,
@@ -228,13 +228,13 @@ where
                         fetcher: prefix,
                         job: &job,
                     };
-                    pulse.wait(format!("fetching {}", named(&job)), job.deadline);
+                    heartbeat.wait(format!("fetching {}", named(&job)), job.deadline);
                     let answers = fetch(&job);
                     let by = Instant::now() + ANSWER_PATIENCE;
-                    pulse.wait(format!("handing over {}", job.key), by);
+                    heartbeat.wait(format!("handing over {}", job.key), by);
                     drop(in_hand);
-                    // Lost only if the desk is stuck; the watchdog tells of that.
-                    drop(inbox.send_by(ToDesk::Fetched(Fetched { job, answers }), by));
+                    // Lost only if the cache is stuck; the watchdog tells of that.
+                    drop(inbox.send_by(ToCache::Fetched(Fetched { job, answers }), by));
                 }
             })
             .map(drop)
@@ -250,10 +250,10 @@ fn named<K: Key>(job: &Job<K>) -> String {
     format!("{}{others}, attempt {}", job.key, job.attempt)
 }
 
-/// A job that a fetcher works on. If it panics over it, the desk is told at once: else it would wait for
+/// A job that a fetcher works on. If it panics over it, the cache is told at once: else it would wait for
 /// the job's whole deadline, and the lane would have one place less.
 struct InHand<'a, K: Key, V: Value> {
-    inbox: &'a Tx<ToDesk<K, V>>,
+    inbox: &'a Tx<ToCache<K, V>>,
     fetcher: &'static str,
     job: &'a Job<K>,
 }
@@ -267,7 +267,7 @@ impl<K: Key, V: Value> Drop for InHand<'_, K, V> {
             fetcher: self.fetcher,
         };
         // A full inbox: the deadline ends the job.
-        drop(self.inbox.offer(ToDesk::Fetched(Fetched {
+        drop(self.inbox.offer(ToCache::Fetched(Fetched {
             job: self.job.clone(),
             answers: Err(failure).into(),
         })));

@@ -151,7 +151,7 @@ impl<'a> World<'a> {
                 self.core
                     .fetched(next, &job.key, job.flight, result, &mut actions);
             } else if self.core.next_timeout(next).is_some_and(|at| at <= next) {
-                // As the desk's thread asks.
+                // As the cache's thread asks.
                 self.core.tick(next, &mut actions);
                 let again = self.core.next_timeout(next);
                 assert!(again.is_none_or(|at| at > next), "it would spin");

@@ -1,4 +1,4 @@
-//! What time does to a desk's cache: flights and waits that run out, fetchers that are lost, room that
+//! What time does to a cache: flights and waits that run out, fetchers that are lost, room that
 //! is made. Pure; the other half of [`Cache`].
 
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! The commands beside serving: `dump`, `stalls`, `drill`, and `scribe`, which the server itself starts.
+//! The commands beside serving: `dump`, `stalls`, `drill`, and `symbolizer`, which the server itself starts.
 //! They talk to a running server from outside, by signal and files or by HTTP.
 
 #[cfg(unix)]
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::config::env_name;
-use crate::diag::symbolizer::{self, ScribeArgs};
+use crate::diag::symbolizer::{self, SymbolizerArgs};
 use crate::edge::gate::{Secret, TOKEN_FILE_BYTES_MAX};
 use crate::files::regular;
 use crate::logging::LogFiles;
@@ -59,7 +59,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let command = args.next()?;
     let rest: Vec<OsString> = args.collect();
     let result = match command.to_str()? {
-        "scribe" => serve_as_scribe(rest),
+        "symbolizer" => serve_as_symbolizer(rest),
         "dump" => dump::run(rest),
         "stalls" => stalls::run(rest),
         "drill" => drill::run(rest),
@@ -112,20 +112,20 @@ fn log_files(named: &[(String, String)]) -> Result<LogFiles, Fault> {
     Ok(LogFiles::new(dir.into(), number))
 }
 
-fn serve_as_scribe(args: Vec<OsString>) -> Result<(), Fault> {
+fn serve_as_symbolizer(args: Vec<OsString>) -> Result<(), Fault> {
     let (named, _) = words(args, &["fd", "last-fd", "log-dir", "instance", "keep"])?;
     let number = |name: &str| {
         value(&named, name)
             .and_then(|v| v.parse::<u32>().ok())
-            .ok_or_else(|| Fault::usage(format!("scribe needs --{name} NUMBER")))
+            .ok_or_else(|| Fault::usage(format!("symbolizer needs --{name} NUMBER")))
     };
-    let args = ScribeArgs {
+    let args = SymbolizerArgs {
         fd: number("fd")?,
         last_fd: number("last-fd").ok(),
         files: log_files(&named)?,
         keep: usize::try_from(number("keep")?).unwrap_or(1),
     };
-    symbolizer::run(&args).map_err(|e| Fault::failed(format!("the scribe ended: {e}")))
+    symbolizer::run(&args).map_err(|e| Fault::failed(format!("the symbolizer ended: {e}")))
 }
 
 /// Asks a server over HTTP, with its token where this environment names the file that has it; body and

@@ -277,15 +277,15 @@ settings! {
         tick: Duration = "250ms",
         /// An http worker busy longer with one thing is stalled
         busy_http: Duration = "5s",
-        /// A desk or the hub
-        busy_desk: Duration = "2s",
+        /// A cache or the hub
+        busy_cache: Duration = "2s",
         /// A connection
         busy_conn: Duration = "15s",
         /// A log writer
         busy_writer: Duration = "10s",
         /// How often `[HEARTBEAT]` is logged
         heartbeat_every: Duration = "30s",
-        /// A stalled desk or hub ends the process with code 70 after this; or "never"
+        /// A stalled cache or hub ends the process with code 70 after this; or "never"
         exit_after: Limit = "120s",
         /// Stall reports kept in the folder `reports` beside the logs
         reports_max: usize = "20",

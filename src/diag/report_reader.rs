@@ -63,9 +63,9 @@ pub fn start_report_reader(
     questions: Receiver<ToReports>,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
-    supervisor.spawn("report-reader", class, move |pulse| {
+    supervisor.spawn("report-reader", class, move |heartbeat| {
         loop {
-            pulse.idle();
+            heartbeat.idle();
             let question = select_biased! {
                 recv(stop.receiver()) -> _ => return,
                 recv(questions) -> question => question,
@@ -74,7 +74,7 @@ pub fn start_report_reader(
             if Instant::now() >= question.deadline {
                 continue;
             }
-            pulse.begin("reading stall reports");
+            heartbeat.begin("reading stall reports");
             let _left = question.reply.try_send(answer(&dir, &question.wanted));
         }
     })?;

@@ -16,12 +16,12 @@ pub(super) fn start_console(
     lines: Receiver<ToWriter>,
     queue: Tx<ToWriter>,
 ) -> io::Result<()> {
-    supervisor.spawn("log-console", class, move |pulse| {
+    supervisor.spawn("log-console", class, move |heartbeat| {
         let mut told = 0;
         loop {
-            pulse.idle();
+            heartbeat.idle();
             let message = lines.recv();
-            pulse.begin("writing to the console");
+            heartbeat.begin("writing to the console");
             // A closed terminal takes nothing more: lines go to the file all the same.
             match message {
                 Ok(ToWriter::Line(line)) => {

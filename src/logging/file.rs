@@ -35,7 +35,7 @@ pub(super) fn start_writer(
         on_stall: OnStall::Unwell,
         ..config.class
     };
-    supervisor.spawn("log-writer", class, move |pulse| {
+    supervisor.spawn("log-writer", class, move |heartbeat| {
         let mut sink = Sink {
             file: RotatingFile::new(
                 config.files.backend(),
@@ -49,9 +49,9 @@ pub(super) fn start_writer(
             said: None,
         };
         loop {
-            pulse.idle();
+            heartbeat.idle();
             let message = lines.recv_timeout(LOOK_EVERY);
-            pulse.begin("writing to backend.log");
+            heartbeat.begin("writing to backend.log");
             match message {
                 Ok(ToWriter::Line(line)) => sink.write(&line),
                 Ok(ToWriter::Banner(_)) => {}

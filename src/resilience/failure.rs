@@ -120,10 +120,10 @@ pub enum Failure {
         retry_in: Duration,
     },
     /// One of our own threads did not answer in time.
-    #[error("The server's {desk} thread does not answer; see /api/health and logs/watchdog.log")]
-    DeskSilent {
+    #[error("The server's {cache} thread does not answer; see /api/health and logs/watchdog.log")]
+    CacheSilent {
         /// The thread's name.
-        desk: &'static str,
+        cache: &'static str,
     },
     /// One of our own threads panicked over the request.
     #[error(
@@ -176,7 +176,7 @@ impl Failure {
             | Self::Paused { .. }
             | Self::Budget { .. }
             | Self::Busy { .. }
-            | Self::DeskSilent { .. }
+            | Self::CacheSilent { .. }
             | Self::Panicked { .. }
             | Self::Ending => 503,
             Self::Unreachable { .. } | Self::Status { .. } | Self::Malformed { .. } => 502,
@@ -219,7 +219,7 @@ impl Failure {
             Self::NoData { .. }
             | Self::Token { .. }
             | Self::Busy { .. }
-            | Self::DeskSilent { .. }
+            | Self::CacheSilent { .. }
             | Self::Panicked { .. }
             | Self::Ending
             | Self::Cancelled => false,

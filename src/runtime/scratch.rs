@@ -113,10 +113,11 @@ impl Scratch {
 /// When the system refuses it.
 pub fn start_removal(supervisor: &Supervisor, class: Class) -> io::Result<()> {
     let stop = supervisor.stop().clone();
-    supervisor.spawn_once("leftovers", class, move |pulse| {
-        pulse.idle();
+    supervisor.spawn_once("leftovers", class, move |heartbeat| {
+        heartbeat.idle();
         if !stop.sleep(AFTER) {
-            pulse.begin("removing what killed processes left in the folder for temporary files");
+            heartbeat
+                .begin("removing what killed processes left in the folder for temporary files");
             remove_leftovers(&std::env::temp_dir(), &stop);
         }
     })?;

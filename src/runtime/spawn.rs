@@ -13,8 +13,8 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::counter::Counter;
 use super::gauge::Gauge;
+use super::heartbeat::{Beat, Heartbeat, Order};
 use super::latest::{LatestRx, LatestTx, latest};
-use super::pulse::{Beat, Order, Pulse};
 use super::stop::{Stop, stop};
 
 /// The kernel keeps 15 bytes of a thread's name; more would not show in `ps` or a dump.
@@ -89,7 +89,7 @@ pub enum OnPanic {
 /// What is expected of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Class {
-    /// "http", "desk", "fetcher" …
+    /// "http", "cache", "fetcher" …
     pub name: &'static str,
     /// How long it may be busy with one thing.
     pub busy_max: Duration,
@@ -257,13 +257,13 @@ impl Supervisor {
         &self,
         name: impl Into<String>,
         class: Class,
-        body: impl Fn(&Pulse) + Send + 'static,
+        body: impl Fn(&Heartbeat) + Send + 'static,
     ) -> io::Result<ThreadId> {
         self.spawn_with(name.into(), class, None, body)
     }
 
     /// As [`Self::spawn`], for a thread that shares its work with others of its kind: if it stalls, the
-    /// watchdog starts another in its place, and it ends once it can (see [`Pulse::is_retired`]).
+    /// watchdog starts another in its place, and it ends once it can (see [`Heartbeat::is_retired`]).
     ///
     /// # Errors
     /// When the system refuses another thread.
@@ -271,7 +271,7 @@ impl Supervisor {
         &self,
         name: impl Into<String>,
         class: Class,
-        body: impl Fn(&Pulse) + Clone + Send + 'static,
+        body: impl Fn(&Heartbeat) + Clone + Send + 'static,
     ) -> io::Result<ThreadId> {
         let name = name.into();
         let (me, again, same) = (self.clone(), name.clone(), body.clone());
@@ -286,7 +286,7 @@ impl Supervisor {
         name: String,
         class: Class,
         spare: Option<Spare>,
-        body: impl Fn(&Pulse) + Send + 'static,
+        body: impl Fn(&Heartbeat) + Send + 'static,
     ) -> io::Result<ThreadId> {
         debug_assert!(
             name.len() <= THREAD_NAME_CHARS_MAX,
@@ -295,8 +295,8 @@ impl Supervisor {
         let id = ThreadId(self.ids.next());
         let (cell, beats) = latest();
         let (orders, taken) = latest();
-        let pulse = Pulse::new(cell, Some(taken));
-        pulse.begin("starting");
+        let heartbeat = Heartbeat::new(cell, Some(taken));
+        heartbeat.begin("starting");
         self.notify(Notice::Born(Box::new(Born {
             id,
             name: name.clone(),
@@ -308,7 +308,7 @@ impl Supervisor {
         let me = self.clone();
         let spawned = thread::Builder::new()
             .name(name.clone())
-            .spawn(move || me.live(id, class, &pulse, body));
+            .spawn(move || me.live(id, class, &heartbeat, body));
         let join = match spawned {
             Ok(join) => join,
             Err(e) => {
@@ -337,13 +337,13 @@ impl Supervisor {
         &self,
         name: impl Into<String>,
         class: Class,
-        body: impl FnOnce(&Pulse) + Send + 'static,
+        body: impl FnOnce(&Heartbeat) + Send + 'static,
     ) -> io::Result<ThreadId> {
         debug_assert_eq!(class.on_panic, OnPanic::End, "it can be called only once");
         let body = Cell::new(Some(body));
-        self.spawn(name, class, move |pulse| {
+        self.spawn(name, class, move |heartbeat| {
             if let Some(body) = body.take() {
-                body(pulse);
+                body(heartbeat);
             }
         })
     }
@@ -356,7 +356,7 @@ impl Supervisor {
     }
 
     /// A thread's whole life.
-    fn live(&self, id: ThreadId, class: Class, pulse: &Pulse, body: impl Fn(&Pulse)) {
+    fn live(&self, id: ThreadId, class: Class, heartbeat: &Heartbeat, body: impl Fn(&Heartbeat)) {
         self.notify(Notice::Tid {
             id,
             tid: kernel_tid(),
@@ -371,7 +371,7 @@ impl Supervisor {
         let mut began = Instant::now();
         // The body owns what it touches and is called from the start again, so a broken invariant
         // cannot be seen from here.
-        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(pulse))) {
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(heartbeat))) {
             if began.elapsed() >= RESTART_FORGIVEN {
                 (restarts_left, backoff) = (allowed, RESTART_BACKOFF_MIN);
             }
@@ -386,7 +386,7 @@ impl Supervisor {
                 break;
             }
             restarts_left -= 1;
-            pulse.idle();
+            heartbeat.idle();
             if self.stop.sleep(backoff) {
                 break;
             }
@@ -469,8 +469,8 @@ mod tests {
         let (supervisor, ends) = Supervisor::new(stop);
         let (tx, rx) = one_shot();
         supervisor
-            .spawn("worker", CLASS, move |pulse| {
-                pulse.begin("telling");
+            .spawn("worker", CLASS, move |heartbeat| {
+                heartbeat.begin("telling");
                 tx.send(()).unwrap();
             })
             .unwrap();

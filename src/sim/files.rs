@@ -14,7 +14,7 @@ use super::paper::{PaperTrade, trades};
 use super::token::{TokenPlan, write_by_rename};
 use crate::runtime::clock::{Clock, Now};
 use crate::runtime::scratch::Scratch;
-use crate::runtime::{Pulse, Stop};
+use crate::runtime::{Heartbeat, Stop};
 use crate::upstream::trader_app::shapes::Runners;
 
 /// How often the thread looks at the time.
@@ -107,7 +107,7 @@ pub(super) struct FileSettings {
 }
 
 /// The thread's whole life, from the start or after a panic.
-pub(super) fn run(pulse: &Pulse, settings: &FileSettings) {
+pub(super) fn run(heartbeat: &Heartbeat, settings: &FileSettings) {
     let mut keeper = Keeper {
         settings,
         market: Market::new(settings.seed),
@@ -118,15 +118,15 @@ pub(super) fn run(pulse: &Pulse, settings: &FileSettings) {
         failing: false,
     };
     loop {
-        pulse.begin("writing the embedded market's files");
+        heartbeat.begin("writing the embedded market's files");
         keeper.note(keeper.settings.clock.now());
-        pulse.idle();
+        heartbeat.idle();
         if settings.stop.sleep(TICK) {
             break;
         }
     }
     if let Some(folder) = &settings.folder.temporary {
-        pulse.begin("removing the embedded market's folder");
+        heartbeat.begin("removing the embedded market's folder");
         if let Err(e) = folder.remove() {
             log::warn!(target: "SIM", "{} is left behind: {e}", folder.path().display());
         }

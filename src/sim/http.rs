@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Receiver;
 
 use crate::runtime::deadline_io::client_waits;
-use crate::runtime::{Class, Full, Pulse, Stop, Supervisor, Tx};
+use crate::runtime::{Class, Full, Heartbeat, Stop, Supervisor, Tx};
 
 /// No wait is longer, so that the end of the process is noticed in time.
 const SLICE: Duration = Duration::from_millis(250);
@@ -181,16 +181,16 @@ pub(super) enum Outcome {
 /// What the socket said, or `InvalidData` for what is not HTTP.
 pub(super) fn serve(
     line: &mut Line<'_>,
-    pulse: &Pulse,
+    heartbeat: &Heartbeat,
     mut decide: impl FnMut(&Request) -> Outcome,
 ) -> io::Result<Option<(Request, Vec<u8>)>> {
     let mut unread = Vec::new();
     while !line.stop.is_set() {
-        pulse.idle();
+        heartbeat.idle();
         let Some((request, keep)) = read_head(line, &mut unread)? else {
             return Ok(None);
         };
-        pulse.begin(format!("{} /{}", request.method, request.path.join("/")));
+        heartbeat.begin(format!("{} /{}", request.method, request.path.join("/")));
         match decide(&request) {
             Outcome::Upgrade => return Ok(Some((request, unread))),
             Outcome::Answer(answer) => {
@@ -392,17 +392,17 @@ pub(super) fn listen(
     (class, conn_class): (Class, Class),
     listener: TcpListener,
     slots: Slots,
-    talk: impl Fn(&Pulse, &TcpStream) + Clone + Send + 'static,
+    talk: impl Fn(&Heartbeat, &TcpStream) + Clone + Send + 'static,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let inner = supervisor.clone();
-    supervisor.spawn(name, class, move |pulse| {
+    supervisor.spawn(name, class, move |heartbeat| {
         while !inner.stop().is_set() {
-            pulse.idle();
+            heartbeat.idle();
             if !client_waits(&listener, SLICE) {
                 continue;
             }
-            pulse.begin("accepting a connection");
+            heartbeat.begin("accepting a connection");
             match listener.accept() {
                 Ok((stream, _)) => admit(&inner, conn_class, &slots, stream, &talk),
                 Err(e) if is_passing(&e) => {}
@@ -430,7 +430,7 @@ fn admit(
     class: Class,
     slots: &Slots,
     stream: TcpStream,
-    talk: &(impl Fn(&Pulse, &TcpStream) + Clone + Send + 'static),
+    talk: &(impl Fn(&Heartbeat, &TcpStream) + Clone + Send + 'static),
 ) {
     let Some(slot) = slots.take() else {
         log::warn!(target: "SIM", "the embedded market has no room for another connection");
@@ -442,9 +442,9 @@ fn admit(
     }
     let name = format!("sim-conn-{}", slot.number);
     let talk = talk.clone();
-    let spawned = supervisor.spawn(name, class, move |pulse| {
+    let spawned = supervisor.spawn(name, class, move |heartbeat| {
         let _held = &slot;
-        talk(pulse, &stream);
+        talk(heartbeat, &stream);
         // The peer sees the end now, not when the thread's last handle is gone.
         let _ = stream.shutdown(std::net::Shutdown::Both);
     });

@@ -46,7 +46,7 @@ use std::time::{Duration, Instant};
 pub use clock::{SimClock, sim_offset_ms};
 
 use crate::runtime::clock::{Clock, system_ms};
-use crate::runtime::{Class, Counter, Pulse, Supervisor};
+use crate::runtime::{Class, Counter, Heartbeat, Supervisor};
 use engine::Pings;
 use files::{FileSettings, Folder};
 use http::{Line, Slots};
@@ -152,8 +152,8 @@ fn start_with(
         runners_every: paces.runners_every,
         stop: supervisor.stop().clone(),
     };
-    supervisor.spawn("sim-files", config.class, move |pulse| {
-        files::run(pulse, &file_settings);
+    supervisor.spawn("sim-files", config.class, move |heartbeat| {
+        files::run(heartbeat, &file_settings);
     })?;
     let slots = Slots::new(supervisor, CONNECTIONS_MAX);
     let talk = schwab_talk(supervisor, &config, tokens);
@@ -182,13 +182,13 @@ fn schwab_talk(
     supervisor: &Supervisor,
     config: &SimConfig,
     tokens: TokenPlan,
-) -> impl Fn(&Pulse, &TcpStream) + Clone + Send + 'static {
+) -> impl Fn(&Heartbeat, &TcpStream) + Clone + Send + 'static {
     let (stop, clock, seed) = (supervisor.stop().clone(), config.clock, config.seed);
     let connections = Counter::default();
-    move |pulse, stream| {
+    move |heartbeat, stream| {
         let mut site = SchwabSite::new(Market::new(seed), tokens, connections.next());
         let mut line = Line::new(stream, stop.clone());
-        let served = http::serve(&mut line, pulse, |request| {
+        let served = http::serve(&mut line, heartbeat, |request| {
             http::Outcome::Answer(site.answer(request, clock.now()))
         });
         if let Err(e) = served {
@@ -202,7 +202,7 @@ fn trader_talk(
     supervisor: &Supervisor,
     config: &SimConfig,
     pings: Pings,
-) -> impl Fn(&Pulse, &TcpStream) + Clone + Send + 'static {
+) -> impl Fn(&Heartbeat, &TcpStream) + Clone + Send + 'static {
     let (stop, clock, seed) = (supervisor.stop().clone(), config.clock, config.seed);
     let sessions = Counter::default();
     let settings = StreamSettings {
@@ -212,17 +212,17 @@ fn trader_talk(
         stop: stop.clone(),
         quotes: Counter::default(),
     };
-    move |pulse, stream| {
+    move |heartbeat, stream| {
         let mut site = TraderSite::new(Market::new(seed), settings.quotes.clone());
         let mut line = Line::new(stream, stop.clone());
-        let served = http::serve(&mut line, pulse, |request| {
+        let served = http::serve(&mut line, heartbeat, |request| {
             site.decide(request, clock.wall_ms())
         });
         let done = match served {
             Ok(Some((request, unread))) => {
                 let sid = format!("sim-{}", sessions.next());
                 let market = site.into_market();
-                stream::serve(line, pulse, (&request, unread), sid, &settings, market)
+                stream::serve(line, heartbeat, (&request, unread), sid, &settings, market)
             }
             Ok(None) => Ok(()),
             Err(e) => Err(e),

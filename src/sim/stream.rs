@@ -13,7 +13,7 @@ use super::engine::{Engine, MESSAGE_BYTES_MAX, Out, Pings};
 use super::http::{Line, Request};
 use super::market::Market;
 use crate::runtime::clock::Clock;
-use crate::runtime::{Counter, Pulse, Stop};
+use crate::runtime::{Counter, Heartbeat, Stop};
 
 /// How long one batch of messages may take to be written; a client that does not read is dropped.
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);
@@ -40,7 +40,7 @@ pub(super) struct StreamSettings {
 /// What the socket said.
 pub(super) fn serve(
     mut line: Line<'_>,
-    pulse: &Pulse,
+    heartbeat: &Heartbeat,
     (request, unread): (&Request, Vec<u8>),
     sid: String,
     settings: &StreamSettings,
@@ -69,7 +69,7 @@ pub(super) fn serve(
         if !send(&mut socket, out)? {
             return Ok(());
         }
-        pulse.idle();
+        heartbeat.idle();
         let Some(heard) = receive(&mut socket, &mut engine, settings)? else {
             return Ok(());
         };
@@ -84,7 +84,7 @@ pub(super) fn serve(
             let _ = socket.flush();
             return Ok(());
         }
-        pulse.begin(Cow::Borrowed("making quotes for a stream session"));
+        heartbeat.begin(Cow::Borrowed("making quotes for a stream session"));
         out = heard;
         out.extend(engine.tick(&mut market, settings.clock.now()));
         settings.quotes.add(std::mem::take(&mut engine.quotes));

@@ -132,8 +132,8 @@ impl Connector {
                 let name = host.to_owned();
                 let spawned =
                     self.supervisor
-                        .spawn_once("quote-lookup", self.class, move |pulse| {
-                            pulse.wait(format!("looking up {name}"), by);
+                        .spawn_once("quote-lookup", self.class, move |heartbeat| {
+                            heartbeat.wait(format!("looking up {name}"), by);
                             let found = (name.as_str(), port).to_socket_addrs();
                             let _asker_left = reply.send(found.map(Iterator::collect));
                         });

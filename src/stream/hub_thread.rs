@@ -16,7 +16,7 @@ use crossbeam::channel::{Receiver, Sender, at, never, select_biased};
 use super::frame::{numbered_ping, text_frame};
 use crate::runtime::clock::{Clock, Now};
 use crate::runtime::deadline_io::write_now;
-use crate::runtime::{Class, KeptTx, LatestTx, Supervisor};
+use crate::runtime::{Class, LatestTx, Supervisor, WatchTx};
 
 use super::hub::{Encode, Hub};
 use super::messages::{Pen, SessionId, StreamStatus, ToHub, Wanted};
@@ -58,7 +58,7 @@ pub struct HubOutputs {
     /// To the reader: every symbol that somebody wants.
     pub wanted: LatestTx<Wanted>,
     /// To the workers.
-    pub boards: Vec<KeptTx<Arc<StreamStatus>>>,
+    pub boards: Vec<WatchTx<Arc<StreamStatus>>>,
 }
 
 /// What the hub holds at most.
@@ -87,7 +87,7 @@ pub fn start_hub(
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
     let window_ms = i64::try_from(bounds.spike_window.as_millis()).unwrap_or(i64::MAX);
-    supervisor.spawn("quote-hub", class, move |pulse| {
+    supervisor.spawn("quote-hub", class, move |heartbeat| {
         let mut state = State {
             hub: Hub::new(FRAMES, window_ms, bounds.symbols_max),
             stuck_after: bounds.stuck_after,
@@ -113,7 +113,7 @@ pub fn start_hub(
                 .chain(held_at)
                 .min()
                 .map_or_else(never, at);
-            pulse.idle();
+            heartbeat.idle();
             let first = select_biased! {
                 recv(stop.receiver()) -> _ => return,
                 recv(inbox) -> message => match message {
@@ -123,7 +123,7 @@ pub fn start_hub(
                 },
                 recv(timer) -> _ => None,
             };
-            pulse.begin("relaying quotes");
+            heartbeat.begin("relaying quotes");
             let now = clock.now();
             let urgent = first
                 .into_iter()

@@ -1,5 +1,5 @@
 //! The `quote-reader` thread: the upstream WebSocket in, merged quotes to the hub and the candles made
-//! of them to the candle desk out.
+//! of them to the candle cache out.
 //!
 //! It hears what is wanted through a conflating cell (the whole set), and tells the source only the
 //! difference; after each reconnect, all of it. Losing the source is told at once; it comes back with
@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tungstenite::{Error, Message, WebSocket};
 
-use crate::cache::ToDesk;
+use crate::cache::ToCache;
 use crate::json::{Account, Mended, Source};
 use crate::market::{SkewBounds, Symbol};
 use crate::resilience::{Backoff, Jitter};
 use crate::runtime::clock::Clock;
-use crate::runtime::{Class, LatestRx, Pulse, Stop, Supervisor, Tx};
+use crate::runtime::{Class, Heartbeat, LatestRx, Stop, Supervisor, Tx};
 use crate::upstream::Roots;
 use crate::upstream::schwab::candles::{MarketData, MarketKey};
 use crate::upstream::trader_app::TRADER;
@@ -82,10 +82,10 @@ pub fn start_reader(
     wanted: LatestRx<Wanted>,
     skew: LatestRx<SkewBounds>,
     hub: Tx<ToHub>,
-    candle_desk: Tx<ToDesk<MarketKey, MarketData>>,
+    candle_cache: Tx<ToCache<MarketKey, MarketData>>,
 ) -> io::Result<()> {
     let supervisor_too = supervisor.clone();
-    supervisor.spawn("quote-reader", class, move |pulse| {
+    supervisor.spawn("quote-reader", class, move |heartbeat| {
         let mut reader = Reader {
             config: &config,
             wanted: &wanted,
@@ -99,10 +99,10 @@ pub fn start_reader(
             spikes: Outbox::default(),
             merge: Merge::default(),
             account: Account::new(Source::Stream, TRADER),
-            candles: Teller::new(candle_desk.clone(), config.clock),
+            candles: Teller::new(candle_cache.clone(), config.clock),
             connector: Connector::new(supervisor_too.clone(), class, config.roots.clone()),
             stop: supervisor_too.stop(),
-            pulse,
+            heartbeat,
         };
         reader.run();
     })?;
@@ -131,7 +131,7 @@ struct Reader<'a> {
     candles: Teller,
     connector: Connector,
     stop: &'a Stop,
-    pulse: &'a Pulse,
+    heartbeat: &'a Heartbeat,
 }
 
 /// What was last logged about a source that is not there.
@@ -197,7 +197,7 @@ impl Reader<'_> {
         let until = Instant::now() + wait;
         loop {
             self.hand_over();
-            self.pulse.idle();
+            self.heartbeat.idle();
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -211,7 +211,7 @@ impl Reader<'_> {
     /// Connects and relays until the connection ends; says why it did, or nothing at the stop.
     fn one_connection(&mut self) -> Ended {
         let by = Instant::now() + self.config.connect_deadline;
-        self.pulse
+        self.heartbeat
             .wait(format!("connecting to {}", self.config.url), by);
         let mut socket = match self.connector.connect(&self.config.url, by) {
             Ok(socket) => socket,
@@ -239,17 +239,17 @@ impl Reader<'_> {
                 && *have != *self.wish
             {
                 let by = now + WRITE_DEADLINE;
-                self.pulse.wait("telling the source what is wanted", by);
+                self.heartbeat.wait("telling the source what is wanted", by);
                 if let Err(e) = resubscribe(&mut socket, have, &self.wish) {
                     return Ended::Because(format!("it did not take a subscription: {e}"));
                 }
             }
             self.hand_over();
             self.candles.tell(now);
-            self.pulse.idle();
+            self.heartbeat.idle();
             let output = match socket.read() {
                 Ok(Message::Text(text)) => {
-                    self.pulse.begin("merging quotes");
+                    self.heartbeat.begin("merging quotes");
                     session.text(Instant::now(), text.as_str())
                 }
                 Ok(Message::Binary(_)) => session.binary(Instant::now()),

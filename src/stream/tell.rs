@@ -1,8 +1,8 @@
-//! Tells the candle desk what the stream says of candles. Run by the `quote-reader` thread; never waits.
+//! Tells the candle cache what the stream says of candles. Run by the `quote-reader` thread; never waits.
 
 use std::time::{Duration, Instant};
 
-use crate::cache::ToDesk;
+use crate::cache::ToCache;
 use crate::market::{Quote, Skew, SkewBounds, Timeframe};
 use crate::runtime::Tx;
 use crate::runtime::clock::Clock;
@@ -21,13 +21,13 @@ const TELL_ALL_EVERY: Duration = Duration::from_secs(15);
 /// A clock that turns out to be wrong by so much more has what is heard begin anew.
 const SKEW_STEP_MS: i64 = 2_000;
 
-/// Symbols in one message, so that a large watch does not keep the desk from its askers.
+/// Symbols in one message, so that a large watch does not keep the cache from its askers.
 const SYMBOLS_AT_ONCE: usize = 128;
 
 /// Candles from quotes, and who is told of them.
 pub struct Teller {
     build: Build,
-    desk: Tx<ToDesk<MarketKey, MarketData>>,
+    cache: Tx<ToCache<MarketKey, MarketData>>,
     clock: Clock,
     skew: Skew,
     tell_at: Instant,
@@ -38,11 +38,11 @@ pub struct Teller {
 
 impl Teller {
     /// Nothing is followed yet.
-    pub fn new(desk: Tx<ToDesk<MarketKey, MarketData>>, clock: Clock) -> Self {
+    pub fn new(cache: Tx<ToCache<MarketKey, MarketData>>, clock: Clock) -> Self {
         let now = Instant::now();
         Self {
             build: Build::default(),
-            desk,
+            cache,
             clock,
             skew: Skew::default(),
             tell_at: now,
@@ -99,7 +99,7 @@ impl Teller {
         self.build.lost();
     }
 
-    /// Tells the desk, if it is time. What it has no room for is told next time.
+    /// Tells the cache, if it is time. What it has no room for is told next time.
     pub fn tell(&mut self, now: Instant) {
         if now < self.tell_at {
             return;
@@ -116,8 +116,8 @@ impl Teller {
                 let key = |timeframe| MarketKey::Candles(symbol.clone(), timeframe);
                 Timeframe::ALL.map(|t| (key(t), live.clone()))
             });
-            let message = ToDesk::News(every_timeframe.collect());
-            if self.desk.offer(message).is_err() {
+            let message = ToCache::News(every_timeframe.collect());
+            if self.cache.offer(message).is_err() {
                 for (symbol, _) in some {
                     self.build.untold(symbol);
                 }

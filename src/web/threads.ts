@@ -191,7 +191,7 @@ function drawDrill(now: Look): void {
   const alive = now.threads.filter((t) => t.state !== "dead" && !/^(conn|ws)-/.test(t.name)).map((t) => t.name);
   const all = ["http-*", ...alive];
   if (all.join() === Array.from(drillThread.options, (o) => o.value).join()) return;
-  const chosen = drillThread.value === "" ? "candle-desk" : drillThread.value;
+  const chosen = drillThread.value === "" ? "candle-cache" : drillThread.value;
   drillThread.replaceChildren(...all.map((name) => new Option(name === "http-*" ? "every http worker" : name, name)));
   drillThread.value = chosen;
 }

@@ -34,7 +34,7 @@ async function attack([base, images]) {
   const inside = `<script>fetch("${base}/api/candles/SAND").then(() => "read", () => "failed").then((w) => parent.postMessage(w, "*"))</` + "script>";
   await make("iframe", (e) => ((e.sandbox = "allow-scripts"), (e.srcdoc = inside)));
   tries.sandboxed = await said;
-  for (const path of ["/api/shutdown", "/api/validate/TOYO", "/api/drill?stall=candle-desk&how=sleep&for=20s"]) {
+  for (const path of ["/api/shutdown", "/api/validate/TOYO", "/api/drill?stall=candle-cache&how=sleep&for=20s"]) {
     const target = `to${path}`;
     const frame = document.createElement("iframe");
     frame.name = target;

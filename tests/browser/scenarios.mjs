@@ -398,8 +398,8 @@ const scenarios = {
       await order("continue");
       await eventually(page, "the banner goes", () => document.getElementById("banner").hidden);
       await eventually(page, "LIVE", () => document.getElementById("feed-badge").textContent === "LIVE");
-      await order("drill candle-desk");
-      await eventually(page, "the stall is told", () => /stalled since .*candle-desk/.test(document.getElementById("banner-words").textContent));
+      await order("drill candle-cache");
+      await eventually(page, "the stall is told", () => /stalled since .*candle-cache/.test(document.getElementById("banner-words").textContent));
       await shot("server-stalled");
       await eventually(page, "the banner goes", () => document.getElementById("banner").hidden);
     }, { mayFail: true });
@@ -435,19 +435,19 @@ const scenarios = {
       await page.locator("#report-close").click();
 
       // The drill.
-      await page.locator("#drill-thread").selectOption("candle-desk");
+      await page.locator("#drill-thread").selectOption("candle-cache");
       await page.locator("#drill-how").selectOption("mutex");
       await page.locator("#drill-seconds").fill("6");
       await page.locator("#drill button").click();
       await order("ask for candles");
-      await eventually(page, "the culprit on the page", () => /stalled: candle-desk/.test(document.getElementById("summary").textContent));
-      assert.equal(await page.locator('#thread-rows tr[data-state="stalled"] td').first().innerText(), "candle-desk");
-      assert.match(await text(page, "#stalls"), /candle-desk/);
+      await eventually(page, "the culprit on the page", () => /stalled: candle-cache/.test(document.getElementById("summary").textContent));
+      assert.equal(await page.locator('#thread-rows tr[data-state="stalled"] td').first().innerText(), "candle-cache");
+      assert.match(await text(page, "#stalls"), /candle-cache/);
       await shot("threads-stalled");
-      await eventually(page, "its report", () => /candle-desk .*FROZEN/.test(document.getElementById("reports").textContent));
+      await eventually(page, "its report", () => /candle-cache .*FROZEN/.test(document.getElementById("reports").textContent));
       await page.locator("#reports a", { hasText: "FROZEN" }).first().click();
       await eventually(page, "the stalled one's stack", () => document.querySelector('.stack[data-state="stalled"][open] .frames .own') !== null);
-      assert.match(await text(page, "#report-verdict"), /^candle-desk .*FROZEN.*tapewarden::runtime::drill::/s);
+      assert.match(await text(page, "#report-verdict"), /^candle-cache .*FROZEN.*tapewarden::runtime::drill::/s);
       assert.match(await text(page, '.stack[data-state="stalled"]'), /supervise::drill/);
       await shot("report");
       await page.locator("#report-search").fill("drill");
@@ -457,11 +457,11 @@ const scenarios = {
       assert.equal(await page.locator('.stack[data-state="stalled"] .frames li:not(.own)').count(), 0);
       await page.locator("#view-flame").click();
       await eventually(page, "a flame graph", () => document.querySelectorAll("#flame .flame.own").length > 10);
-      await page.locator("#flame .flame", { hasText: "candle-desk" }).first().click();
-      await eventually(page, "a box entered", () => document.querySelector("#flame .focused")?.textContent === "candle-desk");
+      await page.locator("#flame .flame", { hasText: "candle-cache" }).first().click();
+      await eventually(page, "a box entered", () => document.querySelector("#flame .focused")?.textContent === "candle-cache");
       await shot("flame");
       await page.locator("#diff-with").selectOption(quiet);
-      await eventually(page, "what changed", () => /candle-desk[^]*stalled/.test(document.getElementById("diff").textContent));
+      await eventually(page, "what changed", () => /candle-cache[^]*stalled/.test(document.getElementById("diff").textContent));
       assert.match(page.url(), new RegExp(`with=${quiet}`));
       await shot("changes");
       await page.locator("#view-text").click();
@@ -472,11 +472,11 @@ const scenarios = {
         assert.equal(got, 200, form);
       }
       await page.reload();
-      await eventually(page, "the address keeps the report", () => /candle-desk/.test(document.getElementById("report-verdict").textContent));
+      await eventually(page, "the address keeps the report", () => /candle-cache/.test(document.getElementById("report-verdict").textContent));
       await page.keyboard.press("Escape");
       await eventually(page, "closed", () => document.getElementById("viewer").hidden);
       await eventually(page, "all well again", () => document.getElementById("summary").dataset.state === "ok");
-      await eventually(page, "how long it lasted", () => /candle-desk.*for \d/s.test(document.getElementById("stalls").textContent));
+      await eventually(page, "how long it lasted", () => /candle-cache.*for \d/s.test(document.getElementById("stalls").textContent));
 
       // Every http worker stuck: the page loads all the same, and names them.
       await page.locator("#drill-thread").selectOption("http-*");

@@ -34,7 +34,7 @@ pub const SHORT_LIMITS: &[&str] = &[
     "--set",
     "watchdog.busy_http=1s",
     "--set",
-    "watchdog.busy_desk=1s",
+    "watchdog.busy_cache=1s",
     "--set",
     "watchdog.busy_conn=2s",
     "--set",
@@ -197,7 +197,7 @@ impl Server {
 
     /// The process that names stacks: the server's only child.
     #[cfg(target_os = "linux")]
-    pub fn scribe(&self) -> Option<u32> {
+    pub fn symbolizer(&self) -> Option<u32> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).ok()?;
         tasks.flatten().find_map(|task| {
             let text = std::fs::read_to_string(task.path().join("children")).ok()?;

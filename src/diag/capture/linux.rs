@@ -79,7 +79,7 @@ struct Listed {
 
 impl CopiesStacks for Linux {
     fn in_memory() -> io::Result<Self> {
-        // Inherited by the scribe, which is started next.
+        // Inherited by the symbolizer, which is started next.
         let file =
             rustix::fs::memfd_create("tapewarden-stacks", MemfdFlags::empty()).or_else(|e| {
                 // Memory as well, without a name.

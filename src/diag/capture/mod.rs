@@ -1,7 +1,7 @@
 //! Copies every thread's registers and stack, as they are, into a file. Runs in the thread that asks (the
 //! watchdog's, or the sentinel's when the watchdog is silent) and allocates nothing, takes no
 //! lock and waits for nobody longer than its deadline: the thread that is stuck may hold any lock of the
-//! process, the allocator's included. What the bytes mean is found out by another process: `scribe`.
+//! process, the allocator's included. What the bytes mean is found out by another process: `symbolizer`.
 //!
 //! The file is a row of sections, each a header of 16 bytes (tag, thread, length, number) and its
 //! bytes; [`raw`] reads it.
@@ -48,7 +48,7 @@ pub trait CopiesStacks: Sized {
     /// As above.
     fn on_disk(path: &Path) -> io::Result<Self>;
 
-    /// The file's number, for the scribe.
+    /// The file's number, for the symbolizer.
     fn fd(&self) -> u32;
 
     /// Empties the file and writes which program this is and where the code lies.
@@ -60,7 +60,7 @@ pub trait CopiesStacks: Sized {
     /// Adds a section that belongs to no thread.
     fn add(&mut self, tag: [u8; 4], bytes: &[u8]);
 
-    /// The file's whole content, for tests and for a report without a scribe.
+    /// The file's whole content, for tests and for a report without a symbolizer.
     ///
     /// # Errors
     /// The system's.

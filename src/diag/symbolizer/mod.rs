@@ -1,4 +1,4 @@
-//! The scribe: a process of its own, started with the server from the same binary, that finds out what
+//! The symbolizer: a process of its own, started with the server from the same binary, that finds out what
 //! captured bytes mean. It walks stacks, names functions and writes reports, so that the server needs
 //! neither the allocator nor a symbol cache while one of its threads is stuck, and gets no larger.
 //!
@@ -44,9 +44,9 @@ pub const SILENT_WATCHDOG: &str = "watchdog-silent";
 /// first one, which counts most, takes no longer than the others.
 const WARM_AFTER: Duration = Duration::from_secs(2);
 
-/// What the scribe is started with.
+/// What the symbolizer is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScribeArgs {
+pub struct SymbolizerArgs {
     /// The number of the inherited file.
     pub fd: u32,
     /// The number of the file that is filled when the watchdog itself is silent.
@@ -88,7 +88,7 @@ pub fn forms(dump: &Dump) -> Forms {
 ///
 /// # Errors
 /// When the inherited file cannot be opened or the output is gone.
-pub fn run(args: &ScribeArgs) -> io::Result<()> {
+pub fn run(args: &SymbolizerArgs) -> io::Result<()> {
     let mut unheard = unheard_signals()?;
     let shelf = Shelf::new(args.files.reports(), args.keep);
     let mut reader = Reader::default();
@@ -151,7 +151,7 @@ fn for_silent_watchdog(reader: &mut Reader, fd: u32, shelf: &Shelf, log: &Path) 
     log.write_all(forms.text.as_bytes())
 }
 
-/// A signal to the whole foreground group, or to all of a service's processes, is the server's to act on; the scribe ends with it. Forgets
+/// A signal to the whole foreground group, or to all of a service's processes, is the server's to act on; the symbolizer ends with it. Forgets
 /// those that came at each call.
 #[cfg(unix)]
 fn unheard_signals() -> io::Result<impl FnMut()> {

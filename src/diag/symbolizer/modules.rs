@@ -1,4 +1,4 @@
-//! The files whose code is mapped: where each lies in the server, where in the scribe, and how its
+//! The files whose code is mapped: where each lies in the server, where in the symbolizer, and how its
 //! stacks are unwound.
 
 use std::collections::HashMap;
@@ -139,7 +139,7 @@ impl Files {
     }
 }
 
-/// The server's binary is the scribe's own, also where its file was deleted or replaced. Of a library that
+/// The server's binary is the symbolizer's own, also where its file was deleted or replaced. Of a library that
 /// was, nothing can be read any more.
 fn read(mapped: &Mapped) -> Option<Sections> {
     if mapped.path == VDSO {

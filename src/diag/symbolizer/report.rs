@@ -318,7 +318,7 @@ mod tests {
             said: (!state.is_empty()).then(|| Said {
                 name: name.into(),
                 tid,
-                class: "desk".into(),
+                class: "cache".into(),
                 state: state.into(),
                 activity: "deciding".into(),
                 beat_age_ms: 2_300,
@@ -368,16 +368,16 @@ mod tests {
         };
         let waiter = Said {
             name: "http-1".into(),
-            activity: "GET /x, waiting for candle-desk".into(),
+            activity: "GET /x, waiting for candle-cache".into(),
             ..Said::default()
         };
-        let desk = thread(7, "candle-desk", "stalled", &[]).said.unwrap();
+        let cache = thread(7, "candle-cache", "stalled", &[]).said.unwrap();
         let dump = Dump {
             context: Context {
-                threads: vec![desk, waiter, client],
+                threads: vec![cache, waiter, client],
                 channels: vec![
                     queue("pool", 4, 0),
-                    queue("http -> candle-desk", 1, 2),
+                    queue("http -> candle-cache", 1, 2),
                     queue("other", 0, 0),
                 ],
                 log: vec!["a line".into()],
@@ -386,7 +386,7 @@ mod tests {
             dump: vec![
                 thread(
                     7,
-                    "candle-desk",
+                    "candle-cache",
                     "stalled",
                     &[
                         "std::lock",
@@ -434,27 +434,27 @@ mod tests {
         };
         let text = text(&dump);
         assert!(
-            text.contains("VERDICT: candle-desk (desk, thread 7) FROZEN for 2.3 s, doing: deciding; blocked in tapewarden::cache::run (src/x.rs:7) -> futex; 1 wait for it: http-1; 1 wait in \"http -> candle-desk\"\n"),
+            text.contains("VERDICT: candle-cache (cache, thread 7) FROZEN for 2.3 s, doing: deciding; blocked in tapewarden::cache::run (src/x.rs:7) -> futex; 1 wait for it: http-1; 1 wait in \"http -> candle-cache\"\n"),
             "{text}"
         );
         let at = |s: &str| text.find(s).unwrap_or_else(|| panic!("{s} in {text}"));
-        assert!(at("--- Thread 7 (candle-desk) ---") < at("--- Thread 8 (conn-1) ---"));
+        assert!(at("--- Thread 7 (candle-cache) ---") < at("--- Thread 8 (conn-1) ---"));
         assert!(at("  > tapewarden::cache::run") > at("        std::lock"));
         assert!(!text.contains("noise"));
         assert!(at("these 2 have the same stack") > at("--- Thread 9 (conn-2) ---"));
         assert!(
-            at("--- 2 idle of class desk, waiting for work at src/x.rs:7: http-2 http-3")
+            at("--- 2 idle of class cache, waiting for work at src/x.rs:7: http-2 http-3")
                 < at("=== END STACK DUMP ===")
         );
         assert!(
             at(
-                "--- 1 idle of class desk, waiting for work at futex (no stack: it did not answer): http-4\n"
+                "--- 1 idle of class cache, waiting for work at futex (no stack: it did not answer): http-4\n"
             ) > 0
         );
         assert!(at("--- Thread 15 (http-5) ---") < at("--- 2 idle"));
         assert!(at("Open requests: 1\n       1.2 s  GET /x for 127.0.0.1 (conn-3)") > 0);
         assert!(
-            at("    http -> candle-desk                          1/4            2  shed\n") > 0
+            at("    http -> candle-cache                          1/4            2  shed\n") > 0
         );
         assert!(at("    2 at rest, nothing refused: pool | other\n") > 0);
         assert!(at("    a line") > at("The last 1 log lines"));

@@ -284,7 +284,7 @@ mod tests {
             let kept = shelf.list().unwrap();
             kept.into_iter().map(|s| s.name).collect()
         };
-        // A scribe that was killed in the middle.
+        // A symbolizer that was killed in the middle.
         shelf.put_raw("1", &[0; 2_000]).unwrap();
         fs::write(dir.path().join("1.txt.part"), "half").unwrap();
         fs::write(dir.path().join("notes.md"), "somebody's own").unwrap();

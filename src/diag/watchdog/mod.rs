@@ -24,10 +24,10 @@ mod port_check;
 mod probe;
 mod report;
 mod reporter;
-#[cfg_attr(not(unix), path = "no_scribe.rs")]
-mod scribe_link;
 pub mod sentinel;
 mod snapshot;
+#[cfg_attr(not(unix), path = "no_symbolizer.rs")]
+mod symbolizer_link;
 mod thread;
 
 /// What the watchdog is asked.

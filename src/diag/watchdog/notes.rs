@@ -1,5 +1,5 @@
 //! The `watchdog-log` thread: the only one that touches `watchdog.log`, and the reports that had to be made
-//! without the scribe.
+//! without the symbolizer.
 //!
 //! A disk that hangs holds up this thread, which is then seen to be stalled as any other, and never the
 //! watchdog. What the file does not take is lost, counted, and told once it takes something again.
@@ -43,7 +43,7 @@ enum Note {
     Unnamed(Box<Unnamed>),
 }
 
-/// A report that was made without the scribe, with the captured bytes, which can be named later.
+/// A report that was made without the symbolizer, with the captured bytes, which can be named later.
 #[derive(Debug)]
 pub struct Unnamed {
     /// Its files' name, without an ending.
@@ -74,7 +74,7 @@ impl Notes {
             ..class
         };
         let lost = tx.counter();
-        supervisor.spawn("watchdog-log", class, move |pulse| {
+        supervisor.spawn("watchdog-log", class, move |heartbeat| {
             let mut pages = Pages {
                 file: RotatingFile::new(
                     config.files.watchdog(),
@@ -86,13 +86,13 @@ impl Notes {
                 told: 0,
                 said: None,
             };
-            pulse.begin("opening watchdog.log");
+            heartbeat.begin("opening watchdog.log");
             // So that a folder that cannot be written shows at once, and the file is open before it is needed.
             let _told_by_the_log_writer = pages.file.ready();
             loop {
-                pulse.idle();
+                heartbeat.idle();
                 let Ok(note) = notes.recv() else { return };
-                pulse.begin("writing to watchdog.log");
+                heartbeat.begin("writing to watchdog.log");
                 match note {
                     Note::Entry(bytes) => pages.append(&bytes, lost.get()),
                     Note::Unnamed(report) => pages.keep(&report),
@@ -121,7 +121,7 @@ impl Notes {
         let _counted = self.tx.offer(Note::Entry(bytes));
     }
 
-    /// A report that was made without the scribe.
+    /// A report that was made without the symbolizer.
     pub fn unnamed(&self, report: Unnamed) {
         let _counted = self.tx.offer(Note::Unnamed(Box::new(report)));
     }

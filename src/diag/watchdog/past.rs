@@ -70,7 +70,7 @@ mod tests {
         ThreadView {
             name: format!("t-{tid}"),
             tid,
-            class: "desk",
+            class: "cache",
             state,
             activity: "deciding".into(),
             beat_age_ms: 2_000,

@@ -48,16 +48,16 @@ pub fn start_probe(
 ) -> io::Result<LatestRx<Probed>> {
     let (tell, told) = latest();
     let stop = supervisor.stop().clone();
-    supervisor.spawn("probe", class, move |pulse| {
+    supervisor.spawn("probe", class, move |heartbeat| {
         let (mut failures, mut requests) = (0, requests.clone());
         loop {
-            pulse.idle();
+            heartbeat.idle();
             if stop.sleep(PROBE_EVERY) {
                 return;
             }
             let requests = requests();
             let by = Instant::now() + PROBE_DEADLINE;
-            pulse.wait("probing the server's own port", by);
+            heartbeat.wait("probing the server's own port", by);
             match requests
                 .iter()
                 .try_for_each(|request| probe(address, request, by))

@@ -82,16 +82,16 @@ mod tests {
     fn the_verdict_names_thread_time_and_activity() {
         let line = finding_line(&Finding::Stalled(Stall {
             id: crate::runtime::ThreadId(1),
-            name: "candle-desk".into(),
+            name: "candle-cache".into(),
             tid: 12,
-            class: "desk",
+            class: "cache",
             doing: "deciding".into(),
             silent: Duration::from_millis(2_300),
             limit: Duration::from_secs(2),
         }));
         assert_eq!(
             line,
-            "[ERROR] [WATCHDOG] STALLED: candle-desk (desk, thread 12) appears FROZEN - no beat for 2.3 s (limit 2.0 s), doing: deciding"
+            "[ERROR] [WATCHDOG] STALLED: candle-cache (cache, thread 12) appears FROZEN - no beat for 2.3 s (limit 2.0 s), doing: deciding"
         );
     }
 }

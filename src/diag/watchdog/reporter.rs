@@ -1,8 +1,8 @@
-//! From a stall to its report: the watchdog copies all stacks, the scribe (a process of its own) finds
-//! out what they mean, the thread `scribe` reads what it says.
+//! From a stall to its report: the watchdog copies all stacks, the symbolizer (a process of its own) finds
+//! out what they mean, the thread `symbolizer` reads what it says.
 //!
-//! The watchdog waits for neither: the copy has a deadline, the scribe's answer comes through a cell, and
-//! a scribe that does not answer is replaced; then the report has what threads say of themselves.
+//! The watchdog waits for neither: the copy has a deadline, the symbolizer's answer comes through a cell, and
+//! a symbolizer that does not answer is replaced; then the report has what threads say of themselves.
 
 use std::io;
 use std::sync::Arc;
@@ -11,16 +11,18 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender};
 
 use crate::diag::capture::{BETWEEN_ROUNDS, Capture, CopiesStacks, raw};
-use crate::diag::symbolizer::{ASKED, Context, Dump, Forms, Queue, Said, ScribeArgs, report_text};
+use crate::diag::symbolizer::{
+    ASKED, Context, Dump, Forms, Queue, Said, SymbolizerArgs, report_text,
+};
 use crate::logging::LogFiles;
-use crate::runtime::{Class, KeptRx, LatestRx, Supervisor, latest};
+use crate::runtime::{Class, LatestRx, Supervisor, WatchRx, latest};
 
 use super::notes::Unnamed;
-use super::scribe_link::{ScribeLink, start_scribe};
 use super::sentinel::{LastResort, start_sentinel};
 use super::snapshot::{Snapshot, ThreadState};
+use super::symbolizer_link::{SymbolizerLink, start_symbolizer};
 
-/// A scribe that takes longer than this for a report is replaced.
+/// A symbolizer that takes longer than this for a report is replaced.
 const SCRIBE_DEADLINE: Duration = Duration::from_secs(7);
 
 /// Someone who waits for a report.
@@ -46,7 +48,7 @@ struct Pending {
 pub struct Made {
     /// What it says.
     pub forms: Arc<Forms>,
-    /// What is still to be kept of it: the scribe had no part in it.
+    /// What is still to be kept of it: the symbolizer had no part in it.
     pub unnamed: Option<Unnamed>,
 }
 
@@ -54,8 +56,8 @@ pub struct Made {
 pub struct Reporter {
     capture: Option<Capture>,
     why_no_stacks: String,
-    scribes: LatestRx<ScribeLink>,
-    scribe: Option<ScribeLink>,
+    symbolizers: LatestRx<SymbolizerLink>,
+    symbolizer: Option<SymbolizerLink>,
     forms: LatestRx<Forms>,
     answer: Option<Forms>,
     pending: Option<Pending>,
@@ -63,7 +65,7 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Makes ready to capture and starts the scribe, the thread that reads from it, and the sentinel with a
+    /// Makes ready to capture and starts the symbolizer, the thread that reads from it, and the sentinel with a
     /// capture of its own. Without them reports have no stacks and say why.
     ///
     /// # Errors
@@ -73,10 +75,10 @@ impl Reporter {
         class: Class,
         files: &LogFiles,
         keep: usize,
-        own_beats: KeptRx<Instant>,
+        own_beats: WatchRx<Instant>,
     ) -> io::Result<Self> {
-        let (scribe_tx, scribes) = latest();
-        let (last_scribe_tx, last_scribes) = latest();
+        let (symbolizer_tx, symbolizers) = latest();
+        let (last_symbolizer_tx, last_symbolizers) = latest();
         let (forms_tx, forms) = latest();
         let (capture, why_no_stacks) = match Capture::in_memory() {
             Ok(capture) => (Some(capture), String::new()),
@@ -94,21 +96,21 @@ impl Reporter {
                     None
                 }
             };
-            let args = ScribeArgs {
+            let args = SymbolizerArgs {
                 fd: capture.fd(),
                 last_fd: last_resort.as_ref().map(LastResort::fd),
                 files: files.clone(),
                 keep,
             };
-            let links = [scribe_tx, last_scribe_tx];
-            start_scribe(supervisor, class, args, links, forms_tx)?;
+            let links = [symbolizer_tx, last_symbolizer_tx];
+            start_symbolizer(supervisor, class, args, links, forms_tx)?;
         }
-        start_sentinel(supervisor, class, last_resort, own_beats, last_scribes)?;
+        start_sentinel(supervisor, class, last_resort, own_beats, last_symbolizers)?;
         Ok(Self {
             capture,
             why_no_stacks,
-            scribes,
-            scribe: None,
+            symbolizers,
+            symbolizer: None,
             forms,
             answer: None,
             pending: None,
@@ -122,7 +124,7 @@ impl Reporter {
         self.pending.is_some()
     }
 
-    /// For `select!`: becomes ready when the scribe has answered.
+    /// For `select!`: becomes ready when the symbolizer has answered.
     #[must_use]
     pub fn answers(&self) -> &Receiver<Forms> {
         self.forms.receiver()
@@ -140,10 +142,10 @@ impl Reporter {
         }
     }
 
-    /// Copies all stacks, twice, and asks the scribe for the report. Takes [`BETWEEN_ROUNDS`] and a little.
+    /// Copies all stacks, twice, and asks the symbolizer for the report. Takes [`BETWEEN_ROUNDS`] and a little.
     pub fn begin(&mut self, context: Context, cause: Cause) {
-        while let Some(newer) = self.scribes.take() {
-            self.scribe = Some(newer);
+        while let Some(newer) = self.symbolizers.take() {
+            self.symbolizer = Some(newer);
         }
         // An answer that came too late for its own report.
         self.answer = None;
@@ -164,9 +166,9 @@ impl Reporter {
             Cause::Asked(asker) => (ASKED, asker),
         };
         let name = format!("{stamp}-{:04}{kind}", self.reports);
-        let asked = self.scribe.as_mut().is_some_and(|s| s.ask(&name));
+        let asked = self.symbolizer.as_mut().is_some_and(|s| s.ask(&name));
         self.pending = Some(Pending {
-            // Without a scribe the next look makes the report from what there is.
+            // Without a symbolizer the next look makes the report from what there is.
             until: Instant::now()
                 + if asked {
                     SCRIBE_DEADLINE
@@ -204,7 +206,7 @@ impl Reporter {
         Some(Made { forms, unnamed })
     }
 
-    /// What can be said without the scribe, which is given up if it was asked.
+    /// What can be said without the symbolizer, which is given up if it was asked.
     fn without_stacks(&self, context: &Context) -> Forms {
         let mut why = self.why_no_stacks.clone();
         if why.is_empty() {
@@ -213,8 +215,8 @@ impl Reporter {
                 SCRIBE_DEADLINE.as_secs()
             );
         }
-        if let Some(scribe) = &self.scribe {
-            scribe.give_up();
+        if let Some(symbolizer) = &self.symbolizer {
+            symbolizer.give_up();
         }
         let dump = Dump {
             context: context.clone(),

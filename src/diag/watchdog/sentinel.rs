@@ -2,7 +2,7 @@
 //!
 //! The watchdog can be caught by what it is to report: a thread that is stuck in the allocator holds up
 //! everybody who allocates. So while the watchdog is silent this thread allocates nothing and takes no
-//! lock: it has all stacks copied to a file on disk that was opened at the start, and asks the scribe,
+//! lock: it has all stacks copied to a file on disk that was opened at the start, and asks the symbolizer,
 //! another process, for the report. If the watchdog stays silent `main` ends the process; if `main` is
 //! caught as well, this thread does.
 
@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use crate::diag::capture::{BETWEEN_ROUNDS, Capture, CopiesStacks, end_at_once, raw};
 use crate::diag::symbolizer::{Context, SILENT_WATCHDOG, Said};
 use crate::logging::LogFiles;
-use crate::runtime::{Class, KeptRx, LatestRx, Supervisor};
+use crate::runtime::{Class, LatestRx, Supervisor, WatchRx};
 
-use super::scribe_link::ScribeLink;
+use super::symbolizer_link::SymbolizerLink;
 
 /// A watchdog silent for this long is said to be so, with a report.
 pub const WATCHDOG_SILENT: Duration = Duration::from_secs(10);
@@ -129,7 +129,7 @@ impl LastResort {
         })
     }
 
-    /// The file's number, for the scribe.
+    /// The file's number, for the symbolizer.
     #[must_use]
     pub fn fd(&self) -> u32 {
         self.capture.fd()
@@ -153,7 +153,7 @@ impl Drop for LastResort {
     }
 }
 
-/// Starts the thread. `beats` are the watchdog's, `scribes` those who can be asked.
+/// Starts the thread. `beats` are the watchdog's, `symbolizers` those who can be asked.
 ///
 /// # Errors
 /// When the system refuses the thread.
@@ -161,31 +161,31 @@ pub fn start_sentinel(
     supervisor: &Supervisor,
     class: Class,
     last_resort: Option<LastResort>,
-    beats: KeptRx<Instant>,
-    scribes: LatestRx<ScribeLink>,
+    beats: WatchRx<Instant>,
+    symbolizers: LatestRx<SymbolizerLink>,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
     let last_resort = std::cell::RefCell::new(last_resort);
-    supervisor.spawn("sentinel", class, move |pulse| {
+    supervisor.spawn("sentinel", class, move |heartbeat| {
         let mut last_resort = last_resort.borrow_mut();
-        let (mut beats, mut scribe) = (beats.clone(), None);
+        let (mut beats, mut symbolizer) = (beats.clone(), None);
         let mut eyes = Eyes::new(Instant::now());
         let mut taken = false;
         while !stop.is_set() {
-            pulse.idle();
+            heartbeat.idle();
             std::thread::sleep(LOOK_EVERY);
-            scribe = scribes.take().or(scribe);
+            symbolizer = symbolizers.take().or(symbolizer);
             let now = Instant::now();
-            match eyes.look(beats.news(), now) {
+            match eyes.look(beats.changed(), now) {
                 Sight::Beats => taken = false,
                 Sight::Silent if !taken => {
                     taken = true;
-                    pulse.begin("capturing all stacks: the watchdog is silent");
+                    heartbeat.begin("capturing all stacks: the watchdog is silent");
                     if let Some(last_resort) = &mut *last_resort {
                         last_resort.take();
-                        let _raw_stays = scribe
+                        let _raw_stays = symbolizer
                             .as_mut()
-                            .is_some_and(|s: &mut ScribeLink| s.ask(SILENT_WATCHDOG));
+                            .is_some_and(|s: &mut SymbolizerLink| s.ask(SILENT_WATCHDOG));
                     }
                 }
                 Sight::Silent => {}

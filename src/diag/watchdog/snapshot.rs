@@ -27,7 +27,7 @@ pub struct ThreadView {
     pub name: String,
     /// The kernel's number; 0 before it ran or where the system has none.
     pub tid: u32,
-    /// "http", "desk" …
+    /// "http", "cache" …
     pub class: &'static str,
     /// How it stands.
     pub state: ThreadState,

@@ -15,8 +15,8 @@ use crossbeam::channel::{Receiver, TryRecvError, select_biased, tick};
 use crate::logging::{LogHandle, RING_LINES};
 use crate::runtime::clock::system_ms;
 use crate::runtime::{
-    Beat, Class, Counter, Doing, Drill, Gauge, KeptRx, KeptTx, LatestRx, LatestTx, Notice, Order,
-    Spare, Supervisor, ThreadId, is_meant, kept,
+    Beat, Class, Counter, Doing, Drill, Gauge, LatestRx, LatestTx, Notice, Order, Spare,
+    Supervisor, ThreadId, WatchRx, WatchTx, is_meant, watch,
 };
 
 use super::ToWatchdog;
@@ -84,9 +84,9 @@ pub fn start_watchdog(
     supervisor: &Supervisor,
     config: WatchdogConfig,
     inputs: WatchdogInputs,
-    boards: Vec<KeptTx<Arc<Snapshot>>>,
-) -> io::Result<KeptRx<Instant>> {
-    let (own_beat, own_beats) = kept();
+    boards: Vec<WatchTx<Arc<Snapshot>>>,
+) -> io::Result<WatchRx<Instant>> {
+    let (own_beat, own_beats) = watch();
     let reporter = Reporter::start(
         supervisor,
         config.class,
@@ -121,11 +121,11 @@ pub fn start_watchdog(
         config,
         inputs,
     });
-    supervisor.spawn("watchdog", class, move |pulse| {
+    supervisor.spawn("watchdog", class, move |heartbeat| {
         let mut state = state.borrow_mut();
         let ticks = tick(state.config.tick);
         loop {
-            pulse.idle();
+            heartbeat.idle();
             let asked = select_biased! {
                 recv(stop.receiver()) -> _ => return,
                 recv(ticks) -> _ => None,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
 
-use crate::runtime::{Class, Full, Pulse, Supervisor, Tx, one_shot};
+use crate::runtime::{Class, Full, Heartbeat, Supervisor, Tx, one_shot};
 
 use super::conn::{Conn, GateConfig, Shared};
 use super::denied::Refusals;
@@ -65,7 +65,7 @@ pub fn start_gate(
     });
     listener.set_nonblocking(true)?;
     let spawner = supervisor.clone();
-    supervisor.spawn("gate", gate_class, move |pulse| {
+    supervisor.spawn("gate", gate_class, move |heartbeat| {
         let mut door = Door {
             spawner: &spawner,
             class: conn_class,
@@ -80,12 +80,12 @@ pub fn start_gate(
             reserve: Reserve::new(&listener),
         };
         while !stop.is_set() {
-            pulse.idle();
+            heartbeat.idle();
             // Ready or not: accepting finds out.
             let _ready = client_waits(&listener, LOOK_EVERY);
-            pulse.begin("accepting connections");
+            heartbeat.begin("accepting connections");
             door.count_ended();
-            door.accept_all(&listener, pulse);
+            door.accept_all(&listener, heartbeat);
         }
     })?;
     Ok(())
@@ -131,7 +131,7 @@ impl Door<'_> {
         }
     }
 
-    fn accept_all(&mut self, listener: &TcpListener, pulse: &Pulse) {
+    fn accept_all(&mut self, listener: &TcpListener, heartbeat: &Heartbeat) {
         let mut turned_away = 0;
         loop {
             match listener.accept() {
@@ -159,7 +159,7 @@ impl Door<'_> {
                         self.open,
                         ERROR_WAIT.as_millis()
                     ));
-                    pulse.idle();
+                    heartbeat.idle();
                     let _stop_is_looked_at_next = self.spawner.stop().sleep(ERROR_WAIT);
                     return;
                 }
@@ -207,10 +207,10 @@ impl Door<'_> {
         let spawned = self.spawner.spawn_once(
             format!("conn-{}", number % CONN_NAMES_MAX),
             self.class,
-            move |pulse| {
+            move |heartbeat| {
                 let _given_back_at_the_end = place;
                 if let Ok(stream) = given.recv() {
-                    conn.serve(stream, pulse);
+                    conn.serve(stream, heartbeat);
                 }
             },
         );

@@ -10,7 +10,7 @@ use crossbeam::channel::Receiver;
 use crate::cache::AskId;
 use crate::edge::http::{Answer, Lookup, Ready, Wants, Written, lane_of, may_repeat, not_a_stream};
 use crate::edge::ws::{Sessions, Upgrade};
-use crate::runtime::{Pulse, Supervisor};
+use crate::runtime::{Heartbeat, Supervisor};
 
 use super::denied::{Denied, Refusals};
 use super::forward::{NotForwarded, ToWorker, forward};
@@ -152,23 +152,23 @@ impl Conn {
     }
 
     /// Serves it to its end.
-    pub fn serve(&mut self, stream: TcpStream, pulse: &Pulse) {
+    pub fn serve(&mut self, stream: TcpStream, heartbeat: &Heartbeat) {
         let mut stream = Sparing::new(stream);
         self.buffer = vec![0; BUFFER_BYTES];
         let mut requests = 0_u64;
         while !self.shared.supervisor.stop().is_set() {
             requests += 1;
             let id = (self.number << REQUEST_BITS) | (requests & ((1 << REQUEST_BITS) - 1));
-            pulse.idle();
-            match self.one_request(&mut stream, AskId(id), pulse) {
+            heartbeat.idle();
+            match self.one_request(&mut stream, AskId(id), heartbeat) {
                 Ok(true) => {}
                 Ok(false) | Err(Over::Quietly) => return,
                 Err(Over::Refused(refusal)) => {
                     let answer = Answer::error(refusal.status, &refusal.detail);
                     let is_head = self.pending.starts_with(b"HEAD ");
                     let written = self.own_answer(&answer, None, is_head, true);
-                    self.write(&mut stream, &written, pulse);
-                    self.drain(&mut stream, pulse);
+                    self.write(&mut stream, &written, heartbeat);
+                    self.drain(&mut stream, heartbeat);
                     return;
                 }
             }
@@ -176,28 +176,33 @@ impl Conn {
     }
 
     /// True when another request may follow.
-    fn one_request(&mut self, stream: &mut Stream, id: AskId, pulse: &Pulse) -> Result<bool, Over> {
-        let mut head = match self.read_head(stream, pulse)? {
+    fn one_request(
+        &mut self,
+        stream: &mut Stream,
+        id: AskId,
+        heartbeat: &Heartbeat,
+    ) -> Result<bool, Over> {
+        let mut head = match self.read_head(stream, heartbeat)? {
             Next::Over => return Ok(false),
             Next::Again => {
                 let again = self.repeat.as_ref().map(|r| &r.written);
-                return Ok(again.is_some_and(|written| self.write(stream, written, pulse)));
+                return Ok(again.is_some_and(|written| self.write(stream, written, heartbeat)));
             }
             Next::Head(head) => head,
         };
         if let Err(denied) = self.guard.admit(&head, self.address) {
-            self.deny(stream, &head, &denied, pulse);
+            self.deny(stream, &head, &denied, heartbeat);
             return Ok(false);
         }
         head.forget_own_origin();
         let is_read = matches!(head.method.as_str(), "GET" | "HEAD");
         if is_read && head.path().trim_end_matches('/') == QUOTES_PATH {
-            return self.upgrade(stream, &head, pulse);
+            return self.upgrade(stream, &head, heartbeat);
         }
-        if let Some(more) = self.at_hand(stream, &head, pulse) {
+        if let Some(more) = self.at_hand(stream, &head, heartbeat) {
             return Ok(more);
         }
-        let body = self.read_body(stream, &head, pulse)?;
+        let body = self.read_body(stream, &head, heartbeat)?;
         let peer = self.sender_of(&head);
         let what = format!("{} {} for {peer}", head.method, head.path());
         let is_head = head.method == "HEAD";
@@ -208,7 +213,7 @@ impl Conn {
             request
         };
         let deadline = Instant::now() + self.shared.config.lanes[lane.index()].deadline;
-        pulse.wait(what.clone(), deadline + ANSWER_GRACE);
+        heartbeat.wait(what.clone(), deadline + ANSWER_GRACE);
         let asked = ToWorker {
             client: stream,
             request: &request,
@@ -224,7 +229,7 @@ impl Conn {
         let written = match forwarded {
             Ok(answer) => answer.for_client(connection_header(close, head.http10)),
             Err(NotForwarded::ClientGone) => {
-                config.lookup.desks.cancel(lane, id);
+                config.lookup.caches.cancel(lane, id);
                 return Ok(false);
             }
             Err(NotForwarded::LaneFull) => {
@@ -240,7 +245,7 @@ impl Conn {
                 self.own_answer(&answer, head.origin.as_deref(), is_head, close)
             }
             Err(NotForwarded::WorkerSilent(e)) => {
-                config.lookup.desks.cancel(lane, id);
+                config.lookup.caches.cancel(lane, id);
                 let answer = Answer::error(
                     503,
                     &format!(
@@ -250,12 +255,12 @@ impl Conn {
                 self.own_answer(&answer, head.origin.as_deref(), is_head, close)
             }
         };
-        Ok(self.write(stream, &written, pulse) && !close)
+        Ok(self.write(stream, &written, heartbeat) && !close)
     }
 
     /// Answers with what somebody has ready; none if nobody has, and a worker must. True when another
     /// request may follow.
-    fn at_hand(&mut self, stream: &mut Stream, head: &Head, pulse: &Pulse) -> Option<bool> {
+    fn at_hand(&mut self, stream: &mut Stream, head: &Head, heartbeat: &Heartbeat) -> Option<bool> {
         let reads = matches!(head.method.as_str(), "GET" | "HEAD") && head.framing == Framing::None;
         let config = &self.shared.config;
         let origin = head.origin.as_deref();
@@ -279,7 +284,7 @@ impl Conn {
             until,
             written: answer.write(&wants, now, &more),
         };
-        let taken = self.write(stream, &repeat.written, pulse);
+        let taken = self.write(stream, &repeat.written, heartbeat);
         self.repeat = (!close).then_some(repeat);
         Some(taken && !close)
     }
@@ -293,7 +298,7 @@ impl Conn {
     }
 
     /// Tells a client why it is not answered; the connection ends with it.
-    fn deny(&mut self, stream: &mut Stream, head: &Head, denied: &Denied, pulse: &Pulse) {
+    fn deny(&mut self, stream: &mut Stream, head: &Head, denied: &Denied, heartbeat: &Heartbeat) {
         if let Some(nth) = self.shared.denied.worth_a_line(denied) {
             let (method, path) = (&head.method, head.path());
             log::warn!(target: "GATE", "refused {method} {path} of {} ({nth} so far): {denied}", self.peer);
@@ -303,12 +308,12 @@ impl Conn {
             answer.set("WWW-Authenticate", "Basic realm=\"tapewarden\"".to_owned());
         }
         let bytes = self.own_answer(&answer, head.origin.as_deref(), head.method == "HEAD", true);
-        self.write(stream, &bytes, pulse);
-        self.drain(stream, pulse);
+        self.write(stream, &bytes, heartbeat);
+        self.drain(stream, heartbeat);
     }
 
     /// What comes next, within the deadlines of idling and of a head.
-    fn read_head(&mut self, stream: &mut Stream, pulse: &Pulse) -> Result<Next, Over> {
+    fn read_head(&mut self, stream: &mut Stream, heartbeat: &Heartbeat) -> Result<Next, Over> {
         let idle_until = Instant::now() + self.shared.config.keep_alive;
         let mut head_until: Option<Instant> = None;
         loop {
@@ -338,7 +343,7 @@ impl Conn {
                 }
                 if head_until.is_none() {
                     let until = Instant::now() + self.shared.config.head_deadline;
-                    pulse.wait("reading a request's head", until);
+                    heartbeat.wait("reading a request's head", until);
                     head_until = Some(until);
                 }
             }
@@ -368,7 +373,7 @@ impl Conn {
         &mut self,
         stream: &mut Stream,
         head: &Head,
-        pulse: &Pulse,
+        heartbeat: &Heartbeat,
     ) -> Result<Vec<u8>, Over> {
         let waits = head.expects_continue && self.pending.is_empty();
         let mut intake = Intake::new(head.framing, self.shared.config.body_bytes_max);
@@ -377,7 +382,7 @@ impl Conn {
             return Ok(intake.into_body());
         }
         let until = Instant::now() + self.shared.config.head_deadline;
-        pulse.wait("reading a request's body", until);
+        heartbeat.wait("reading a request's body", until);
         if waits {
             write_all(stream, b"HTTP/1.1 100 Continue\r\n\r\n", until)?;
         }
@@ -397,12 +402,17 @@ impl Conn {
     }
 
     /// Hands the connection to a WebSocket session, which lives on this thread; false when it ended.
-    fn upgrade(&mut self, stream: &mut Stream, head: &Head, pulse: &Pulse) -> Result<bool, Over> {
+    fn upgrade(
+        &mut self,
+        stream: &mut Stream,
+        head: &Head,
+        heartbeat: &Heartbeat,
+    ) -> Result<bool, Over> {
         if let Some(answer) = not_a_stream(&head.handshake) {
             let is_head = head.method == "HEAD";
             let written = self.own_answer(&answer, head.origin.as_deref(), is_head, true);
-            self.write(stream, &written, pulse);
-            self.drain(stream, pulse);
+            self.write(stream, &written, heartbeat);
+            self.drain(stream, heartbeat);
             return Ok(false);
         }
         let upgrade = Upgrade {
@@ -416,7 +426,7 @@ impl Conn {
             .shared
             .config
             .sessions
-            .serve(&self.shared.supervisor, upgrade, pulse)
+            .serve(&self.shared.supervisor, upgrade, heartbeat)
         {
             Ok(()) => Ok(false),
             Err(detail) => Err(Over::Refused(Refusal::new(503, detail))),
@@ -442,9 +452,9 @@ impl Conn {
 
     /// Takes what the client still sends, for a moment: closing on unread bytes would reset the
     /// connection, and the client would lose the answer.
-    fn drain(&mut self, stream: &mut Stream, pulse: &Pulse) {
+    fn drain(&mut self, stream: &mut Stream, heartbeat: &Heartbeat) {
         let until = Instant::now() + DRAIN_DEADLINE;
-        pulse.wait("letting a refused client finish", until);
+        heartbeat.wait("letting a refused client finish", until);
         let _gone = stream.shutdown(Shutdown::Write);
         let mut taken = 0;
         while taken < DRAIN_BYTES_MAX {
@@ -456,13 +466,13 @@ impl Conn {
     }
 
     /// True when the client has taken it all.
-    fn write(&self, stream: &mut Stream, answer: &Written, pulse: &Pulse) -> bool {
+    fn write(&self, stream: &mut Stream, answer: &Written, heartbeat: &Heartbeat) -> bool {
         let until = Instant::now() + self.shared.config.write_deadline;
         let body = answer.body.as_deref().unwrap_or(&[]);
         if write_both(stream, &answer.head, body, until).is_ok() {
             return true;
         }
-        pulse.idle();
+        heartbeat.idle();
         if !is_gone(stream) {
             log::info!(
                 target: "GATE",

@@ -162,9 +162,9 @@ pub fn start_lanes(
         });
     }
     let stop = supervisor.stop().clone();
-    supervisor.spawn("lane-keeper", class, move |pulse| {
+    supervisor.spawn("lane-keeper", class, move |heartbeat| {
         loop {
-            pulse.idle();
+            heartbeat.idle();
             let lane = select_biased! {
                 recv(stop.receiver()) -> _ => return,
                 recv(lost) -> lane => match lane { Ok(lane) => lane, Err(_) => return },
@@ -172,14 +172,14 @@ pub fn start_lanes(
             let _owed = Owed { lane, lost: &lost_tx };
             loop {
                 let by = Instant::now() + PING_DEADLINE;
-                pulse.wait("opening a connection to the http workers", by);
+                heartbeat.wait("opening a connection to the http workers", by);
                 match open(&address, by, &stop) {
                     Ok(link) => {
                         drop(fills[lane].offer(link));
                         break;
                     }
                     Err(e) => {
-                        pulse.idle();
+                        heartbeat.idle();
                         if stop.is_set() {
                             return;
                         }

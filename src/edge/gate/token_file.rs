@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::files::regular::{self, Stamp};
-use crate::runtime::{Class, Counter, KeptRx, KeptTx, Supervisor, kept};
+use crate::runtime::{Class, Counter, Supervisor, WatchRx, WatchTx, watch};
 
 use super::secret::{Secret, TOKEN_FILE_BYTES_MAX};
 
@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub struct Token {
     current: Option<Secret>,
-    newer: KeptRx<Secret>,
+    newer: WatchRx<Secret>,
     /// So that each request needs to look at nothing else.
     changes: Counter,
     seen: u64,
@@ -31,7 +31,7 @@ impl Token {
     pub fn fixed(current: Option<Secret>) -> Self {
         Self {
             current,
-            newer: kept().1,
+            newer: watch().1,
             changes: Counter::default(),
             seen: 0,
         }
@@ -44,7 +44,7 @@ impl Token {
             return false;
         }
         // None only while another reader has it in hand: then the next look finds it.
-        let Some(newer) = self.newer.news() else {
+        let Some(newer) = self.newer.changed() else {
             return false;
         };
         self.seen = changes;
@@ -65,7 +65,7 @@ pub struct TokenFile {
     path: PathBuf,
     seen: Option<Stamp>,
     secret: Secret,
-    newer: KeptTx<Secret>,
+    newer: WatchTx<Secret>,
     changes: Counter,
     error: Option<String>,
 }
@@ -78,7 +78,7 @@ impl TokenFile {
     pub fn begin(path: PathBuf) -> io::Result<(Self, Token)> {
         let (secret, stamp) = read(&path, None)?;
         let secret = secret.ok_or_else(|| io::Error::other("it was not read"))?;
-        let (newer, seen) = kept();
+        let (newer, seen) = watch();
         let changes = Counter::default();
         let token = Token {
             current: Some(secret.clone()),
@@ -149,13 +149,13 @@ pub fn start_token_reader(
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
     let file = std::cell::RefCell::new(file);
-    supervisor.spawn("token-reader", class, move |pulse| {
+    supervisor.spawn("token-reader", class, move |heartbeat| {
         loop {
-            pulse.idle();
+            heartbeat.idle();
             if stop.sleep(LOOK_EVERY) {
                 return;
             }
-            pulse.begin("looking at http.token_file");
+            heartbeat.begin("looking at http.token_file");
             if let Some((level, line)) = file.borrow_mut().look() {
                 log::log!(target: "GATE", level, "{line}");
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::diag::watchdog::{Snapshot, ThreadState};
-use crate::runtime::{KeptRx, KeptTx, kept};
+use crate::runtime::{WatchRx, WatchTx, watch};
 use crate::stream::StreamStatus;
 use crate::upstream::trader_app::files::{FilesRead, History};
 
@@ -19,10 +19,10 @@ const SILENT_AGAIN: Duration = Duration::from_secs(1);
 /// One worker's boards.
 #[derive(Clone, Debug)]
 pub struct Boards {
-    snapshots: KeptRx<Arc<Snapshot>>,
-    streams: KeptRx<Arc<StreamStatus>>,
-    reads: KeptRx<Arc<FilesRead>>,
-    histories: KeptRx<Arc<History>>,
+    snapshots: WatchRx<Arc<Snapshot>>,
+    streams: WatchRx<Arc<StreamStatus>>,
+    reads: WatchRx<Arc<FilesRead>>,
+    histories: WatchRx<Arc<History>>,
     snapshot: Option<Arc<Snapshot>>,
     /// Since when the last snapshot was seen to be too old.
     silent_since: Option<Instant>,
@@ -35,13 +35,13 @@ pub struct Boards {
 #[derive(Debug, Default)]
 pub struct BoardPublishers {
     /// For the watchdog.
-    pub snapshots: Vec<KeptTx<Arc<Snapshot>>>,
+    pub snapshots: Vec<WatchTx<Arc<Snapshot>>>,
     /// For the quote hub.
-    pub streams: Vec<KeptTx<Arc<StreamStatus>>>,
+    pub streams: Vec<WatchTx<Arc<StreamStatus>>>,
     /// For the file reader.
-    pub reads: Vec<KeptTx<Arc<FilesRead>>>,
+    pub reads: Vec<WatchTx<Arc<FilesRead>>>,
     /// For the history reader.
-    pub histories: Vec<KeptTx<Arc<History>>>,
+    pub histories: Vec<WatchTx<Arc<History>>>,
 }
 
 /// Boards for `workers` workers.
@@ -50,10 +50,10 @@ pub fn boards(workers: usize) -> (BoardPublishers, Vec<Boards>) {
     let mut publishers = BoardPublishers::default();
     let boards = (0..workers)
         .map(|_| {
-            let (snapshots, snapshots_rx) = kept();
-            let (streams, streams_rx) = kept();
-            let (reads, reads_rx) = kept();
-            let (histories, histories_rx) = kept();
+            let (snapshots, snapshots_rx) = watch();
+            let (streams, streams_rx) = watch();
+            let (reads, reads_rx) = watch();
+            let (histories, histories_rx) = watch();
             publishers.snapshots.push(snapshots);
             publishers.streams.push(streams);
             publishers.reads.push(reads);
@@ -78,7 +78,7 @@ impl Boards {
     /// Takes what was published since the last look. True if there was something.
     pub fn look(&mut self, now: Instant) -> bool {
         let mut new_word = false;
-        if let Some(new) = self.snapshots.news() {
+        if let Some(new) = self.snapshots.changed() {
             self.snapshot = Some(new);
             new_word = true;
         }
@@ -87,15 +87,15 @@ impl Boards {
             .as_ref()
             .is_some_and(|s| now.saturating_duration_since(s.at) > WATCHDOG_SILENT);
         self.silent_since = silent.then(|| self.silent_since.unwrap_or(now));
-        if let Some(new) = self.streams.news() {
+        if let Some(new) = self.streams.changed() {
             self.stream = new;
             new_word = true;
         }
-        if let Some(new) = self.reads.news() {
+        if let Some(new) = self.reads.changed() {
             self.files = Some(new);
             new_word = true;
         }
-        if let Some(new) = self.histories.news() {
+        if let Some(new) = self.histories.changed() {
             self.history = Some(new);
             new_word = true;
         }

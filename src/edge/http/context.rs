@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError};
 
-use crate::cache::{Ask, AskId, Key, Reply, ToDesk, Value};
+use crate::cache::{Ask, AskId, Key, Reply, ToCache, Value};
 use crate::diag::ToReports;
 use crate::diag::watchdog::ToWatchdog;
 use crate::payload::Body;
 use crate::resilience::Failure;
 use crate::runtime::clock::Clock;
-use crate::runtime::{Pulse, Stop, Tx, one_shot};
+use crate::runtime::{Heartbeat, Stop, Tx, one_shot};
 use crate::upstream::ollama::{ModelKey, ModelSaid, Prompt};
 use crate::upstream::schwab::candles::{MarketData, MarketKey, MarketOut};
 use crate::upstream::trader_app::TraderKey;
@@ -23,19 +23,19 @@ use super::cors::Cors;
 use super::gate_end::{GateEnd, WORKER_PATIENCE};
 use super::lane::Lane;
 
-/// The inboxes of the desks.
+/// The inboxes of the caches.
 #[derive(Clone, Debug)]
-pub struct Desks {
+pub struct Caches {
     /// Candles and quotes.
-    pub market: Tx<ToDesk<MarketKey, MarketData>>,
+    pub market: Tx<ToCache<MarketKey, MarketData>>,
     /// What the trader app says.
-    pub trader: Tx<ToDesk<TraderKey, Body>>,
+    pub trader: Tx<ToCache<TraderKey, Body>>,
     /// Validations.
-    pub model: Tx<ToDesk<ModelKey, ModelSaid>>,
+    pub model: Tx<ToCache<ModelKey, ModelSaid>>,
 }
 
-impl Desks {
-    /// The client of this request left: its desk may forget it. Lost when the desk's inbox is full;
+impl Caches {
+    /// The client of this request left: its cache may forget it. Lost when the cache's inbox is full;
     /// then the request's own deadline ends it.
     pub fn cancel(&self, lane: Lane, id: AskId) {
         let (market, trader, model) = match lane {
@@ -46,9 +46,9 @@ impl Desks {
             Lane::Validation => (true, true, true),
             Lane::ModelStatus => (false, false, true),
         };
-        let _full = market && self.market.offer(ToDesk::Cancel(id)).is_err();
-        let _full = trader && self.trader.offer(ToDesk::Cancel(id)).is_err();
-        let _full = model && self.model.offer(ToDesk::Cancel(id)).is_err();
+        let _full = market && self.market.offer(ToCache::Cancel(id)).is_err();
+        let _full = trader && self.trader.offer(ToCache::Cancel(id)).is_err();
+        let _full = model && self.model.offer(ToCache::Cancel(id)).is_err();
     }
 }
 
@@ -92,10 +92,10 @@ pub struct HttpConfig {
 
 /// One request's surroundings.
 pub struct Context<'a> {
-    /// The worker's pulse.
-    pub pulse: &'a Pulse,
+    /// The worker's heartbeat.
+    pub heartbeat: &'a Heartbeat,
     /// Whom it may ask.
-    pub desks: &'a Desks,
+    pub caches: &'a Caches,
     /// What it may look at.
     pub boards: &'a Boards,
     /// The limits.
@@ -108,7 +108,7 @@ pub struct Context<'a> {
     pub what: &'a str,
     /// The client's address, as the gate saw it.
     pub peer: &'a str,
-    /// By when a desk must have answered.
+    /// By when a cache must have answered.
     pub deadline: Instant,
     /// The end of everything.
     pub stop: &'a Stop,
@@ -116,18 +116,18 @@ pub struct Context<'a> {
     pub gate: &'a RefCell<GateEnd>,
 }
 
-/// The names of the desks' threads, as `/api/threads` and errors show them.
-pub mod desk_names {
+/// The names of the caches' threads, as `/api/threads` and errors show them.
+pub mod cache_names {
     /// Candles and quotes.
-    pub const MARKET: &str = "candle-desk";
+    pub const MARKET: &str = "candle-cache";
     /// What the trader app says.
-    pub const TRADER: &str = "trader-desk";
+    pub const TRADER: &str = "trader-cache";
     /// Validations.
-    pub const MODEL: &str = "model-desk";
+    pub const MODEL: &str = "model-cache";
 }
 
-/// A desk answers by the deadline; this much later it is taken to be silent.
-const DESK_GRACE: Duration = Duration::from_millis(400);
+/// A cache answers by the deadline; this much later it is taken to be silent.
+const CACHE_GRACE: Duration = Duration::from_millis(400);
 
 /// A wait longer than this is told to the gate, which else takes the worker to be stuck; and again as
 /// often, so that a worker whose client left is free soon.
@@ -136,55 +136,55 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 /// The gate hears of a wait for no longer than this ahead: a worker that is stuck in a long one is seen.
 const TOLD_AHEAD_MAX: Duration = Duration::from_secs(5);
 
-/// How long a desk may take to say what it has ready.
+/// How long a cache may take to say what it has ready.
 const LOOK_PATIENCE: Duration = Duration::from_millis(200);
 
-/// What a desk was asked, and where its answer comes.
+/// What a cache was asked, and where its answer comes.
 pub struct Asked<V> {
-    desk: &'static str,
-    /// What the desk will say, or why it could not be asked.
+    cache: &'static str,
+    /// What the cache will say, or why it could not be asked.
     answer: Result<Receiver<Reply<V>>, Failure>,
     deadline: Instant,
 }
 
 impl Context<'_> {
-    /// Asks the candle desk.
+    /// Asks the candle cache.
     pub fn ask_market(&self, key: MarketKey, deadline: Instant) -> Reply<MarketOut> {
         self.answer(self.begin_market(key, deadline))
     }
 
-    /// Asks the trader desk.
+    /// Asks the trader cache.
     pub fn ask_trader(&self, key: TraderKey, deadline: Instant) -> Reply<Body> {
         self.answer(self.begin_trader(key, deadline))
     }
 
-    /// Asks the model desk.
+    /// Asks the model cache.
     pub fn ask_model(&self, key: ModelKey, deadline: Instant) -> Reply<ModelSaid> {
-        self.answer(self.begin(desk_names::MODEL, &self.desks.model, key, deadline))
+        self.answer(self.begin(cache_names::MODEL, &self.caches.model, key, deadline))
     }
 
-    /// Asks the candle desk and does not wait yet.
+    /// Asks the candle cache and does not wait yet.
     pub fn begin_market(&self, key: MarketKey, deadline: Instant) -> Asked<MarketOut> {
-        self.begin(desk_names::MARKET, &self.desks.market, key, deadline)
+        self.begin(cache_names::MARKET, &self.caches.market, key, deadline)
     }
 
-    /// Asks the trader desk and does not wait yet.
+    /// Asks the trader cache and does not wait yet.
     pub fn begin_trader(&self, key: TraderKey, deadline: Instant) -> Asked<Body> {
-        self.begin(desk_names::TRADER, &self.desks.trader, key, deadline)
+        self.begin(cache_names::TRADER, &self.caches.trader, key, deadline)
     }
 
-    /// What the model desk has ready; nothing is begun for it.
+    /// What the model cache has ready; nothing is begun for it.
     pub fn look_model(&self, key: ModelKey) -> Option<Reply<ModelSaid>> {
         let (reply, answer) = one_shot();
-        self.desks.model.offer(ToDesk::Look { key, reply }).ok()?;
+        self.caches.model.offer(ToCache::Look { key, reply }).ok()?;
         let by = Instant::now() + LOOK_PATIENCE;
-        self.hear(desk_names::MODEL, &answer, by, Duration::ZERO)?
+        self.hear(cache_names::MODEL, &answer, by, Duration::ZERO)?
     }
 
     fn begin<K: Key, V: Value>(
         &self,
-        desk: &'static str,
-        inbox: &Tx<ToDesk<K, V>>,
+        cache: &'static str,
+        inbox: &Tx<ToCache<K, V>>,
         key: K,
         deadline: Instant,
     ) -> Asked<V::Out> {
@@ -195,32 +195,32 @@ impl Context<'_> {
             deadline,
             reply,
         };
-        let answer = if self.boards.is_down(desk) {
-            Err(Failure::DeskSilent { desk })
-        } else if inbox.offer(ToDesk::Ask(ask)).is_err() {
+        let answer = if self.boards.is_down(cache) {
+            Err(Failure::CacheSilent { cache })
+        } else if inbox.offer(ToCache::Ask(ask)).is_err() {
             Err(Failure::Busy {
-                what: format!("the {desk}"),
+                what: format!("the {cache}"),
                 retry_in: Duration::from_secs(1),
             })
         } else {
             Ok(receiver)
         };
         Asked {
-            desk,
+            cache,
             answer,
             deadline,
         }
     }
 
-    /// Waits for a desk's answer.
+    /// Waits for a cache's answer.
     pub fn answer<V>(&self, asked: Asked<V>) -> Reply<V> {
-        let desk = asked.desk;
-        let heard = self.hear(desk, &asked.answer?, asked.deadline, DESK_GRACE);
+        let cache = asked.cache;
+        let heard = self.hear(cache, &asked.answer?, asked.deadline, CACHE_GRACE);
         heard.unwrap_or_else(|| {
             Err(if self.stop.is_set() {
                 Failure::Ending
             } else {
-                Failure::DeskSilent { desk }
+                Failure::CacheSilent { cache }
             })
         })
     }
@@ -233,7 +233,7 @@ impl Context<'_> {
         deadline: Instant,
         grace: Duration,
     ) -> Option<T> {
-        self.pulse
+        self.heartbeat
             .wait(format!("{}, waiting for {thread}", self.what), deadline);
         let last = deadline + grace;
         let mut told = false;
@@ -253,7 +253,7 @@ impl Context<'_> {
         if told {
             self.gate_waits(WORKER_PATIENCE);
         }
-        self.pulse.begin(format!("{}, answering", self.what));
+        self.heartbeat.begin(format!("{}, answering", self.what));
         heard
     }
 

@@ -1,7 +1,7 @@
 //! A worker's end of one request: what the gate hears of it until it has the answer.
 //!
 //! The gate waits [`WORKER_PATIENCE`] for a word and then takes the worker to be stuck: what may be asked
-//! twice goes to another. A worker that waits by design, for a desk or the watchdog, says so with an
+//! twice goes to another. A worker that waits by design, for a cache or the watchdog, says so with an
 //! interim answer that has [`ANSWER_WITHIN`].
 
 use std::io::Write;

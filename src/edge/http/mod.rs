@@ -1,11 +1,11 @@
 //! The routes: what each request of [`crate::edge::gate`] is answered with, and by whom.
 //!
 //! The `http-N` threads live here. Each takes one request at a time from tiny_http (which only ever
-//! faces the gate, never a client), finds its [`Route`], asks a desk or looks at its own boards, and
+//! faces the gate, never a client), finds its [`Route`], asks a cache or looks at its own boards, and
 //! writes the answer in one piece. They do no I/O but that, and every wait has the request's deadline.
 
 mod answer;
-mod board_desk;
+mod board_cache;
 mod boards;
 mod context;
 mod cors;
@@ -21,9 +21,9 @@ mod table;
 mod worker;
 
 pub use answer::{Answer, Wants, Written};
-pub use board_desk::{BoardLook, start_board_desk};
+pub use board_cache::{BoardLook, start_board_cache};
 pub use boards::{BoardPublishers, Boards, boards};
-pub use context::{Command, Desks, HttpConfig, desk_names};
+pub use context::{Caches, Command, HttpConfig, cache_names};
 pub use cors::{Cors, Origin, host_and_port, is_localhost, origin_of_url};
 pub use gate_end::{ANSWER_WITHIN, WORKER_PATIENCE};
 pub use lane::{LANES, Lane};

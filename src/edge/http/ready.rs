@@ -1,49 +1,49 @@
 //! Answers that a connection gets without a worker, because somebody has them ready.
 //!
-//! A `conn-N` thread looks at the desk that owns the data: one message there, one back, and neither
+//! A `conn-N` thread looks at the cache that owns the data: one message there, one back, and neither
 //! waits for the world. What it got it may repeat to its own client for a moment, so that a client that
-//! polls without pause costs the desks nothing. A desk that does not answer at once is left alone for a
+//! polls without pause costs the caches nothing. A cache that does not answer at once is left alone for a
 //! while: the request takes the way through a worker, which knows what to say.
 
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
 
-use crate::cache::{Key, Reply, ToDesk, Value};
+use crate::cache::{Key, Reply, ToCache, Value};
 use crate::runtime::{Tx, one_shot};
 
 use super::answer::Answer;
-use super::board_desk::BoardLook;
-use super::context::Desks;
+use super::board_cache::BoardLook;
+use super::context::Caches;
 use super::router::route;
 use super::routes::{Source, market_answer, page_answer, source, trader_answer};
 
 /// How long an answer is repeated to the same client.
 const REPEAT_FOR: Duration = Duration::from_millis(100);
 
-/// How much longer while the desk does not say what it has.
+/// How much longer while the cache does not say what it has.
 const REPEAT_UNANSWERED: Duration = Duration::from_secs(1);
 
-/// How long a desk may take to say what it has.
+/// How long a cache may take to say what it has.
 const LOOK_PATIENCE: Duration = Duration::from_millis(20);
 
-/// How long a desk that took longer is not looked at.
+/// How long a cache that took longer is not looked at.
 const LEFT_ALONE: Duration = Duration::from_secs(1);
 
 /// Answers kept for one client.
 const KEPT_MAX: usize = 8;
 
-/// The desks by their numbers here.
+/// The caches by their numbers here.
 const MARKET: usize = 0;
 const TRADER: usize = 1;
 const BOARDS: usize = 2;
-const DESKS: usize = 3;
+const CACHES: usize = 3;
 
 /// Whom a connection may look at.
 #[derive(Clone, Debug)]
 pub struct Lookup {
     /// For candles, quotes and what the trader app says.
-    pub desks: Desks,
+    pub caches: Caches,
     /// For everything that is on a board.
     pub boards: Tx<BoardLook>,
 }
@@ -68,7 +68,7 @@ impl Kept {
         (&self.answer, self.until)
     }
 
-    /// Whether it stands in for a desk that does not answer.
+    /// Whether it stands in for a cache that does not answer.
     fn serves_unanswered(&self, now: Instant) -> bool {
         now < self.until + REPEAT_UNANSWERED && self.answer.until.is_none_or(|until| now < until)
     }
@@ -80,7 +80,7 @@ enum Looked {
     Ready(Answer),
     /// Nobody has it ready: a worker must find it.
     NotReady,
-    /// The desk did not say.
+    /// The cache did not say.
     Silent,
 }
 
@@ -88,8 +88,8 @@ enum Looked {
 pub struct Ready {
     lookup: Lookup,
     kept: Vec<Kept>,
-    /// When each desk is looked at again.
-    alone_until: [Option<Instant>; DESKS],
+    /// When each cache is looked at again.
+    alone_until: [Option<Instant>; CACHES],
 }
 
 impl Ready {
@@ -99,7 +99,7 @@ impl Ready {
         Self {
             lookup,
             kept: Vec::new(),
-            alone_until: [None; DESKS],
+            alone_until: [None; CACHES],
         }
     }
 
@@ -139,16 +139,16 @@ impl Ready {
         let Ok(route) = route("GET", path, query) else {
             return Looked::NotReady;
         };
-        let (desk, said) = match source(&route) {
+        let (cache, said) = match source(&route) {
             None => return Looked::NotReady,
             Some(Source::Page(asset)) => return Looked::Ready(page_answer(asset)),
             Some(Source::Market(key)) => {
-                let ask = |by| look_at(&self.lookup.desks.market, key, by);
+                let ask = |by| look_at(&self.lookup.caches.market, key, by);
                 let said = self.unless_left_alone(MARKET, now, ask);
                 (MARKET, said.map(|reply| reply.map(market_answer)))
             }
             Some(Source::Trader(key)) => {
-                let ask = |by| look_at(&self.lookup.desks.trader, key.clone(), by);
+                let ask = |by| look_at(&self.lookup.caches.trader, key.clone(), by);
                 let said = self.unless_left_alone(TRADER, now, ask);
                 let answer = |reply| trader_answer(&key, reply);
                 (TRADER, said.map(|reply| reply.map(answer)))
@@ -167,7 +167,7 @@ impl Ready {
             Some(Some(answer)) => Looked::Ready(answer),
             Some(None) => Looked::NotReady,
             None => {
-                let alone_until = &mut self.alone_until[desk];
+                let alone_until = &mut self.alone_until[cache];
                 if alone_until.is_none_or(|until| now >= until) {
                     *alone_until = Some(now + LEFT_ALONE);
                 }
@@ -178,25 +178,25 @@ impl Ready {
 
     fn unless_left_alone<T>(
         &self,
-        desk: usize,
+        cache: usize,
         now: Instant,
         ask: impl FnOnce(Instant) -> Option<T>,
     ) -> Option<T> {
-        let left_alone = self.alone_until[desk].is_some_and(|until| now < until);
+        let left_alone = self.alone_until[cache].is_some_and(|until| now < until);
         (!left_alone)
             .then(|| ask(Instant::now() + LOOK_PATIENCE))
             .flatten()
     }
 }
 
-/// What a desk has of a key; none if it does not say.
+/// What a cache has of a key; none if it does not say.
 fn look_at<K: Key, V: Value>(
-    inbox: &Tx<ToDesk<K, V>>,
+    inbox: &Tx<ToCache<K, V>>,
     key: K,
     by: Instant,
 ) -> Option<Option<Reply<V::Out>>> {
     let (reply, answer) = one_shot();
-    inbox.offer(ToDesk::Look { key, reply }).ok()?;
+    inbox.offer(ToCache::Look { key, reply }).ok()?;
     heard(&answer, by)
 }
 

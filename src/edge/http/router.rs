@@ -272,7 +272,7 @@ fn drill(query: &str) -> Result<Route, RouteError> {
     let value = |name: &str| {
         query_value(query, name).ok_or_else(|| {
             RouteError::Query(format!(
-                "{name} is missing; use /api/drill?stall=candle-desk&how=mutex&for=20s"
+                "{name} is missing; use /api/drill?stall=candle-cache&how=mutex&for=20s"
             ))
         })
     };

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use tiny_http::{Request, Server};
 
 use crate::cache::AskId;
-use crate::runtime::{Class, Pulse, Stop, Supervisor, Tx};
+use crate::runtime::{Class, Heartbeat, Stop, Supervisor, Tx};
 
 use super::answer::{Answer, Wants};
 use super::boards::Boards;
-use super::context::{Command, Context, Desks, HttpConfig};
+use super::context::{Caches, Command, Context, HttpConfig};
 use super::gate_end::GateEnd;
 use super::router::{Route, RouteError, lane_of, route};
 use super::routes;
@@ -28,7 +28,7 @@ pub fn start_workers(
     supervisor: &Supervisor,
     class: Class,
     server: &Arc<Server>,
-    desks: &Desks,
+    caches: &Caches,
     boards: Vec<Boards>,
     config: &HttpConfig,
     commands: &Tx<Command>,
@@ -36,21 +36,21 @@ pub fn start_workers(
     for (n, boards) in boards.into_iter().enumerate() {
         let worker = Worker {
             server: Arc::clone(server),
-            desks: desks.clone(),
+            caches: caches.clone(),
             config: config.clone(),
             commands: commands.clone(),
             boards: RefCell::new(boards),
             stop: supervisor.stop().clone(),
         };
         let stop = supervisor.stop().clone();
-        supervisor.spawn_replaceable(format!("http-{}", n + 1), class, move |pulse| {
-            while !stop.is_set() && !pulse.is_retired() {
-                pulse.idle();
-                if pulse.is_retired() {
+        supervisor.spawn_replaceable(format!("http-{}", n + 1), class, move |heartbeat| {
+            while !stop.is_set() && !heartbeat.is_retired() {
+                heartbeat.idle();
+                if heartbeat.is_retired() {
                     return;
                 }
                 match worker.server.recv_timeout(BEAT_EVERY) {
-                    Ok(Some(request)) => worker.serve(request, pulse),
+                    Ok(Some(request)) => worker.serve(request, heartbeat),
                     Ok(None) => {}
                     // Unblocked for the stop, or the private socket failed; the gate's own pool sees
                     // and mends the latter.
@@ -79,7 +79,7 @@ pub fn unblock_workers(server: &Server, workers: usize) {
 #[derive(Clone)]
 struct Worker {
     server: Arc<Server>,
-    desks: Desks,
+    caches: Caches,
     config: HttpConfig,
     commands: Tx<Command>,
     boards: RefCell<Boards>,
@@ -87,7 +87,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn serve(&self, request: Request, pulse: &Pulse) {
+    fn serve(&self, request: Request, heartbeat: &Heartbeat) {
         let method = request.method().as_str().to_owned();
         let target = request.url().to_owned();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
@@ -118,14 +118,14 @@ impl Worker {
         let origin = origin.as_deref();
         // Before anything that can panic: tiny_http answers a request that is dropped by a 500 without a word.
         let gate = RefCell::new(GateEnd::new(request.into_writer(), method == "HEAD"));
-        pulse.begin(what.clone());
+        heartbeat.begin(what.clone());
         let answer = match route(&method, path, query) {
             Ok(route) => {
                 let mut boards = self.boards.borrow_mut();
                 boards.look(Instant::now());
                 let context = Context {
-                    pulse,
-                    desks: &self.desks,
+                    heartbeat,
+                    caches: &self.caches,
                     boards: &boards,
                     config: &self.config,
                     commands: &self.commands,
@@ -148,7 +148,7 @@ impl Worker {
         let wants = Wants::new(&method, encoding.as_deref(), has.as_deref());
         let more = self.config.cors.headers(origin);
         let bytes = answer.write(&wants, Instant::now(), &more).into_bytes();
-        pulse.begin(what + ", handing the answer to the gate");
+        heartbeat.begin(what + ", handing the answer to the gate");
         gate.into_inner().answer(&bytes);
     }
 }

@@ -98,12 +98,12 @@ fn start_testee(supervisor: &Supervisor) -> u16 {
                 stream.set_nodelay(true).unwrap();
                 let (sessions, supervisor) = (sessions.clone(), spawner.clone());
                 spawner
-                    .spawn_once(format!("conn-{number}"), CLASS, move |pulse| {
+                    .spawn_once(format!("conn-{number}"), CLASS, move |heartbeat| {
                         let Some(upgrade) = handshake(stream, number) else {
                             return;
                         };
                         sessions
-                            .serve_with(&supervisor, upgrade, pulse, Echo)
+                            .serve_with(&supervisor, upgrade, heartbeat, Echo)
                             .unwrap();
                     })
                     .unwrap();

@@ -9,7 +9,7 @@ use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, Message, WebSocket};
 
 use crate::runtime::deadline_io::read_some;
-use crate::runtime::{Pulse, Stop, Tx};
+use crate::runtime::{Heartbeat, Stop, Tx};
 use crate::stream::{SessionId, ToHub, Wanted};
 
 use super::limits::{STUCK_AFTER, WsConfig};
@@ -105,7 +105,7 @@ pub struct Reader<'a, L> {
     /// The server's end.
     pub stop: &'a Stop,
     /// Of the connection's thread.
-    pub pulse: &'a Pulse,
+    pub heartbeat: &'a Heartbeat,
 }
 
 impl<L: Listener> Reader<'_, L> {
@@ -140,9 +140,9 @@ impl<L: Listener> Reader<'_, L> {
         let mut pinged = Instant::now();
         let mut taken = Instant::now();
         loop {
-            self.pulse.idle();
+            self.heartbeat.idle();
             let read = socket.read();
-            self.pulse.begin("hearing a streaming client");
+            self.heartbeat.begin("hearing a streaming client");
             // What answers the client's pings and its close waits inside, and would wait for the next message.
             let flushed = socket.flush();
             let tap = socket.get_mut();
@@ -221,7 +221,7 @@ impl<L: Listener> Reader<'_, L> {
             Ok(()) => return Ok(()),
             Err(frames) => frames,
         };
-        self.pulse.wait("waiting for a client's writer", until);
+        self.heartbeat.wait("waiting for a client's writer", until);
         loop {
             let now = Instant::now();
             let by = until.min(now + LOOK_EVERY);
@@ -238,7 +238,8 @@ impl<L: Listener> Reader<'_, L> {
     /// Until the client closes, for a moment.
     fn linger(&self, stream: &mut TcpStream) {
         let until = Instant::now() + LINGER;
-        self.pulse.wait("letting a streaming client close", until);
+        self.heartbeat
+            .wait("letting a streaming client close", until);
         let mut buffer = vec![0; DRAIN_BYTES];
         while !self.stop.is_set() {
             let by = until.min(Instant::now() + LOOK_EVERY);

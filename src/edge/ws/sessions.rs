@@ -7,7 +7,7 @@ use crossbeam::channel::Receiver;
 use tungstenite::handshake::derive_accept_key;
 
 use crate::runtime::deadline_io::{Sparing, write_all};
-use crate::runtime::{Class, Full, Pulse, Supervisor, Tx, one_shot};
+use crate::runtime::{Class, Full, Heartbeat, Supervisor, Tx, one_shot};
 use crate::stream::{SessionId, ToHub};
 
 use super::limits::WsConfig;
@@ -91,10 +91,10 @@ impl Sessions {
         &self,
         supervisor: &Supervisor,
         upgrade: Upgrade,
-        pulse: &Pulse,
+        heartbeat: &Heartbeat,
     ) -> Result<(), String> {
         let listener = Session::new(self.config.symbols_max);
-        self.serve_with(supervisor, upgrade, pulse, listener)
+        self.serve_with(supervisor, upgrade, heartbeat, listener)
     }
 
     /// As [`Self::serve`], for a listener of any kind.
@@ -102,7 +102,7 @@ impl Sessions {
         &self,
         supervisor: &Supervisor,
         upgrade: Upgrade,
-        pulse: &Pulse,
+        heartbeat: &Heartbeat,
         listener: impl Listener,
     ) -> Result<(), String> {
         if self.places.offer(()).is_err() {
@@ -173,7 +173,7 @@ impl Sessions {
             listener,
             peer: &peer,
             stop: supervisor.stop(),
-            pulse,
+            heartbeat,
         };
         reader.run(stream, received);
         drop(place);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, never, select_biased};
 
 use crate::runtime::deadline_io::{Sparing, write_all, write_now};
-use crate::runtime::{Class, Pulse, Supervisor, Tx};
+use crate::runtime::{Class, Heartbeat, Supervisor, Tx};
 use crate::stream::{Pen, SessionId, ToHub};
 
 use crate::stream::frame::close_frame;
@@ -68,8 +68,8 @@ impl Writer {
     pub fn start(self, supervisor: &Supervisor, class: Class, name: String) -> std::io::Result<()> {
         let mut writer = self;
         supervisor
-            .spawn_once(name, class, move |pulse| {
-                let how = match writer.run(pulse) {
+            .spawn_once(name, class, move |heartbeat| {
+                let how = match writer.run(heartbeat) {
                     Ended::InWords => Shutdown::Write,
                     Ended::InTrouble => Shutdown::Both,
                 };
@@ -78,15 +78,15 @@ impl Writer {
             .map(drop)
     }
 
-    fn run(&mut self, pulse: &Pulse) -> Ended {
+    fn run(&mut self, heartbeat: &Heartbeat) -> Ended {
         // The pen is here to begin with: the handshake had to be written.
-        if !self.tell(ToHub::Ready { id: self.id }, pulse) {
+        if !self.tell(ToHub::Ready { id: self.id }, heartbeat) {
             return Ended::InTrouble;
         }
         let mut heard = Instant::now();
         let mut held = Held::default();
         loop {
-            pulse.idle();
+            heartbeat.idle();
             let (words, last) = match held.is_empty() {
                 true => (self.words.clone(), self.last.clone()),
                 false => (never(), never()),
@@ -99,17 +99,17 @@ impl Writer {
                         Err(_) => held.last = Some(self.last.try_recv().unwrap_or_default()),
                     }
                     heard = Instant::now();
-                    self.ask_for_pen(pulse)
+                    self.ask_for_pen(heartbeat)
                 }
                 recv(last) -> said => {
                     held.last = Some(said.unwrap_or_default());
-                    self.ask_for_pen(pulse)
+                    self.ask_for_pen(heartbeat)
                 }
                 recv(self.pen) -> pen => match pen {
-                    Ok(pen) => self.write_batch(pen, &mut held, pulse),
-                    Err(_) => Some(self.end_without_hub(&mut held, pulse)),
+                    Ok(pen) => self.write_batch(pen, &mut held, heartbeat),
+                    Err(_) => Some(self.end_without_hub(&mut held, heartbeat)),
                 },
-                default(HUB_PATIENCE) => self.write_past_hub(&mut held, pulse),
+                default(HUB_PATIENCE) => self.write_past_hub(&mut held, heartbeat),
             };
             if let Some(ended) = ended {
                 return ended;
@@ -117,14 +117,14 @@ impl Writer {
             if heard.elapsed() > self.reader_silent_max && held.is_empty() {
                 log::error!(target: "WS", "closing the stream of {}: its reader is stuck, see watchdog.log; the client can connect again", self.peer);
                 let why = "the server's thread that hears this stream is stuck; connect again";
-                self.write(&close_frame(1011, why), self.deadline(), pulse);
+                self.write(&close_frame(1011, why), self.deadline(), heartbeat);
                 return Ended::InTrouble;
             }
         }
     }
 
     /// Writes what the hub had no room for and what the reader says meanwhile, and gives the pen back.
-    fn write_batch(&mut self, pen: Pen, held: &mut Held, pulse: &Pulse) -> Option<Ended> {
+    fn write_batch(&mut self, pen: Pen, held: &mut Held, heartbeat: &Heartbeat) -> Option<Ended> {
         if let Some(time) = pen.too_slow {
             self.close_too_slow(time);
             return Some(Ended::InTrouble);
@@ -143,7 +143,7 @@ impl Writer {
             let last = held.last.take_if(|_| frames.len() == 0);
             let ends = last.is_some();
             piece.extend(last.unwrap_or_default());
-            if !self.write(&piece, until, pulse) {
+            if !self.write(&piece, until, heartbeat) {
                 return Some(Ended::InTrouble);
             }
             if ends {
@@ -154,7 +154,7 @@ impl Writer {
             }
             piece.clear();
         }
-        let told = self.tell(ToHub::Ready { id: self.id }, pulse);
+        let told = self.tell(ToHub::Ready { id: self.id }, heartbeat);
         (!told).then_some(Ended::InTrouble)
     }
 
@@ -173,12 +173,12 @@ impl Writer {
 
     /// The hub has let go of the session: because the reader left, which then has said its last, or because
     /// the hub itself ended.
-    fn end_without_hub(&mut self, held: &mut Held, pulse: &Pulse) -> Ended {
+    fn end_without_hub(&mut self, held: &mut Held, heartbeat: &Heartbeat) -> Ended {
         self.gather(held);
         let last = held.last.take();
         let mut bytes = std::mem::take(&mut held.words);
         bytes.extend(last.unwrap_or_else(|| close_frame(1011, "the server's quote hub has ended")));
-        match self.write(&bytes, self.deadline(), pulse) {
+        match self.write(&bytes, self.deadline(), heartbeat) {
             true => Ended::InWords,
             false => Ended::InTrouble,
         }
@@ -186,13 +186,13 @@ impl Writer {
 
     /// The pen has not come in time: a hub that is stuck writes nothing, so that what the reader says need
     /// not wait for it. It goes in one piece, or the session ends.
-    fn write_past_hub(&mut self, held: &mut Held, pulse: &Pulse) -> Option<Ended> {
+    fn write_past_hub(&mut self, held: &mut Held, heartbeat: &Heartbeat) -> Option<Ended> {
         if held.is_empty() {
             return None;
         }
         self.gather(held);
         if held.last.is_some() {
-            return Some(self.end_without_hub(held, pulse));
+            return Some(self.end_without_hub(held, heartbeat));
         }
         let words = std::mem::take(&mut held.words);
         let whole = write_now(&self.stream, &words).is_ok_and(|n| n == words.len());
@@ -203,30 +203,30 @@ impl Writer {
         Instant::now() + self.write_deadline
     }
 
-    fn ask_for_pen(&mut self, pulse: &Pulse) -> Option<Ended> {
-        let told = self.tell(ToHub::AsksForPen { id: self.id }, pulse);
+    fn ask_for_pen(&mut self, heartbeat: &Heartbeat) -> Option<Ended> {
+        let told = self.tell(ToHub::AsksForPen { id: self.id }, heartbeat);
         (!told).then_some(Ended::InTrouble)
     }
 
     /// False when the hub is stalled.
-    fn tell(&mut self, words: ToHub, pulse: &Pulse) -> bool {
+    fn tell(&mut self, words: ToHub, heartbeat: &Heartbeat) -> bool {
         let told = self
             .hub
             .send_by(words, Instant::now() + HUB_PATIENCE)
             .is_ok();
         if !told {
             let why = "the server's quote hub does not answer";
-            self.write(&close_frame(1011, why), self.deadline(), pulse);
+            self.write(&close_frame(1011, why), self.deadline(), heartbeat);
         }
         told
     }
 
     /// False when the client is gone or too slow.
-    fn write(&mut self, bytes: &[u8], until: Instant, pulse: &Pulse) -> bool {
+    fn write(&mut self, bytes: &[u8], until: Instant, heartbeat: &Heartbeat) -> bool {
         if bytes.is_empty() {
             return true;
         }
-        pulse.wait(
+        heartbeat.wait(
             format!("writing {} bytes to {}", bytes.len(), self.peer),
             until,
         );

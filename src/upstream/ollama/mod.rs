@@ -1,4 +1,4 @@
-//! Validation by a model behind an Ollama server: what the model desk keeps, what the model is told, and
+//! Validation by a model behind an Ollama server: what the model cache keeps, what the model is told, and
 //! how fetchers ask it. Answers can take a minute and be malformed; a malformed one is asked for again.
 
 mod fetch;
@@ -50,7 +50,7 @@ pub struct ValidateRequest {
     pub setup: Value,
 }
 
-/// What the model desk keeps.
+/// What the model cache keeps.
 #[derive(Clone, Debug)]
 pub enum ModelKey {
     /// A verdict.
@@ -99,7 +99,7 @@ impl fmt::Display for ModelKey {
     }
 }
 
-/// What the model desk says.
+/// What the model cache says.
 #[derive(Clone, Debug)]
 pub enum ModelSaid {
     /// A verdict.

@@ -1,4 +1,4 @@
-//! What the trader app says over REST: what the trader desk keeps and how its fetchers get it.
+//! What the trader app says over REST: what the trader cache keeps and how its fetchers get it.
 
 pub mod answers;
 pub mod files;
@@ -30,7 +30,7 @@ pub const LANE_FEED: usize = 2;
 /// Signals and positions.
 pub const LANE_LISTS: usize = 3;
 
-/// What the trader desk keeps.
+/// What the trader cache keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TraderKey {
     /// An array.

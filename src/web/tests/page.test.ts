@@ -230,9 +230,9 @@ test("a server is silent after two misses and told as well again once", () => {
   assert.equal(watch.look(0, null, 2_000), null);
   assert.equal(watch.look(0, null, 3_000), "The server does not answer");
   assert.deepEqual(watch.state, { kind: "silent", sinceMs: 2_000 });
-  assert.equal(watch.look(503, { detail: "candle-desk" }, 4_000), "The server is stalled");
-  assert.equal(watch.look(503, { detail: "candle-desk, longer" }, 5_000), null);
-  assert.deepEqual(watch.state, { kind: "stalled", detail: "candle-desk, longer", sinceMs: 4_000 });
+  assert.equal(watch.look(503, { detail: "candle-cache" }, 4_000), "The server is stalled");
+  assert.equal(watch.look(503, { detail: "candle-cache, longer" }, 5_000), null);
+  assert.deepEqual(watch.state, { kind: "stalled", detail: "candle-cache, longer", sinceMs: 4_000 });
   assert.equal(watch.look(200, well, 6_000), "The server is well again");
   assert.equal(watch.look(200, well, 7_000), null);
 });

@@ -13,11 +13,11 @@ function thread(name: string, state = "idle", more: object = {}): object {
 
 test("idle threads of a pool are one line, what needs a look stands first", () => {
   const look = readLook({
-    threads: [thread("candle-desk"), thread("http-1"), thread("http-2"), thread("http-3", "busy", { beat_age_ms: 100 }), thread("http-4", "busy"), thread("http-5", "stalled"), thread("ws-1-out")],
+    threads: [thread("candle-cache"), thread("http-1"), thread("http-2"), thread("http-3", "busy", { beat_age_ms: 100 }), thread("http-4", "busy"), thread("http-5", "stalled"), thread("ws-1-out")],
   });
   const line = (l: ReturnType<typeof folded>[number]): string => (l.kind === "pool" ? `${l.name}×${l.threads.length}` : l.thread.name);
-  assert.deepEqual(folded(look.threads, new Set()).map(line), ["http-5", "candle-desk", "http×3", "http-4", "ws-1-out"]);
-  const opened = ["http-5", "candle-desk", "http×3", "http-1", "http-2", "http-3", "http-4", "ws-1-out"];
+  assert.deepEqual(folded(look.threads, new Set()).map(line), ["http-5", "candle-cache", "http×3", "http-4", "ws-1-out"]);
+  const opened = ["http-5", "candle-cache", "http×3", "http-1", "http-2", "http-3", "http-4", "ws-1-out"];
   assert.deepEqual(folded(look.threads, new Set(["http"])).map(line), opened);
   assert.deepEqual(["http-12", "ws-3-out", "gate", "candle-fetch-2"].map(pool), ["http", "ws-out", "gate", "candle-fetch"]);
 });
@@ -46,7 +46,7 @@ const frame = (name: string, file = "library/x.rs"): object => ({ function: name
 const stack = (name: string, state: string, functions: string[]): object => ({
   name,
   tid: Number(/\d+/.exec(name)?.[0] ?? 1),
-  said: { state, activity: "deciding", class: "desk" },
+  said: { state, activity: "deciding", class: "cache" },
   pace: "blocked",
   waits: "futex",
   frames: functions.map((f) => frame(f, f.startsWith("tapewarden") ? "src/x.rs" : "library/x.rs")),
@@ -59,14 +59,14 @@ test("a report is read, its stalled first, equal stacks together, starts of thre
     dump: [
       stack("http-1", "idle", ["wait", "tapewarden::http::run", "std::__rust_begin_short_backtrace", "noise"]),
       stack("http-2", "idle", ["wait", "tapewarden::http::run"]),
-      stack("desk-3", "stalled", ["lock", "tapewarden::desk::run"]),
+      stack("cache-3", "stalled", ["lock", "tapewarden::cache::run"]),
       { tid: 9 },
     ],
   });
-  assert.deepEqual(groups(report.stacks).map((g) => g.stacks.map((s) => s.name).join()), ["desk-3", "?", "http-1,http-2"]);
+  assert.deepEqual(groups(report.stacks).map((g) => g.stacks.map((s) => s.name).join()), ["cache-3", "?", "http-1,http-2"]);
   assert.equal(report.stacks[0]?.frames.length, 2);
   assert.deepEqual(report.stacks[2]?.frames.map((f) => f.own), [false, true]);
-  assert.ok(matches(report.stacks[2]!, "DESK::RUN") && !matches(report.stacks[2]!, "http"));
+  assert.ok(matches(report.stacks[2]!, "CACHE::RUN") && !matches(report.stacks[2]!, "http"));
   // Without stacks there is what threads say.
   assert.equal(readReport({ threads: [{ name: "a", tid: 1, state: "busy" }], dump: [], no_stacks: "x" }).stacks[0]?.state, "busy");
   assert.equal(readReport("nonsense").stacks.length, 0);
@@ -123,15 +123,15 @@ test("names lose what the compiler adds", () => {
     ["<alloc::boxed::Box<F, A> as core::ops::FnOnce<Args>>::call_once", "alloc::boxed::Box::call_once"],
   ];
   for (const [name, want] of cases) assert.equal(plainName(name), want);
-  assert.equal(brief("tapewarden::desk::thread::run"), "thread::run");
+  assert.equal(brief("tapewarden::cache::thread::run"), "thread::run");
 });
 
 test("kept reports are read with their time and verdict", () => {
   const [stall, asked] = readKept([
-    { name: "20261125175905-1", verdict: "2026-11-25 17:59:05 [ERROR] [WATCHDOG] VERDICT: candle-desk FROZEN" },
+    { name: "20261125175905-1", verdict: "2026-11-25 17:59:05 [ERROR] [WATCHDOG] VERDICT: candle-cache FROZEN" },
     { name: "x", verdict: "2026-11-25 17:59:05 [INFO] [WATCHDOG] VERDICT: no thread is stalled" },
     {},
   ]);
-  assert.deepEqual(stall, { name: "20261125175905-1", time: "2026-11-25 17:59:05", verdict: "candle-desk FROZEN", isStall: true });
+  assert.deepEqual(stall, { name: "20261125175905-1", time: "2026-11-25 17:59:05", verdict: "candle-cache FROZEN", isStall: true });
   assert.deepEqual([asked?.time, asked?.isStall], ["", false]);
 });

@@ -9,7 +9,7 @@ const ID: ThreadId = ThreadId(1);
 
 fn class(idle_max: Option<Duration>) -> Class {
     Class {
-        name: "desk",
+        name: "cache",
         busy_max: Duration::from_secs(2),
         idle_max,
         on_stall: OnStall::Unhealthy,
@@ -38,7 +38,7 @@ fn look_for(ledger: &mut Ledger, now: &mut Instant, time: Duration) -> Vec<Findi
 fn a_stall_is_told_once_then_each_minute_and_its_end_with_its_length() {
     let mut now = Instant::now();
     let mut ledger = Ledger::default();
-    ledger.born(ID, "candle-desk".into(), class(None), now);
+    ledger.born(ID, "candle-cache".into(), class(None), now);
     ledger.beat(ID, busy(now));
     let start = now;
     assert!(look_for(&mut ledger, &mut now, Duration::from_secs(2)).is_empty());
@@ -48,7 +48,7 @@ fn a_stall_is_told_once_then_each_minute_and_its_end_with_its_length() {
     );
     assert!(matches!(&found[1], Finding::StillStalled(_)));
     assert_eq!(found.len(), 2);
-    assert!(ledger.ailments(now)[0].starts_with("candle-desk has been stalled"));
+    assert!(ledger.ailments(now)[0].starts_with("candle-cache has been stalled"));
     now += TICK;
     ledger.beat(
         ID,
@@ -61,7 +61,7 @@ fn a_stall_is_told_once_then_each_minute_and_its_end_with_its_length() {
     assert_eq!(
         found,
         [Finding::Recovered {
-            name: "candle-desk".into(),
+            name: "candle-cache".into(),
             after: now - start
         }]
     );

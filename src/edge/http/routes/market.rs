@@ -1,4 +1,4 @@
-//! Candles and quotes: the candle desk's answers.
+//! Candles and quotes: the candle cache's answers.
 
 use crate::cache::Reply;
 use crate::upstream::schwab::candles::MarketOut;

@@ -1,4 +1,4 @@
-//! One file per family of routes. Some routes are answered from what somebody has ready: a desk, or the
+//! One file per family of routes. Some routes are answered from what somebody has ready: a cache, or the
 //! boards. [`source`] is the table of these; they are answered by the gate without a worker where the
 //! answer is at hand. The others are handed the request's [`Context`].
 
@@ -32,9 +32,9 @@ pub use validate::VALIDATION_INPUTS_MAX;
 /// Who has a route's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The candle desk.
+    /// The candle cache.
     Market(MarketKey),
-    /// The trader desk.
+    /// The trader cache.
     Trader(TraderKey),
     /// The boards.
     Boards,

@@ -7,7 +7,7 @@ use crate::upstream::trader_app::{TraderKey, answers};
 
 use super::super::answer::Answer;
 
-/// What the trader desk's reply means to a client of the key's route:
+/// What the trader cache's reply means to a client of the key's route:
 ///
 /// | route | when there is nothing fresh |
 /// |---|---|

@@ -22,7 +22,7 @@ const WATCHLIST_DEADLINE: Duration = Duration::from_millis(2_500);
 /// How long what the prompt needs is waited for; the prompt does without what is later.
 const INPUTS_DEADLINE: Duration = Duration::from_secs(2);
 
-/// How much longer than the model's own deadline its desk may take to say why there is no verdict.
+/// How much longer than the model's own deadline its cache may take to say why there is no verdict.
 const REASON_GRACE: Duration = Duration::from_millis(300);
 
 /// What a validation may take besides the model.

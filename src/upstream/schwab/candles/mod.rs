@@ -1,7 +1,7 @@
-//! Candles and quotes of the provider: what the candle desk keeps and how its fetchers get it.
+//! Candles and quotes of the provider: what the candle cache keeps and how its fetchers get it.
 
 #[cfg(test)]
-mod desk_tests;
+mod cache_tests;
 mod series;
 
 use std::cell::RefCell;
@@ -22,7 +22,7 @@ pub const LANE_CANDLES: usize = 0;
 /// The number of the lane that fetches quotes.
 pub const LANE_QUOTES: usize = 1;
 
-/// What the candle desk keeps.
+/// What the candle cache keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MarketKey {
     /// A series.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{select_biased, tick};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::runtime::{Class, Full, KeptTx, Supervisor};
+use crate::runtime::{Class, Full, Supervisor, WatchTx};
 use crate::upstream::schwab::TokenExpiry;
 
 pub use history::Lines;
@@ -53,8 +53,8 @@ pub fn start_file_readers(
     class: Class,
     data_dir: PathBuf,
     token_file: PathBuf,
-    reads: Vec<KeptTx<Arc<FilesRead>>>,
-    histories: Vec<KeptTx<Arc<History>>>,
+    reads: Vec<WatchTx<Arc<FilesRead>>>,
+    histories: Vec<WatchTx<Arc<History>>>,
 ) -> io::Result<()> {
     let trades = data_dir.join("paper_trading");
     let folders = vec![data_dir.clone(), trades];
@@ -122,7 +122,7 @@ fn follow(
         NOTICES_MAX,
         Full::DropAndCount,
     );
-    supervisor.spawn(name, class, move |pulse| {
+    supervisor.spawn(name, class, move |heartbeat| {
         let tell = notices_tx.clone();
         // The watcher's own thread only sends: a full queue holds a notice already. Reading a file is
         // an event too, which must not lead to the next reading.
@@ -138,14 +138,14 @@ fn follow(
         let looks = tick(LOOK_EVERY);
         let mut told: Option<Instant> = None;
         loop {
-            pulse.begin("reading the trader's files");
+            heartbeat.begin("reading the trader's files");
             watch(watcher.as_mut(), &mut watched, &folders);
             let is_due = told.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
             look(is_due);
             if is_due {
                 told = Some(Instant::now());
             }
-            pulse.idle();
+            heartbeat.idle();
             select_biased! {
                 recv(stop.receiver()) -> _ => return,
                 recv(notices) -> _ => {
@@ -161,7 +161,7 @@ fn follow(
     Ok(())
 }
 
-fn publish<T>(boards: &[KeptTx<Arc<T>>], read: T) {
+fn publish<T>(boards: &[WatchTx<Arc<T>>], read: T) {
     let read = Arc::new(read);
     for board in boards {
         board.publish(Arc::clone(&read));

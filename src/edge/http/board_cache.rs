@@ -1,4 +1,4 @@
-//! The `board-desk` thread: what the boards say, finished once for all connections.
+//! The `board-cache` thread: what the boards say, finished once for all connections.
 //!
 //! In: the boards, and looks of `conn-N` threads. Out: answers, each made once and kept until a board has
 //! a new word. Workers have boards of their own and do not need this thread.
@@ -37,7 +37,7 @@ pub struct BoardLook {
 ///
 /// # Errors
 /// When the system refuses it.
-pub fn start_board_desk(
+pub fn start_board_cache(
     supervisor: &Supervisor,
     class: Class,
     boards: Boards,
@@ -47,17 +47,17 @@ pub fn start_board_desk(
     let stop = supervisor.stop().clone();
     // Outlives a panic: a board that was read once is not told again before it changes.
     let boards = RefCell::new(boards);
-    supervisor.spawn("board-desk", class, move |pulse| {
+    supervisor.spawn("board-cache", class, move |heartbeat| {
         let mut boards = boards.borrow_mut();
         let mut kept: Vec<(Route, Answer)> = Vec::new();
         let mut kept_since = Instant::now();
         loop {
-            pulse.idle();
+            heartbeat.idle();
             let look = select_biased! {
                 recv(stop.receiver()) -> _ => return,
                 recv(looks) -> look => match look { Ok(look) => look, Err(_) => return },
             };
-            pulse.begin("answering from the boards");
+            heartbeat.begin("answering from the boards");
             let now = Instant::now();
             if boards.look(now)
                 || now.duration_since(kept_since) >= KEEP_FOR

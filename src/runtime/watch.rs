@@ -17,14 +17,14 @@ type Numbered<T> = (u64, T);
 
 /// The publishing side.
 #[derive(Clone, Debug)]
-pub struct KeptTx<T> {
+pub struct WatchTx<T> {
     cell: Cell<T>,
     numbers: Counter,
 }
 
 /// The reading side. A clone is a reader of its own that has seen what this one has.
 #[derive(Clone, Debug)]
-pub struct KeptRx<T> {
+pub struct WatchRx<T> {
     cell: Cell<T>,
     seen: Option<u64>,
 }
@@ -63,27 +63,27 @@ impl<T> Cell<T> {
 
 /// A new cell, empty.
 #[must_use]
-pub fn kept<T>() -> (KeptTx<T>, KeptRx<T>) {
+pub fn watch<T>() -> (WatchTx<T>, WatchRx<T>) {
     let (tx, rx) = bounded(1);
     let cell = Cell { tx, rx };
-    let reader = KeptRx {
+    let reader = WatchRx {
         cell: cell.clone(),
         seen: None,
     };
     let numbers = Counter::default();
-    (KeptTx { cell, numbers }, reader)
+    (WatchTx { cell, numbers }, reader)
 }
 
-impl<T> KeptTx<T> {
+impl<T> WatchTx<T> {
     /// Replaces what is there. Never waits.
     pub fn publish(&self, value: T) {
         self.cell.put((self.numbers.next(), value));
     }
 }
 
-impl<T: Clone> KeptRx<T> {
+impl<T: Clone> WatchRx<T> {
     /// The latest value, if this reader has not seen it yet. Never waits.
-    pub fn news(&mut self) -> Option<T> {
+    pub fn changed(&mut self) -> Option<T> {
         let (number, value) = self.cell.rx.try_recv().ok()?;
         let is_news = self.seen.is_none_or(|seen| number > seen);
         let news = is_news.then(|| value.clone());
@@ -102,28 +102,28 @@ mod tests {
 
     #[test]
     fn a_reader_that_comes_late_sees_the_latest_value_too() {
-        let (tx, mut first) = kept();
+        let (tx, mut first) = watch();
         let mut late = first.clone();
-        assert_eq!(first.news(), None);
+        assert_eq!(first.changed(), None);
         tx.publish(1);
         tx.publish(2);
-        assert_eq!(first.news(), Some(2));
-        assert_eq!(first.news(), None);
-        assert_eq!(late.news(), Some(2));
+        assert_eq!(first.changed(), Some(2));
+        assert_eq!(first.changed(), None);
+        assert_eq!(late.changed(), Some(2));
         let mut seen_already = first.clone();
-        assert_eq!(seen_already.news(), None);
+        assert_eq!(seen_already.changed(), None);
     }
 
     #[test]
     fn however_readers_and_publisher_meet_nobody_goes_back_and_the_last_value_stays() {
-        let (tx, reader) = kept();
+        let (tx, reader) = watch();
         let readers: Vec<_> = (0..3)
             .map(|_| {
                 let mut reader = reader.clone();
                 thread::spawn(move || {
                     let mut last = 0;
                     while last < 20_000 {
-                        if let Some(value) = reader.news() {
+                        if let Some(value) = reader.changed() {
                             assert!(value > last, "{value} after {last}");
                             last = value;
                         }
@@ -138,6 +138,6 @@ mod tests {
         for reader in readers {
             reader.join().unwrap();
         }
-        assert_eq!(reader.clone().news(), Some(20_000));
+        assert_eq!(reader.clone().changed(), Some(20_000));
     }
 }

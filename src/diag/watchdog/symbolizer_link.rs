@@ -1,4 +1,4 @@
-//! The scribe's process and the socket to it: the watchdog asks through one end, the thread `scribe`
+//! The symbolizer's process and the socket to it: the watchdog asks through one end, the thread `symbolizer`
 //! reads the answers from it, ends the process when it must and starts the next.
 
 use std::cell::RefCell;
@@ -9,20 +9,20 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::diag::symbolizer::{Forms, ScribeArgs};
+use crate::diag::symbolizer::{Forms, SymbolizerArgs};
 use crate::runtime::deadline_io::{read_some, write_both};
 use crate::runtime::{Class, LatestTx, Stop, Supervisor};
 
 /// How long it is listened to before the end of everything is looked for.
 const LISTEN_SLICE: Duration = Duration::from_millis(500);
 
-/// A scribe that ended is replaced after this.
+/// A symbolizer that ended is replaced after this.
 const BACKOFF: Duration = Duration::from_secs(1);
 
-/// A scribe that was told to end has this long, and as long again once it was killed.
+/// A symbolizer that was told to end has this long, and as long again once it was killed.
 const END_PATIENCE: Duration = Duration::from_millis(500);
 
-/// A question is a short line: it fits where a scribe that listens left room.
+/// A question is a short line: it fits where a symbolizer that listens left room.
 const ASK_DEADLINE: Duration = Duration::from_millis(100);
 
 /// A form longer than this is none.
@@ -30,11 +30,11 @@ const FORM_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// An asker's end: the watchdog has one, and the sentinel.
 #[derive(Debug)]
-pub struct ScribeLink {
+pub struct SymbolizerLink {
     socket: UnixStream,
 }
 
-impl ScribeLink {
+impl SymbolizerLink {
     /// Asks for the report of what was captured, under this name. False if nobody is there. Allocates
     /// nothing: a thread may be stuck in the allocator.
     pub fn ask(&mut self, name: &str) -> bool {
@@ -42,36 +42,36 @@ impl ScribeLink {
         write_both(&mut self.socket, name.as_bytes(), b"\n", by).is_ok()
     }
 
-    /// Has the scribe replaced: it does not answer.
+    /// Has the symbolizer replaced: it does not answer.
     pub fn give_up(&self) {
         let _gone_already = self.socket.shutdown(std::net::Shutdown::Both);
     }
 }
 
-/// Starts the scribe and the thread that reads from it.
+/// Starts the symbolizer and the thread that reads from it.
 ///
 /// # Errors
 /// When the system refuses the thread.
-pub fn start_scribe(
+pub fn start_symbolizer(
     supervisor: &Supervisor,
     class: Class,
-    args: ScribeArgs,
-    links: [LatestTx<ScribeLink>; 2],
+    args: SymbolizerArgs,
+    links: [LatestTx<SymbolizerLink>; 2],
     forms: LatestTx<Forms>,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
     // Started here, before there is much to inherit; later ones by the thread itself.
     let first = RefCell::new(Some(start(&args)));
-    supervisor.spawn("scribe", class, move |pulse| {
+    supervisor.spawn("symbolizer", class, move |heartbeat| {
         while !stop.is_set() {
-            pulse.begin("starting the process that names stacks");
+            heartbeat.begin("starting the process that names stacks");
             let started = first.borrow_mut().take().unwrap_or_else(|| start(&args));
-            pulse.idle();
+            heartbeat.idle();
             match started {
                 Ok((child, mut socket)) => {
                     for link in &links {
                         if let Ok(socket) = socket.try_clone() {
-                            link.publish(ScribeLink { socket });
+                            link.publish(SymbolizerLink { socket });
                         }
                     }
                     read_answers(&mut socket, &stop, &forms);
@@ -90,12 +90,12 @@ pub fn start_scribe(
     Ok(())
 }
 
-fn start(args: &ScribeArgs) -> io::Result<(Child, UnixStream)> {
+fn start(args: &SymbolizerArgs) -> io::Result<(Child, UnixStream)> {
     let (ours, its) = UnixStream::pair()?;
     // The same binary also when it was replaced on disk meanwhile.
     let mut command = Command::new("/proc/self/exe");
     command
-        .arg("scribe")
+        .arg("symbolizer")
         .args(["--fd", &args.fd.to_string()])
         .args(["--keep", &args.keep.to_string()])
         .args(["--instance", &args.files.number().to_string()])
@@ -108,14 +108,14 @@ fn start(args: &ScribeArgs) -> io::Result<(Child, UnixStream)> {
         .stdin(Stdio::from(OwnedFd::from(its.try_clone()?)))
         .stdout(Stdio::from(OwnedFd::from(its)))
         .stderr(Stdio::null())
-        // A Ctrl-C for the server is none for the scribe.
+        // A Ctrl-C for the server is none for the symbolizer.
         .process_group(0)
-        .arg0("tapewarden-scribe")
+        .arg0("tapewarden-symbolizer")
         .spawn()?;
     Ok((child, ours))
 }
 
-/// Until the scribe is gone, given up, or everything ends.
+/// Until the symbolizer is gone, given up, or everything ends.
 fn read_answers(socket: &mut UnixStream, stop: &Stop, forms: &LatestTx<Forms>) {
     let mut answers = BufReader::new(Answers { socket, stop });
     while let Ok(got) = read_forms(&mut answers) {

@@ -1,4 +1,4 @@
-//! The three desks with their limits, as the settings say.
+//! The three caches with their limits, as the settings say.
 
 use std::io;
 use std::path::Path;
@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crossbeam::channel::Receiver;
 
-use crate::cache::{CacheConfig, DeskThreads, Job, LaneConfig, ToDesk, start_desk};
+use crate::cache::{CacheConfig, CacheThreads, Job, LaneConfig, ToCache, start_cache};
 use crate::config::Settings;
-use crate::edge::http::desk_names;
+use crate::edge::http::cache_names;
 use crate::market::SkewBounds;
 use crate::payload::Body;
 use crate::resilience::{Backoff, BreakerConfig};
@@ -23,7 +23,7 @@ use crate::upstream::trader_app::{self, TRADER, TraderKey};
 use super::classes::Classes;
 use super::sources::Sources;
 
-/// Requests that may wait for a desk's upstream: more than the gate lets through at once.
+/// Requests that may wait for a cache's upstream: more than the gate lets through at once.
 const WAITERS_MAX: usize = 1_024;
 
 /// A quote waits this long for others that are wanted at the same moment: not to be noticed in a call over
@@ -42,8 +42,8 @@ pub fn start_market(
     sources: &Sources,
     clock: Clock,
     skew: LatestTx<SkewBounds>,
-    inbox_tx: &Tx<ToDesk<MarketKey, MarketData>>,
-    inbox: Receiver<ToDesk<MarketKey, MarketData>>,
+    inbox_tx: &Tx<ToCache<MarketKey, MarketData>>,
+    inbox: Receiver<ToCache<MarketKey, MarketData>>,
 ) -> io::Result<()> {
     let s = &settings.schwab;
     let lane = |name, fetchers, fresh_for, stale_max| LaneConfig {
@@ -94,11 +94,11 @@ pub fn start_market(
         per_minute: Some(count(s.requests_per_minute)),
         seed: system_ms().unsigned_abs(),
     };
-    let threads = DeskThreads {
-        name: desk_names::MARKET,
+    let threads = CacheThreads {
+        name: cache_names::MARKET,
         fetcher_prefixes: vec!["candle-fetch", "quote-fetch"],
         tag: "CANDLES",
-        desk_class: classes.desk,
+        cache_class: classes.cache,
         fetcher_class: classes.fetcher,
     };
     let client = make_fetch(SchwabConfig {
@@ -107,22 +107,22 @@ pub fn start_market(
         clock,
         roots: sources.schwab_roots.clone(),
     });
-    let desk = inbox_tx.clone();
+    let cache = inbox_tx.clone();
     let make = move || {
-        let (fetch, desk, skew) = (client(), desk.clone(), skew.clone());
+        let (fetch, cache, skew) = (client(), cache.clone(), skew.clone());
         move |job: &Job<MarketKey>| {
             let answers = fetch.run(job);
             if let Some(bounds) = fetch.skew_bounds() {
                 skew.publish(bounds);
             }
             for _ in 0..fetch.further_calls() {
-                // A desk whose inbox is full has worse to care for.
-                drop(desk.offer(ToDesk::CalledAgain(job.key.clone())));
+                // A cache whose inbox is full has worse to care for.
+                drop(cache.offer(ToCache::CalledAgain(job.key.clone())));
             }
             answers
         }
     };
-    start_desk(supervisor, threads, config, inbox_tx, inbox, make)
+    start_cache(supervisor, threads, config, inbox_tx, inbox, make)
 }
 
 /// What the trader app says. `market` hears which symbols are on the watchlist, and so are known.
@@ -131,9 +131,9 @@ pub fn start_trader(
     settings: &Settings,
     classes: &Classes,
     sources: &Sources,
-    market: &Tx<ToDesk<MarketKey, MarketData>>,
-    inbox_tx: &Tx<ToDesk<TraderKey, Body>>,
-    inbox: Receiver<ToDesk<TraderKey, Body>>,
+    market: &Tx<ToCache<MarketKey, MarketData>>,
+    inbox_tx: &Tx<ToCache<TraderKey, Body>>,
+    inbox: Receiver<ToCache<TraderKey, Body>>,
 ) -> io::Result<()> {
     let s = &settings.trader;
     let lane = |name, fresh_for, stale_max| LaneConfig {
@@ -173,11 +173,11 @@ pub fn start_trader(
         per_minute: None,
         seed: 0,
     };
-    let threads = DeskThreads {
-        name: desk_names::TRADER,
+    let threads = CacheThreads {
+        name: cache_names::TRADER,
         fetcher_prefixes: vec!["watchlist-get", "vwap-get", "feed-get", "lists-get"],
         tag: "TRADER",
-        desk_class: classes.desk,
+        cache_class: classes.cache,
         fetcher_class: classes.fetcher,
     };
     let url = sources.trader_url.clone();
@@ -191,12 +191,12 @@ pub fn start_trader(
                 let symbols = trader_app::watchlist_symbols(list.plain());
                 let known = symbols.into_iter().map(MarketKey::Quote).collect();
                 // The next list says it again.
-                drop(market.offer(ToDesk::Known(known)));
+                drop(market.offer(ToCache::Known(known)));
             }
             result.into()
         }
     };
-    start_desk(supervisor, threads, config, inbox_tx, inbox, make)
+    start_cache(supervisor, threads, config, inbox_tx, inbox, make)
 }
 
 /// Validations.
@@ -205,8 +205,8 @@ pub fn start_model(
     settings: &Settings,
     classes: &Classes,
     clock: Clock,
-    inbox_tx: &Tx<ToDesk<ModelKey, ModelSaid>>,
-    inbox: Receiver<ToDesk<ModelKey, ModelSaid>>,
+    inbox_tx: &Tx<ToCache<ModelKey, ModelSaid>>,
+    inbox: Receiver<ToCache<ModelKey, ModelSaid>>,
 ) -> io::Result<()> {
     let s = &settings.model;
     let lane = |name, fetchers, fresh_for, unread_for, deadline| LaneConfig {
@@ -253,11 +253,11 @@ pub fn start_model(
         per_minute: None,
         seed: 0,
     };
-    let threads = DeskThreads {
-        name: desk_names::MODEL,
+    let threads = CacheThreads {
+        name: cache_names::MODEL,
         fetcher_prefixes: vec!["model-fetch", "model-status"],
         tag: "MODEL",
-        desk_class: classes.desk,
+        cache_class: classes.cache,
         fetcher_class: classes.fetcher,
     };
     let model = ModelConfig {
@@ -273,7 +273,7 @@ pub fn start_model(
         let fetch = ollama::Fetch::new(&model);
         move |job: &Job<ModelKey>| fetch.run(job).into()
     };
-    start_desk(supervisor, threads, config, inbox_tx, inbox, make)
+    start_cache(supervisor, threads, config, inbox_tx, inbox, make)
 }
 
 /// A model that failed is left alone this long for the same symbol.

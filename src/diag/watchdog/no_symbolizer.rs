@@ -2,14 +2,14 @@
 
 use std::io;
 
-use crate::diag::symbolizer::{Forms, ScribeArgs};
+use crate::diag::symbolizer::{Forms, SymbolizerArgs};
 use crate::runtime::{Class, LatestTx, Supervisor};
 
 /// Never there.
 #[derive(Debug)]
-pub enum ScribeLink {}
+pub enum SymbolizerLink {}
 
-impl ScribeLink {
+impl SymbolizerLink {
     /// Cannot be called.
     pub fn ask(&mut self, _: &str) -> bool {
         match *self {}
@@ -25,11 +25,11 @@ impl ScribeLink {
 ///
 /// # Errors
 /// Always.
-pub fn start_scribe(
+pub fn start_symbolizer(
     _: &Supervisor,
     _: Class,
-    _: ScribeArgs,
-    _: [LatestTx<ScribeLink>; 2],
+    _: SymbolizerArgs,
+    _: [LatestTx<SymbolizerLink>; 2],
     _: LatestTx<Forms>,
 ) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())

@@ -1,4 +1,4 @@
-//! A streamed series in the candle desk's cache: what it costs, and whose candles it shows.
+//! A streamed series in the candle cache: what it costs, and whose candles it shows.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use crate::cache::{Action, AskId, Cache, CacheConfig, LaneConfig};
 
 const MINUTE_MS: i64 = 60_000;
 
-type Desk = Cache<MarketKey, MarketData, ()>;
+type Candles = Cache<MarketKey, MarketData, ()>;
 
 fn config() -> CacheConfig {
     let config = crate::cache::tests::config();
@@ -29,10 +29,14 @@ fn config() -> CacheConfig {
 }
 
 /// One ask, by a client that waits for 9 s.
-fn asked(desk: &mut Desk, now: Instant, key: &MarketKey) -> Vec<Action<MarketKey, MarketOut, ()>> {
+fn asked(
+    cache: &mut Candles,
+    now: Instant,
+    key: &MarketKey,
+) -> Vec<Action<MarketKey, MarketOut, ()>> {
     let mut out = Vec::new();
     let by = now + Duration::from_secs(9);
-    desk.ask(now, AskId(1), key, by, (), &mut out);
+    cache.ask(now, AskId(1), key, by, (), &mut out);
     out
 }
 
@@ -47,14 +51,14 @@ fn jobs(out: Vec<Action<MarketKey, MarketOut, ()>>) -> Vec<Job<MarketKey>> {
 #[test]
 fn what_was_heard_before_the_first_fetch_is_in_its_first_answer() {
     let key = MarketKey::Candles("OTCX".parse().unwrap(), Timeframe::M1);
-    let mut desk = Desk::new(config());
+    let mut cache = Candles::new(config());
     let now = Instant::now();
-    desk.news(now, &key, &live(-1, 30_000, &[candle(0, 5.0, 1)]));
+    cache.news(now, &key, &live(-1, 30_000, &[candle(0, 5.0, 1)]));
     let mut answer = Vec::new();
-    let job = jobs(asked(&mut desk, now, &key)).remove(0);
+    let job = jobs(asked(&mut cache, now, &key)).remove(0);
     let series = Series::new(Timeframe::M1, vec![], T0 + 31_000);
     let data = MarketData::Series(Box::new(series));
-    desk.fetched(now, &job.key, job.flight, Ok(data), &mut answer);
+    cache.fetched(now, &job.key, job.flight, Ok(data), &mut answer);
     let [
         Action::Reply {
             reply: Ok(served), ..
@@ -74,13 +78,13 @@ fn what_was_heard_before_the_first_fetch_is_in_its_first_answer() {
 #[test]
 fn each_closed_minute_is_the_provider_s_some_seconds_later_and_no_poll_waits_or_is_stale() {
     let key = MarketKey::Candles("TOYO".parse().unwrap(), Timeframe::M1);
-    let mut desk = Desk::new(config());
+    let mut cache = Candles::new(config());
     let began = Instant::now();
     let (mut calls, mut heard) = (0, Vec::new());
     for second in 0..900_i64 {
         let now = began + Duration::from_secs(second.unsigned_abs());
         let now_ms = T0 + second * 1_000;
-        let mut out = asked(&mut desk, now, &key);
+        let mut out = asked(&mut cache, now, &key);
         if second > 0 {
             assert!(
                 matches!(&out[..], [Action::Reply { reply: Ok(served), .. }] if served.stale_because.is_none()),
@@ -91,8 +95,8 @@ fn each_closed_minute_is_the_provider_s_some_seconds_later_and_no_poll_waits_or_
         if minute % 2 == 1 && second % 60 == 30 {
             heard.push(candle(minute, 5.0, 1));
         }
-        desk.news(now, &key, &live(-1, now_ms - T0, &heard));
-        desk.confirm(now, &mut out);
+        cache.news(now, &key, &live(-1, now_ms - T0, &heard));
+        cache.confirm(now, &mut out);
         for job in jobs(out) {
             calls += 1;
             let closed = (now_ms - 3_000 - T0) / MINUTE_MS;
@@ -100,9 +104,9 @@ fn each_closed_minute_is_the_provider_s_some_seconds_later_and_no_poll_waits_or_
             let given = given.filter(|m| *m < closed).map(|m| candle(m, 7.0, 1));
             let series = Series::new(Timeframe::M1, given.collect(), now_ms);
             let data = MarketData::Series(Box::new(series));
-            desk.fetched(now, &job.key, job.flight, Ok(data), &mut Vec::new());
+            cache.fetched(now, &job.key, job.flight, Ok(data), &mut Vec::new());
         }
-        let Some(Ok(served)) = desk.look(now, &key) else {
+        let Some(Ok(served)) = cache.look(now, &key) else {
             panic!("{second}: nothing is shown");
         };
         let shown = served.value.candles.unwrap();

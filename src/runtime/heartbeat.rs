@@ -49,13 +49,13 @@ pub enum Order {
 
 /// A thread's own side of its beat. Telling never waits and costs one conflating send.
 #[derive(Clone, Debug)]
-pub struct Pulse {
+pub struct Heartbeat {
     cell: LatestTx<Beat>,
     orders: Option<LatestRx<Order>>,
     retired: Cell<bool>,
 }
 
-impl Pulse {
+impl Heartbeat {
     pub(super) fn new(cell: LatestTx<Beat>, orders: Option<LatestRx<Order>>) -> Self {
         Self {
             cell,
@@ -70,7 +70,7 @@ impl Pulse {
         self.retired.get()
     }
 
-    /// A pulse that nobody watches: for tests and for code run outside a supervised thread.
+    /// A heartbeat that nobody watches: for tests and for code run outside a supervised thread.
     #[must_use]
     pub fn unwatched() -> Self {
         Self::new(super::latest::latest().0, None)
@@ -81,7 +81,7 @@ impl Pulse {
         self.tell(Doing::Busy(what.into()));
     }
 
-    /// Begins a wait that has a deadline: "GET /api/candles/ELPW, waiting for candle-desk".
+    /// Begins a wait that has a deadline: "GET /api/candles/ELPW, waiting for candle-cache".
     pub fn wait(&self, what: impl Into<Cow<'static, str>>, until: Instant) {
         self.tell(Doing::Waiting {
             what: what.into(),
