@@ -94,14 +94,16 @@ fn module(src: &Path, file: &Path) -> Module {
 /// The paths in a statement that begin with `crate::` or `super::`, whole.
 fn targets(statement: &str, here: &[String]) -> Vec<Vec<String>> {
     let mut found = Vec::new();
-    let mut rest = statement;
+    let mut from = 0;
     while let Some(at) = ["crate::", "super::"]
         .iter()
-        .filter_map(|word| rest.find(word))
+        .filter_map(|word| statement[from..].find(word))
         .min()
     {
-        let is_word = !rest[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
-        let path = &rest[at..];
+        let at = from + at;
+        let before = &statement[..at];
+        let is_word = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+        let path = &statement[at..];
         if is_word {
             let mut base = here.to_vec();
             let mut tail = path;
@@ -115,7 +117,7 @@ fn targets(statement: &str, here: &[String]) -> Vec<Vec<String>> {
             }
             expand(tail, &base, &mut found);
         }
-        rest = &rest[at + "crate::".len()..];
+        from = at + "crate::".len();
     }
     found
 }

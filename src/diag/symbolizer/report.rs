@@ -454,7 +454,7 @@ mod tests {
         assert!(at("--- Thread 15 (http-5) ---") < at("--- 2 idle"));
         assert!(at("Open requests: 1\n       1.2 s  GET /x for 127.0.0.1 (conn-3)") > 0);
         assert!(
-            at("    http -> candle-cache                          1/4            2  shed\n") > 0
+            at("    http -> candle-cache                         1/4            2  shed\n") > 0
         );
         assert!(at("    2 at rest, nothing refused: pool | other\n") > 0);
         assert!(at("    a line") > at("The last 1 log lines"));
