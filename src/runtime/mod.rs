@@ -16,6 +16,7 @@ mod heartbeat;
 mod latest;
 mod one_shot;
 pub mod scratch;
+mod semaphore;
 mod spawn;
 mod stop;
 mod watch;
@@ -27,6 +28,7 @@ pub use gauge::{Full, Gauge};
 pub use heartbeat::{Beat, Doing, Heartbeat, Order};
 pub use latest::{LatestRx, LatestTx, latest, recent};
 pub use one_shot::one_shot;
+pub use semaphore::{Permit, Recall, Semaphore};
 pub use spawn::{
     Birth, Born, Class, Death, Notice, OnPanic, OnStall, Spare, Supervisor, SupervisorEnds,
     THREAD_NAME_CHARS_MAX, ThreadId, numbered, room_for,
