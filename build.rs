@@ -277,7 +277,7 @@ fn written(file: &Path, at: &str, text: &str) -> Fallible<Served> {
     })
 }
 
-/// Rust source of the table that `src/edge/http/page.rs` includes.
+/// Rust source of the table that `src/edge/answer/page.rs` includes.
 fn table(site: &[Served]) -> String {
     let mut out = String::from("&[\n");
     for Served { at, file, lasting } in site {

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::config;
-use crate::edge::gate::{Framing, Guard, Intake, Secret, Token, head};
-use crate::edge::http::{Cors, lane_of, path, query_value, route};
+use crate::edge::access::{Cors, Guard, Token};
+use crate::edge::request::{Framing, Intake, Secret, head, path, query_value};
+use crate::edge::routes::{lane_of, route};
 use crate::edge::ws::session::Session;
 use crate::json;
 use crate::market::Symbol;

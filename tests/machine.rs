@@ -447,10 +447,11 @@ fn a_binary_that_is_replaced_or_deleted_while_it_runs_still_names_its_functions(
         let report = eventually("a report with names", || {
             let got = server.get("/api/threads/dump");
             let text = got.text();
-            (got.status == 200 && text.contains("tapewarden::edge::gate::acceptor")).then_some(text)
+            (got.status == 200 && text.contains("tapewarden::edge::listener::acceptor"))
+                .then_some(text)
         });
         assert!(
-            report.contains("src/edge/gate/acceptor.rs:"),
+            report.contains("src/edge/listener/acceptor.rs:"),
             "{report:.3000}"
         );
         assert!(!report.contains("copy+0x"), "{report:.3000}");

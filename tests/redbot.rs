@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use kit::bystanders::ROUTES;
 use kit::{Fault, NOBODY_THERE, Server, Upstreams, eventually};
 use serde_json::{Value, json};
-use tapewarden::edge::http::page::ASSETS;
+use tapewarden::edge::answer::page::ASSETS;
 
 /// A note that is right of REDbot and right of the server.
 struct Excused {

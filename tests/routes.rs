@@ -3,7 +3,7 @@
 mod kit;
 
 use kit::bystanders::{NOT_POLLED, POLLED, ROUTES};
-use tapewarden::edge::http::{ROUTES as TABLE, Row};
+use tapewarden::edge::routes::{ROUTES as TABLE, Row};
 
 /// Whether a path, with or without a query, is of this row.
 fn is_of(row: &Row, path: &str) -> bool {

@@ -240,7 +240,7 @@ fn way_back(arrows: &BTreeMap<&str, BTreeMap<&str, &str>>, from: &str) -> Option
 
 #[test]
 fn paths_are_read_as_the_compiler_reads_them() {
-    let here = ["edge".to_owned(), "gate".to_owned(), "head".to_owned()];
+    let here = ["edge".to_owned(), "request".to_owned(), "head".to_owned()];
     let read = |statement: &str| -> Vec<String> {
         targets(statement, &here)
             .iter()
@@ -251,9 +251,9 @@ fn paths_are_read_as_the_compiler_reads_them() {
     assert_eq!(
         read("use super::{framing::{self, Framing}, target};"),
         [
-            "edge::gate::framing",
-            "edge::gate::framing::Framing",
-            "edge::gate::target"
+            "edge::request::framing",
+            "edge::request::framing::Framing",
+            "edge::request::target"
         ]
     );
     assert_eq!(

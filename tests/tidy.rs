@@ -137,8 +137,8 @@ fn what_others_write_is_read_by_the_tolerant_reader() {
         "src/diag/symbolizer/",
         "src/cli/",
         "src/sim/",
-        "src/edge/gate/secret.rs",
-        "src/edge/http/path.rs",
+        "src/edge/request/secret.rs",
+        "src/edge/request/path.rs",
         "src/upstream/ollama/reply.rs",
     ];
     assert_eq!(offences(&words, &own), Vec::<String>::new());
@@ -179,7 +179,7 @@ fn files_by_names_that_others_may_have_made_are_opened_where_nothing_can_hold_th
         "src/diag/symbolizer/shelf.rs",
         "src/sim/",
         // Only what the kernel shows in /proc.
-        "src/edge/gate/bind.rs",
+        "src/edge/listener/bind.rs",
         // A stall in an open is what it makes.
         "src/runtime/drill.rs",
     ];

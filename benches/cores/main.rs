@@ -13,8 +13,11 @@ use flate2::{Compress, Compression, FlushCompress};
 use serde_json::json;
 use tapewarden::cache::{AskId, Cache, CacheConfig, LaneConfig};
 use tapewarden::diag::watchdog::ledger::Ledger;
-use tapewarden::edge::gate::{Guard, Parsed, Token, parse_head};
-use tapewarden::edge::http::{Cors, route};
+use tapewarden::edge::{access::Cors, routes::route};
+use tapewarden::edge::{
+    access::{Guard, Token},
+    request::{Parsed, parse_head},
+};
 use tapewarden::json;
 use tapewarden::market::{Candle, Quote, Symbol, Timeframe};
 use tapewarden::resilience::Backoff;

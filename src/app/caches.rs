@@ -8,7 +8,7 @@ use crossbeam::channel::Receiver;
 
 use crate::cache::{CacheConfig, CacheThreads, Job, LaneConfig, ToCache, start_cache};
 use crate::config::Settings;
-use crate::edge::http::cache_names;
+use crate::edge::routes::cache_names;
 use crate::market::SkewBounds;
 use crate::payload::Body;
 use crate::resilience::{Backoff, BreakerConfig};

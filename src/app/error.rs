@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-use crate::edge::gate::BindError;
+use crate::edge::listener::BindError;
 use crate::logging::LogError;
 
 use super::limits::remedy;

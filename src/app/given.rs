@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::Settings;
-use crate::edge::gate::{Token, TokenFile};
+use crate::edge::access::{Token, TokenFile};
 use crate::files::regular;
 use crate::upstream::ollama::Prompt;
 

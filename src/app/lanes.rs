@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::config::Settings;
-use crate::edge::gate::LaneSpec;
-use crate::edge::http::{LANES, Lane, VALIDATION_INPUTS_MAX};
+use crate::edge::connection::LaneSpec;
+use crate::edge::routes::{LANES, Lane, VALIDATION_INPUTS_MAX};
 
 /// Who finds all places of a lane taken is told after this.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -8,7 +8,7 @@ use crossbeam::channel::{Receiver, tick};
 use crossbeam::select;
 
 use crate::diag::watchdog::sentinel::{Eyes, Sight, WATCHDOG_LOST};
-use crate::edge::http::Command;
+use crate::edge::routes::Command;
 use crate::runtime::{Birth, Death, LatestRx, OnStall, SupervisorEnds, ThreadId, WatchRx};
 
 /// How often `main` looks at the watchdog.

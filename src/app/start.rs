@@ -14,13 +14,10 @@ use crate::diag::start_report_reader;
 use crate::diag::watchdog::{
     NotesConfig, WatchdogConfig, WatchdogInputs, start_probe, start_watchdog,
 };
-use crate::edge::gate::{
-    GateConfig, Guard, LinkAddress, bind, probe_requests, start_gate, start_token_reader,
-};
-use crate::edge::http::{
-    Caches, Cors, HttpConfig, Lookup, boards, cache_names, start_board_cache, start_workers,
-    unblock_workers,
-};
+use crate::edge::access::{Cors, Guard, start_token_reader};
+use crate::edge::connection::{GateConfig, LinkAddress, Lookup, start_workers, unblock_workers};
+use crate::edge::listener::{bind, probe_requests, start_gate};
+use crate::edge::routes::{Caches, HttpConfig, boards, cache_names, start_board_cache};
 use crate::edge::ws::{Sessions, WsConfig};
 use crate::logging::{LogConfig, LogFiles, LogHandle};
 use crate::resilience::Backoff;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::config::env_name;
 use crate::diag::symbolizer::{self, SymbolizerArgs};
-use crate::edge::gate::{Secret, TOKEN_FILE_BYTES_MAX};
+use crate::edge::request::{Secret, TOKEN_FILE_BYTES_MAX};
 use crate::files::regular;
 use crate::logging::LogFiles;
 

@@ -399,13 +399,13 @@ mod tests {
                     8,
                     "conn-1",
                     "busy",
-                    &["poll", "tapewarden::edge::gate::serve"],
+                    &["poll", "tapewarden::edge::connection::serve"],
                 ),
                 thread(
                     9,
                     "conn-2",
                     "busy",
-                    &["poll", "tapewarden::edge::gate::serve"],
+                    &["poll", "tapewarden::edge::connection::serve"],
                 ),
                 thread(12, "", "", &[]),
                 thread(13, "", "", &[]),
@@ -413,13 +413,13 @@ mod tests {
                     10,
                     "http-2",
                     "idle",
-                    &["wait", "tapewarden::edge::http::worker"],
+                    &["wait", "tapewarden::edge::connection::worker"],
                 ),
                 thread(
                     11,
                     "http-3",
                     "idle",
-                    &["wait", "tapewarden::edge::http::worker"],
+                    &["wait", "tapewarden::edge::connection::worker"],
                 ),
                 Thread {
                     missing: "it did not answer".into(),
@@ -427,7 +427,12 @@ mod tests {
                 },
                 Thread {
                     pace: Pace::Spinning,
-                    ..thread(15, "http-5", "idle", &["tapewarden::edge::http::worker"])
+                    ..thread(
+                        15,
+                        "http-5",
+                        "idle",
+                        &["tapewarden::edge::connection::worker"],
+                    )
                 },
             ],
             ..Dump::default()

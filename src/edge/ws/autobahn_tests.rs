@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tungstenite::Message;
 
-use crate::edge::gate::{Parsed, parse_head};
+use crate::edge::request::{Parsed, parse_head};
 use crate::runtime::deadline_io::read_some;
 use crate::runtime::{Class, Full, OnPanic, OnStall, Supervisor, stop};
 use crate::stream::{Pen, ToHub};

@@ -1,0 +1,10 @@
+//! The `gate` thread: accepts connections, counts them, and starts a thread for each.
+
+mod acceptor;
+mod bind;
+mod probed;
+mod turn_away;
+
+pub use acceptor::start_gate;
+pub use bind::{BindError, bind};
+pub use probed::probe_requests;

@@ -1,0 +1,264 @@
+//! What a worker needs to answer: whom it may ask, and the limits.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, RecvTimeoutError};
+
+use crate::cache::{Ask, AskId, Key, Reply, ToCache, Value};
+use crate::diag::ToReports;
+use crate::diag::watchdog::ToWatchdog;
+use crate::payload::Body;
+use crate::resilience::Failure;
+use crate::runtime::clock::Clock;
+use crate::runtime::{Heartbeat, Stop, Tx, one_shot};
+use crate::upstream::ollama::{ModelKey, ModelSaid, Prompt};
+use crate::upstream::schwab::candles::{MarketData, MarketKey, MarketOut};
+use crate::upstream::trader_app::TraderKey;
+
+use super::bulkhead::Lane;
+use super::snapshots::Boards;
+use crate::edge::access::Cors;
+use crate::edge::routes::gate_end::{GateEnd, WORKER_PATIENCE};
+
+/// The inboxes of the caches.
+#[derive(Clone, Debug)]
+pub struct Caches {
+    /// Candles and quotes.
+    pub market: Tx<ToCache<MarketKey, MarketData>>,
+    /// What the trader app says.
+    pub trader: Tx<ToCache<TraderKey, Body>>,
+    /// Validations.
+    pub model: Tx<ToCache<ModelKey, ModelSaid>>,
+}
+
+impl Caches {
+    /// The client of this request left: its cache may forget it. Lost when the cache's inbox is full;
+    /// then the request's own deadline ends it.
+    pub fn cancel(&self, lane: Lane, id: AskId) {
+        let (market, trader, model) = match lane {
+            Lane::Instant | Lane::Files | Lane::Dump | Lane::Reports => (false, false, false),
+            Lane::Candles | Lane::Quotes => (true, false, false),
+            Lane::Watchlist | Lane::Vwap | Lane::Feed | Lane::Lists => (false, true, false),
+            // It gathers what its prompt needs from all of them.
+            Lane::Validation => (true, true, true),
+            Lane::ModelStatus => (false, false, true),
+        };
+        let _full = market && self.market.offer(ToCache::Cancel(id)).is_err();
+        let _full = trader && self.trader.offer(ToCache::Cancel(id)).is_err();
+        let _full = model && self.model.offer(ToCache::Cancel(id)).is_err();
+    }
+}
+
+/// What a client may tell `main`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// End in an orderly way.
+    Shutdown,
+}
+
+/// Settings of the routes.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// By lane: an answer, even an error, is there before this has passed.
+    pub answer_deadlines: Vec<Duration>,
+    /// How long a verdict may take, once its prompt is made.
+    pub model_deadline: Duration,
+    /// `cache_ttl_seconds` of `/api/validate/status`.
+    pub validate_ttl: Duration,
+    /// How long spikes are active.
+    pub spike_window: Duration,
+    /// What the model is told.
+    pub prompt: Arc<Prompt>,
+    /// For `/api/streaming/status`.
+    pub trader_url: String,
+    /// Who may read our answers.
+    pub cors: Cors,
+    /// The session clock.
+    pub clock: Clock,
+    /// When the process started.
+    pub started: Instant,
+    /// The watchdog's inbox.
+    pub watchdog: Tx<ToWatchdog>,
+    /// The inbox of who reads past reports.
+    pub reports: Tx<ToReports>,
+    /// Where the watchdog writes, for who orders a drill from this machine.
+    pub watchdog_log: PathBuf,
+    /// Whether drills may be ordered.
+    pub allow_drills: bool,
+}
+
+/// One request's surroundings.
+pub struct Context<'a> {
+    /// The worker's heartbeat.
+    pub heartbeat: &'a Heartbeat,
+    /// Whom it may ask.
+    pub caches: &'a Caches,
+    /// What it may look at.
+    pub boards: &'a Boards,
+    /// The limits.
+    pub config: &'a HttpConfig,
+    /// `main`'s inbox.
+    pub commands: &'a Tx<Command>,
+    /// The request's number, by which it can be cancelled.
+    pub id: AskId,
+    /// "GET /api/candles/ELPW"
+    pub what: &'a str,
+    /// The client's address, as the gate saw it.
+    pub peer: &'a str,
+    /// By when a cache must have answered.
+    pub deadline: Instant,
+    /// The end of everything.
+    pub stop: &'a Stop,
+    /// Who waits for the answer.
+    pub gate: &'a RefCell<GateEnd>,
+}
+
+/// The names of the caches' threads, as `/api/threads` and errors show them.
+pub mod cache_names {
+    /// Candles and quotes.
+    pub const MARKET: &str = "candle-cache";
+    /// What the trader app says.
+    pub const TRADER: &str = "trader-cache";
+    /// Validations.
+    pub const MODEL: &str = "model-cache";
+}
+
+/// A cache answers by the deadline; this much later it is taken to be silent.
+const CACHE_GRACE: Duration = Duration::from_millis(400);
+
+/// A wait longer than this is told to the gate, which else takes the worker to be stuck; and again as
+/// often, so that a worker whose client left is free soon.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+
+/// The gate hears of a wait for no longer than this ahead: a worker that is stuck in a long one is seen.
+const TOLD_AHEAD_MAX: Duration = Duration::from_secs(5);
+
+/// How long a cache may take to say what it has ready.
+const LOOK_PATIENCE: Duration = Duration::from_millis(200);
+
+/// What a cache was asked, and where its answer comes.
+pub struct Asked<V> {
+    cache: &'static str,
+    /// What the cache will say, or why it could not be asked.
+    answer: Result<Receiver<Reply<V>>, Failure>,
+    deadline: Instant,
+}
+
+impl Context<'_> {
+    /// Asks the candle cache.
+    pub fn ask_market(&self, key: MarketKey, deadline: Instant) -> Reply<MarketOut> {
+        self.answer(self.begin_market(key, deadline))
+    }
+
+    /// Asks the trader cache.
+    pub fn ask_trader(&self, key: TraderKey, deadline: Instant) -> Reply<Body> {
+        self.answer(self.begin_trader(key, deadline))
+    }
+
+    /// Asks the model cache.
+    pub fn ask_model(&self, key: ModelKey, deadline: Instant) -> Reply<ModelSaid> {
+        self.answer(self.begin(cache_names::MODEL, &self.caches.model, key, deadline))
+    }
+
+    /// Asks the candle cache and does not wait yet.
+    pub fn begin_market(&self, key: MarketKey, deadline: Instant) -> Asked<MarketOut> {
+        self.begin(cache_names::MARKET, &self.caches.market, key, deadline)
+    }
+
+    /// Asks the trader cache and does not wait yet.
+    pub fn begin_trader(&self, key: TraderKey, deadline: Instant) -> Asked<Body> {
+        self.begin(cache_names::TRADER, &self.caches.trader, key, deadline)
+    }
+
+    /// What the model cache has ready; nothing is begun for it.
+    pub fn look_model(&self, key: ModelKey) -> Option<Reply<ModelSaid>> {
+        let (reply, answer) = one_shot();
+        self.caches.model.offer(ToCache::Look { key, reply }).ok()?;
+        let by = Instant::now() + LOOK_PATIENCE;
+        self.hear(cache_names::MODEL, &answer, by, Duration::ZERO)?
+    }
+
+    fn begin<K: Key, V: Value>(
+        &self,
+        cache: &'static str,
+        inbox: &Tx<ToCache<K, V>>,
+        key: K,
+        deadline: Instant,
+    ) -> Asked<V::Out> {
+        let (reply, receiver) = one_shot();
+        let ask = Ask {
+            id: self.id,
+            key,
+            deadline,
+            reply,
+        };
+        let answer = if self.boards.is_down(cache) {
+            Err(Failure::CacheSilent { cache })
+        } else if inbox.offer(ToCache::Ask(ask)).is_err() {
+            Err(Failure::Busy {
+                what: format!("the {cache}"),
+                retry_in: Duration::from_secs(1),
+            })
+        } else {
+            Ok(receiver)
+        };
+        Asked {
+            cache,
+            answer,
+            deadline,
+        }
+    }
+
+    /// Waits for a cache's answer.
+    pub fn answer<V>(&self, asked: Asked<V>) -> Reply<V> {
+        let cache = asked.cache;
+        let heard = self.hear(cache, &asked.answer?, asked.deadline, CACHE_GRACE);
+        heard.unwrap_or_else(|| {
+            Err(if self.stop.is_set() {
+                Failure::Ending
+            } else {
+                Failure::CacheSilent { cache }
+            })
+        })
+    }
+
+    /// Waits for another thread's word until `deadline` and `grace`, or until the client has left.
+    pub fn hear<T>(
+        &self,
+        thread: &str,
+        word: &Receiver<T>,
+        deadline: Instant,
+        grace: Duration,
+    ) -> Option<T> {
+        self.heartbeat
+            .wait(format!("{}, waiting for {thread}", self.what), deadline);
+        let last = deadline + grace;
+        let mut told = false;
+        let heard = loop {
+            let untold = last.min(Instant::now() + TELL_EVERY);
+            match word.recv_deadline(untold) {
+                Err(RecvTimeoutError::Timeout) if untold < last => {
+                    let left = last.saturating_duration_since(Instant::now()) + TELL_EVERY;
+                    told = true;
+                    if !self.gate_waits(left.min(TOLD_AHEAD_MAX)) {
+                        break None;
+                    }
+                }
+                heard => break heard.ok(),
+            }
+        };
+        if told {
+            self.gate_waits(WORKER_PATIENCE);
+        }
+        self.heartbeat.begin(format!("{}, answering", self.what));
+        heard
+    }
+
+    /// Whether somebody still waits for the answer; if so, for so long without a word.
+    pub fn gate_waits(&self, time: Duration) -> bool {
+        self.gate.borrow_mut().hear_within(time)
+    }
+}

@@ -1,0 +1,92 @@
+//! What the trader's files say, from the file readers' boards.
+
+use crate::payload::Body;
+use crate::upstream::trader_app::files::History;
+
+use super::router::Trades;
+use super::snapshots::Boards;
+use crate::edge::answer::Answer;
+
+/// `GET /api/runners`: the object in `runners.json` as last read in one piece.
+pub fn runners(boards: &Boards) -> Answer {
+    let Some(files) = boards.files() else {
+        return Answer::error(
+            503,
+            "runners.json has not been read yet; try again in a second",
+        );
+    };
+    if let Some(runners) = &files.runners {
+        return Answer::built(runners.body.clone());
+    }
+    let why = files
+        .runners_error
+        .as_deref()
+        .unwrap_or("there is no such file in the trader's data folder");
+    Answer::error(503, &format!("runners.json could not be read: {why}"))
+}
+
+/// `GET /api/trade-history?since=&limit=`: an array of every line of `trade_outcomes.jsonl` that is an
+/// object, or of those after the first `since`, or of the last `limit` of them. `X-Total-Count` is how
+/// many there are: the next `since`. `X-Lines-Left-Out`, where there are any: how many lines gave no object.
+pub fn trade_history(boards: &Boards, trades: Trades) -> Answer {
+    match boards.history() {
+        Some(History::Read {
+            body,
+            starts,
+            skipped,
+        }) => {
+            let body = match first_wanted(starts.len(), trades) {
+                0 => body.clone(),
+                first => {
+                    Body::built(array(body.plain(), starts.get(first))).with_mended(*body.mended())
+                }
+            };
+            let mut answer = Answer::built(body);
+            answer.set("X-Total-Count", starts.len().to_string());
+            if *skipped > 0 {
+                answer.set("X-Lines-Left-Out", skipped.to_string());
+            }
+            answer
+        }
+        Some(History::Unreadable(why)) => {
+            Answer::error(500, &format!("The trade history could not be read: {why}"))
+        }
+        Some(History::Missing) => Answer::json(*b"[]"),
+        None => Answer::error(
+            503,
+            "The trade history has not been read yet; try again in a second",
+        ),
+    }
+}
+
+/// The number of the first of `count` objects that is wanted; the others follow it.
+fn first_wanted(count: usize, trades: Trades) -> usize {
+    let most = trades.limit.unwrap_or(count);
+    trades.since.max(count.saturating_sub(most))
+}
+
+/// The array `whole` without the objects before the one that begins at `start`, or without any.
+fn array(whole: &[u8], start: Option<&usize>) -> Vec<u8> {
+    start.map_or(b"[]".to_vec(), |start| [b"[", &whole[*start..]].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wanted_trades_are_cut_out_of_the_whole() {
+        let whole = br#"[{"a":1},{"a":2},{"a":3}]"#;
+        let starts = [1, 9, 17];
+        let cut = |since, limit| {
+            let first = first_wanted(3, Trades { since, limit });
+            String::from_utf8(array(whole, starts.get(first))).unwrap()
+        };
+        assert_eq!(cut(0, None).as_bytes(), whole);
+        assert_eq!(cut(1, None), r#"[{"a":2},{"a":3}]"#);
+        assert_eq!(cut(0, Some(1)), r#"[{"a":3}]"#);
+        assert_eq!(cut(1, Some(5)), r#"[{"a":2},{"a":3}]"#);
+        assert_eq!(cut(3, None), "[]");
+        assert_eq!(cut(9, Some(0)), "[]");
+    }
+}

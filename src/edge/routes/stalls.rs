@@ -1,0 +1,59 @@
+//! Past stall reports, from the thread that reads them.
+
+use std::time::{Duration, Instant};
+
+use crate::diag::{NoReport, ToReports, Wanted};
+use crate::runtime::one_shot;
+
+use super::context::Context;
+use super::router::Form;
+use crate::edge::answer::Answer;
+
+/// How long a disk may take.
+const DISK_PATIENCE: Duration = Duration::from_secs(4);
+
+/// `GET /api/stalls`: `[{"name","verdict"}]`, the newest first.
+pub fn list(context: &Context<'_>) -> Answer {
+    ask(context, Wanted::List, Form::Json)
+}
+
+/// `GET /api/stalls/{name}?format=json|text|folded`: one report.
+pub fn report(context: &Context<'_>, name: &str, form: Form) -> Answer {
+    let name = name.to_owned();
+    let ending = match form {
+        Form::Text => "txt",
+        Form::Json => "json",
+        Form::Folded => "folded",
+    };
+    ask(context, Wanted::Form { name, ending }, form)
+}
+
+fn ask(context: &Context<'_>, wanted: Wanted, form: Form) -> Answer {
+    let deadline = context.deadline.min(Instant::now() + DISK_PATIENCE);
+    let (reply, answer) = one_shot();
+    let question = ToReports {
+        wanted,
+        deadline,
+        reply,
+    };
+    if context.config.reports.offer(question).is_err() {
+        return Answer::error(503, "Many reports are asked for; try again in a second")
+            .with_retry_after(Some(Duration::from_secs(1)));
+    }
+    match context.hear("report-reader", &answer, deadline, Duration::ZERO) {
+        Some(Ok(bytes)) => {
+            let mut answer = Answer::json(bytes);
+            answer.content_type = form.content_type();
+            answer
+        }
+        Some(Err(NoReport::Unknown)) => Answer::error(
+            404,
+            "There is no such report (any more); /api/stalls lists those that are kept",
+        ),
+        Some(Err(NoReport::Unreadable(why))) => Answer::error(500, &why),
+        None => Answer::error(
+            504,
+            "The disk did not give the reports in time; they are in the folder reports beside the logs",
+        ),
+    }
+}

@@ -1,0 +1,83 @@
+//! The watchdog's report on demand, and drills.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::diag::watchdog::ToWatchdog;
+use crate::runtime::{Drill, one_shot};
+
+use super::context::Context;
+use super::router::Form;
+use crate::edge::answer::Answer;
+use crate::edge::routes::process::is_local;
+
+/// How long a report may take; the watchdog makes one without stacks before this has passed.
+const REPORT_PATIENCE: Duration = Duration::from_secs(8);
+
+/// `GET /api/threads/dump?format=text|json|folded`: every thread's stack, now.
+pub fn dump(context: &Context<'_>, form: Form) -> Answer {
+    let by = context.deadline.min(Instant::now() + REPORT_PATIENCE);
+    let (reply, report) = one_shot();
+    let why = format!("{} for {}", context.what, context.peer);
+    let wanted = ToWatchdog::Dump {
+        why,
+        reply: Some(reply),
+    };
+    if context.config.watchdog.offer(wanted).is_err() {
+        return Answer::error(
+            503,
+            "Many reports are asked for already; try again in a second",
+        )
+        .with_retry_after(Some(Duration::from_secs(1)));
+    }
+    let Some(forms) = context.hear("watchdog", &report, by, Duration::ZERO) else {
+        return Answer::error(
+            504,
+            "The watchdog did not make a report in time; see logs/watchdog.log, or use kill -QUIT",
+        );
+    };
+    let body = match form {
+        Form::Text => &forms.text,
+        Form::Json => &forms.json,
+        Form::Folded => &forms.folded,
+    };
+    let mut answer = Answer::json(body.as_bytes());
+    answer.content_type = form.content_type();
+    answer
+}
+
+/// `POST /api/drill?stall=THREAD&how=HOW&for=20s`: a real stall, where the settings allow it and only
+/// from this machine.
+pub fn drill(context: &Context<'_>, thread: &str, drill: Drill) -> Answer {
+    if !context.config.allow_drills {
+        return Answer::error(
+            403,
+            "Drills are not allowed here; set watchdog.allow_drills = true",
+        );
+    }
+    if !is_local(context) {
+        return Answer::error(
+            403,
+            "Only callers on the server's own machine may order drills",
+        );
+    }
+    let by = context.deadline;
+    let (reply, answer) = one_shot();
+    let order = ToWatchdog::Drill {
+        thread: thread.to_owned(),
+        drill,
+        reply,
+    };
+    if context.config.watchdog.offer(order).is_err() {
+        return Answer::error(503, "The watchdog is busy; try again in a second");
+    }
+    match context.hear("watchdog", &answer, by, Duration::ZERO) {
+        Some(Ok(())) => Answer::value(&json!({
+            "ordered": {"stall": thread, "how": drill.how.to_string(), "for_s": drill.time.as_secs()},
+            "log": context.config.watchdog_log,
+        })),
+        Some(Err(why)) => Answer::error(404, &why),
+        None => Answer::error(504, "The watchdog did not take the order in time"),
+    }
+}

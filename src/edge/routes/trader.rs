@@ -1,0 +1,48 @@
+//! What the trader app knows: passed through, or a degraded answer that clients already understand.
+
+use crate::cache::{Reply, Served};
+use crate::payload::Body;
+use crate::resilience::Failure;
+use crate::upstream::trader_app::{TraderKey, answers};
+
+use crate::edge::answer::Answer;
+
+/// What the trader cache's reply means to a client of the key's route:
+///
+/// | route | when there is nothing fresh |
+/// |---|---|
+/// | `/api/watchlist` | the last one, marked stale; 503 only if there never was one |
+/// | `/api/vwap/{symbol}` | the last one with `"stale":true`, for as long as it may be shown; else `"vwap":null` |
+/// | `/api/vwap`, `/api/signals`, `/api/positions` | the same, marked stale; else empty, marked stale |
+/// | `/api/streaming/health`, `/api/streaming/rotation` | an error in 200: the last one would say that all is well |
+#[must_use]
+pub fn answer(key: &TraderKey, reply: Reply<Body>) -> Answer {
+    let fresh_only = matches!(key, TraderKey::StreamHealth | TraderKey::Rotation);
+    match reply {
+        Ok(Served {
+            stale_because: Some(why),
+            ..
+        }) if fresh_only => instead(key, &why),
+        Ok(served) if served.stale_because.is_some() && matches!(key, TraderKey::Vwap(_)) => {
+            let body = answers::stale_vwap(served.value.plain());
+            Answer::served(&served, Body::once(body))
+        }
+        Ok(served) => Answer::served(&served, served.value.clone()),
+        Err(failure) => instead(key, &failure),
+    }
+}
+
+fn instead(key: &TraderKey, failure: &Failure) -> Answer {
+    Answer::json(match key {
+        TraderKey::Watchlist => {
+            return Answer::error(503, &format!("There is no watchlist yet: {failure}"))
+                .with_retry_after(failure.retry_after());
+        }
+        TraderKey::Vwap(symbol) => answers::no_vwap(symbol, failure),
+        TraderKey::StreamHealth => answers::no_stream_health(failure),
+        TraderKey::Rotation => answers::no_rotation(failure),
+        // Empty because nobody knows is not the same as empty.
+        TraderKey::VwapAll => return Answer::json(*b"{}").stale(failure),
+        TraderKey::Signals | TraderKey::Positions => return Answer::json(*b"[]").stale(failure),
+    })
+}

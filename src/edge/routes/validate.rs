@@ -1,0 +1,184 @@
+//! Validation of a set-up by the model.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+
+use crate::cache::Served;
+use crate::json;
+use crate::market::{Candle, Symbol, Timeframe};
+use crate::resilience::Failure;
+use crate::upstream::ollama::setup::{Setup, SetupInputs};
+use crate::upstream::ollama::{self, ModelKey, ModelSaid, PromptInputs, ValidateRequest};
+use crate::upstream::schwab::candles::MarketKey;
+use crate::upstream::trader_app::{TraderKey, runner_entry, watchlist_entry};
+
+use super::context::Context;
+use crate::edge::answer::Answer;
+
+/// How long the watchlist is waited for.
+const WATCHLIST_DEADLINE: Duration = Duration::from_millis(2_500);
+
+/// How long what the prompt needs is waited for; the prompt does without what is later.
+const INPUTS_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How much longer than the model's own deadline its cache may take to say why there is no verdict.
+const REASON_GRACE: Duration = Duration::from_millis(300);
+
+/// What a validation may take besides the model.
+pub const VALIDATION_INPUTS_MAX: Duration = Duration::from_millis(5_500);
+
+/// Everything that was gathered.
+struct Gathered {
+    entry: Map<String, Value>,
+    quote: Option<Served<crate::upstream::schwab::candles::MarketOut>>,
+    candles: Option<Served<crate::upstream::schwab::candles::MarketOut>>,
+    vwap: Option<f64>,
+    runner: Option<Map<String, Value>>,
+}
+
+/// `POST /api/validate/{symbol}`: the model's verdict, or a `wait` with the reason why there is none; in
+/// `setup` what was known when it was asked. Waits as long as the model may take. A verdict whose askers
+/// have left is kept for the next one. A body is not read.
+pub fn validate(context: &Context<'_>, symbol: &Symbol) -> Answer {
+    let by = context.deadline.min(Instant::now() + WATCHLIST_DEADLINE);
+    let watchlist = match context.ask_trader(TraderKey::Watchlist, by) {
+        Ok(served) => served.value,
+        Err(failure) => {
+            return Answer::error(
+                503,
+                &format!("{symbol} cannot be validated, there is no watchlist: {failure}"),
+            )
+            .with_retry_after(failure.retry_after());
+        }
+    };
+    let Some(entry) = watchlist_entry(watchlist.plain(), symbol) else {
+        return Answer::error(
+            400,
+            &format!("{symbol} is not in the watchlist; only its symbols are validated"),
+        );
+    };
+    let mut request = ValidateRequest {
+        symbol: symbol.clone(),
+        system: None,
+        prompt: "".into(),
+        setup: Value::Null,
+    };
+    // One that is there needs no quote and no candles.
+    let known = context.look_model(ModelKey::Validate(request.clone()));
+    if let Some(Ok(Served {
+        value: ModelSaid::Verdict(verdict),
+        stale_because: None,
+        ..
+    })) = known
+    {
+        return Answer::json(ollama::answer((*verdict).clone(), true));
+    }
+    let gathered = gather(context, symbol, entry);
+    (request.prompt, request.setup) = gathered.told(context, symbol);
+    request.system = context.config.prompt.system.as_deref().map(Into::into);
+    let setup = request.setup.clone();
+    // Who left meanwhile shall not cost the model a minute.
+    if !context.gate_waits(context.config.model_deadline.min(INPUTS_DEADLINE)) {
+        return no_verdict(symbol, &Failure::Cancelled, setup, context);
+    }
+    let asked = Instant::now();
+    let by = asked + context.config.model_deadline + REASON_GRACE;
+    match context.ask_model(ModelKey::Validate(request), by.min(context.deadline)) {
+        Ok(Served {
+            value: ModelSaid::Verdict(verdict),
+            as_of,
+            stale_because: None,
+            ..
+        }) => Answer::json(ollama::answer((*verdict).clone(), as_of < asked)),
+        // An old verdict on an old price would be worse than none.
+        Ok(served) => {
+            let why = served.stale_because.unwrap_or(Failure::Cancelled);
+            no_verdict(symbol, &why, setup, context)
+        }
+        Err(failure) => no_verdict(symbol, &failure, setup, context),
+    }
+}
+
+/// Asks for everything at once, so that nothing waits for what is slow.
+fn gather(context: &Context<'_>, symbol: &Symbol, entry: Map<String, Value>) -> Gathered {
+    let by = context.deadline.min(Instant::now() + INPUTS_DEADLINE);
+    let quote = context.begin_market(MarketKey::Quote(symbol.clone()), by);
+    let candles = MarketKey::Candles(symbol.clone(), Timeframe::M1);
+    let candles = context.begin_market(candles, by);
+    let vwap = context.begin_trader(TraderKey::Vwap(symbol.clone()), by);
+    let vwap = context
+        .answer(vwap)
+        .ok()
+        .filter(|v| v.stale_because.is_none());
+    let runners = context.boards.files().and_then(|f| f.runners.as_ref());
+    Gathered {
+        entry,
+        quote: context.answer(quote).ok(),
+        candles: context.answer(candles).ok(),
+        vwap: vwap.and_then(|v| {
+            let (said, _): (Map<String, Value>, _) = json::read(v.value.plain()).ok()?;
+            said.get("vwap")?.as_f64()
+        }),
+        runner: runners.and_then(|r| runner_entry(r.body.plain(), symbol)),
+    }
+}
+
+impl Gathered {
+    /// The prompt, and the set-up as pages get it.
+    fn told(&self, context: &Context<'_>, symbol: &Symbol) -> (std::sync::Arc<str>, Value) {
+        let bytes = self.quote.as_ref().map(|q| q.value.body.plain());
+        let quote: Option<Map<String, Value>> =
+            bytes.and_then(|bytes| Some(json::read(bytes).ok()?.0));
+        let candles: Option<&[Candle]> = self
+            .candles
+            .as_ref()
+            .and_then(|c| c.value.candles.as_deref());
+        let setup = Setup::of(&SetupInputs {
+            symbol,
+            entry: &self.entry,
+            quote: quote.as_ref(),
+            candles,
+            vwap: self.vwap,
+            runner: self.runner.as_ref(),
+            now_ms: context.config.clock.wall_ms(),
+        });
+        let prompt = context.config.prompt.template.render(&PromptInputs {
+            setup: &setup,
+            entry: &self.entry,
+            quote: bytes.map(AsRef::as_ref),
+            candles,
+        });
+        // Its keys are texts, and what is not finite becomes null.
+        let setup = serde_json::to_value(&setup).unwrap_or_default();
+        (prompt.into(), setup)
+    }
+}
+
+fn no_verdict(symbol: &Symbol, why: &Failure, setup: Value, context: &Context<'_>) -> Answer {
+    let mut verdict = ollama::fallback(symbol, why, context.config.clock.wall_ms());
+    verdict.insert("setup".into(), setup);
+    Answer::json(ollama::answer(verdict, false))
+}
+
+/// `GET /api/validate/status`: `{"available":bool,"cache_ttl_seconds":60}`, and in `detail` why not.
+pub fn status(context: &Context<'_>) -> Answer {
+    let said = context.ask_model(ModelKey::Status, context.deadline);
+    let (available, detail) = match said {
+        Ok(Served {
+            value: ModelSaid::Presence(presence),
+            stale_because: None,
+            ..
+        }) => (presence.available, presence.detail),
+        Ok(served) => (false, served.stale_because.map(|why| why.to_string())),
+        Err(failure) => (false, Some(failure.to_string())),
+    };
+    let mut body = json!({
+        "available": available,
+        "cache_ttl_seconds": context.config.validate_ttl.as_secs(),
+    });
+    if let Some(detail) = detail {
+        body["detail"] = Value::from(detail);
+    }
+    Answer::value(&body)
+}
