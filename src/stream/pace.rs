@@ -6,7 +6,7 @@
 //! that all before it has arrived, and stops at a window of bytes that have not. A window that is used doubles
 //! while pongs come soon, and shrinks by as much as they come late. Until a pong is late nothing is conflated.
 //!
-//! Measured with 1,000 quotes a second to a client that reads fifty messages a second (`tests/websocket.rs`,
+//! Measured with 1,000 quotes a second to a client that reads fifty messages a second (`tests/it/websocket.rs`,
 //! debug build): without a window its quotes were 37 s old after 40 s, and older every second.
 
 use std::collections::VecDeque;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what tests/browser.rs needs beside a Chromium: its driver, and what checks the page's sources,
+# Installs what tests/it/browser.rs needs beside a Chromium: its driver, and what checks the page's sources,
 # under target/browser.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"

@@ -1,4 +1,4 @@
-// What is tried in a browser. Each scenario is run by tests/browser.rs with a server as it needs it.
+// What is tried in a browser. Each scenario is run by tests/it/browser.rs with a server as it needs it.
 import assert from "node:assert/strict";
 import { foreignPage } from "./foreign.mjs";
 import { api, eventually, held, order, say, text, withPage } from "./harness.mjs";

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs under target/interop the two Socket.IO servers of tests/socketio_interop.rs and the streaming clients of
-# tests/stream_clients.rs.
+# Installs under target/interop the two Socket.IO servers of tests/it/socketio_interop.rs and the streaming clients of
+# tests/it/stream_clients.rs.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 into="$here/../../target/interop"

@@ -62,7 +62,7 @@ const fn get(path: &'static str, needs: &'static [Part]) -> Polled {
     }
 }
 
-/// Every route that can be asked ten times a second; `tests/routes.rs` holds that none is forgotten.
+/// Every route that can be asked ten times a second; `tests/it/routes.rs` holds that none is forgotten.
 pub const POLLED: [Polled; 21] = [
     get("/api/health", &[]),
     get("/api/threads", &[]),
@@ -100,7 +100,7 @@ pub const NOT_POLLED: [(&str, &str); 5] = [
     ("/api/ws/quotes", "it is a stream; ten of them are open"),
 ];
 
-/// Method and path of every route but the page, for who asks each once; `tests/routes.rs` holds that none is missing.
+/// Method and path of every route but the page, for who asks each once; `tests/it/routes.rs` holds that none is missing.
 pub const ROUTES: [(&str, &str); 25] = [
     ("GET", "/api/health"),
     ("GET", "/api/threads"),

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs REDbot for tests/redbot.rs under target/redbot. It is a program for Python 3.11 or newer: without one this
+# Installs REDbot for tests/it/redbot.rs under target/redbot. It is a program for Python 3.11 or newer: without one this
 # says so and ends with 3.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"

@@ -1,0 +1,330 @@
+//! The server itself: a clock that jumps, a panic in each kind of thread, a watchdog that is stuck, the
+//! end in the middle of everything.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::kit::bystanders::{POLLED, Records};
+use crate::kit::client::try_say;
+use crate::kit::faults::{ShiftedClock, flood, small_pipe};
+use crate::kit::town::{LIVELY, Stream, Town, Trial};
+use crate::kit::{self, Fault, Got, Quotes, Server, Upstreams, eventually, get};
+
+#[test]
+fn a_wall_clock_that_jumps_is_no_stall_and_costs_nobody_anything() {
+    let Some(clock) = ShiftedClock::build() else {
+        println!("skipped: no C compiler");
+        return;
+    };
+    let up = Upstreams::start();
+    let mut args = up.args();
+    for setting in LIVELY {
+        args.extend(["--set".to_owned(), (*setting).to_owned()]);
+    }
+    let server = Server::start_by(tempfile::tempdir().unwrap(), |command| {
+        command.args(&args).stderr(Stdio::null());
+        clock.load(command);
+    });
+    let mut town = Town::around(up, server);
+    for (name, seconds) in [
+        ("the wall clock goes back an hour", -3_600),
+        ("the wall clock goes forward a day", 86_400),
+        ("the wall clock is right again", 0),
+    ] {
+        town.trial(Trial::harmless(name, 5), |_| clock.shift(seconds), |_| {});
+    }
+    let watchdog = town.server.log("watchdog.log");
+    assert!(!watchdog.contains("STALL"), "{watchdog}");
+    town.empties();
+}
+
+/// One thread of each kind that meets its orders: `signals` and `symbolizer` wait for the system, and a
+/// stream's writer for a client that does not keep up. `*` takes all whose names begin so.
+const KINDS: [&str; 27] = [
+    "http-1",
+    "candle-fetch-1",
+    "quote-fetch-1",
+    "watchlist-get-1",
+    "vwap-get-1",
+    "feed-get-1",
+    "lists-get-1",
+    "model-fetch-1",
+    "model-status-1",
+    "file-reader",
+    "history-reader",
+    "report-reader",
+    "quote-reader",
+    "candle-cache",
+    "trader-cache",
+    "model-cache",
+    "quote-hub",
+    "log-writer",
+    "log-console",
+    "gate",
+    "lane-keeper",
+    "board-cache",
+    "watchdog-log",
+    "probe",
+    "sentinel",
+    "watchdog",
+    "conn-*",
+];
+
+#[test]
+fn a_panic_in_each_kind_of_thread_is_told_and_the_thread_begins_anew() {
+    let mut town = Town::start(&[
+        "watchdog.allow_drills=true",
+        "model.cache_ttl=50ms",
+        "model.status_ttl=50ms",
+        "model.fetchers=1",
+        "trader.fresh_watchlist=500ms",
+        "watchdog.heartbeat_every=1s",
+        // A place that is lost for good is seen at once.
+        "http.slots_market=1",
+    ]);
+    town.all_is_well(Instant::now(), "before any panic");
+    let mut slowest = Duration::ZERO;
+    for name in KINDS {
+        if name == "conn-*" {
+            // What a connection loses from here on is its client's alone.
+            honest_in_time(town.bystanders.records());
+        }
+        let order = format!("/api/drill?stall={name}&how=panic&for=1s");
+        let order = town.server.ask("POST", &order);
+        let itself = name == "http-1" && told_of_the_panic(&order);
+        assert!(order.status == 200 || itself, "{name}: {}", order.text());
+        // It meets its order where it has something to do.
+        if name == "lane-keeper" {
+            // A client that leaves while it waits breaks a connection, which the keeper opens anew.
+            let slow = Fault::Slow(Duration::from_secs(1));
+            town.up.schwab.0.fault("/pricehistory?symbol=LEFT", slow);
+            let mut left = TcpStream::connect(&town.server.address).unwrap();
+            left.write_all(b"GET /api/candles/LEFT HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let words = format!("thread {}", name.trim_end_matches('*'));
+        eventually(&format!("the panic of {name}"), || {
+            let _may_fail = try_say(
+                &town.server.address,
+                b"GET /api/stalls HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+            );
+            let log = town.server.log("backend.log");
+            log.lines()
+                .any(|l| l.contains("[PANIC]") && l.contains(&words))
+                .then_some(())
+        });
+        let back = town.all_is_well(Instant::now(), name);
+        println!("{name}: back after {back:?}");
+        slowest = slowest.max(back);
+        assert!(back < Duration::from_secs(10), "{name}: {back:?}");
+    }
+    println!("{} kinds, the slowest back after {slowest:?}", KINDS.len());
+    let log = town.server.log("backend.log");
+    assert!(
+        log.contains("drill.rs"),
+        "a panic is told with its backtrace"
+    );
+    let watchdog = town.server.log("watchdog.log");
+    assert!(!watchdog.contains("STALLED"), "{watchdog}");
+    town.empties();
+}
+
+#[test]
+fn a_request_in_the_hands_of_a_worker_that_panics_is_answered_with_the_reason() {
+    let server = Server::start(&["--set", "watchdog.allow_drills=true"]);
+    server.eventually("/api/threads", |got| got.status == 200);
+    // Who takes the order may be the first to meet it.
+    let order = server.ask("POST", "/api/drill?stall=http-*&how=panic&for=1s");
+    assert!(order.status == 200 || told_of_the_panic(&order));
+    eventually("an answer of a worker that panicked", || {
+        let got = get(&server.address, "/api/candles/TOYO");
+        if got.status == 200 {
+            return None;
+        }
+        assert!(told_of_the_panic(&got), "{}: {}", got.status, got.text());
+        Some(())
+    });
+    server.eventually("/api/candles/TOYO", |got| got.status == 200);
+}
+
+fn told_of_the_panic(got: &Got) -> bool {
+    let words = "The thread that made this answer panicked";
+    got.status == 500 && got.text().contains(words)
+}
+
+/// Every request was answered, in time, well or with a reason.
+fn honest_in_time(records: &Records) {
+    for sample in &records.samples {
+        let reason = sample.detail.as_ref().is_some_and(|d| d.len() > 20);
+        let honest = match sample.outcome {
+            Ok(200) => true,
+            Ok(status) => status >= 500 && reason,
+            Err(_) => false,
+        };
+        assert!(
+            honest && sample.took < POLLED[sample.route].within(),
+            "{sample:?}"
+        );
+    }
+}
+
+#[test]
+fn threads_that_end_while_the_watchdog_is_stuck_are_not_missed_for_ever() {
+    // Three notices for each connection, and room for 8,192.
+    const CONNECTIONS: usize = 4_000;
+    let server = Server::start(&[
+        "--set",
+        "watchdog.busy_conn=3s",
+        "--set",
+        "watchdog.heartbeat_every=1s",
+    ]);
+    let threads = |server: &Server| {
+        let listed = server.get("/api/threads").json()["threads"].clone();
+        listed.as_array().map_or(0, Vec::len)
+    };
+    server.eventually("/api/threads", |got| got.status == 200);
+    let before = threads(&server);
+    let order = server.ask("POST", "/api/drill?stall=watchdog&how=sleep&for=8s");
+    assert_eq!(order.status, 200);
+    for _ in 0..CONNECTIONS {
+        assert_eq!(get(&server.address, "/api/health").status, 200);
+    }
+    server.log_has("watchdog.log", "the watchdog itself did not run for");
+    eventually("a heartbeat that tells of lost notices", || {
+        let log = server.log("backend.log");
+        let mut beats = log.lines().filter(|l| l.contains(" notices lost"));
+        beats.any(|l| !l.contains(" 0 notices lost")).then_some(())
+    });
+    eventually("no more threads than before", || {
+        (threads(&server) <= before + 2).then_some(())
+    });
+    // Longer than a connection may take.
+    std::thread::sleep(Duration::from_secs(4));
+    let log = server.log("watchdog.log");
+    assert!(!log.contains("STALLED: conn-"), "{log}");
+}
+
+#[test]
+fn a_watchdog_that_is_stuck_ends_the_process_with_its_own_code() {
+    let mut server = Server::start(&["--set", "watchdog.allow_drills=true"]);
+    server.eventually("/api/threads", |got| got.status == 200);
+    let order = server.ask("POST", "/api/drill?stall=watchdog&how=sleep&for=120s");
+    assert_eq!(order.status, 200, "{}", order.text());
+    let began = Instant::now();
+    // Everything else is served until then.
+    while began.elapsed() < Duration::from_secs(20) {
+        for path in ["/api/runners", "/api/candles/TOYO", "/api/vwap/TOYO"] {
+            assert_eq!(server.get(path).status, 200, "{path}");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    while began.elapsed() < Duration::from_secs(60) && server.child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(server.exit_code(), 70);
+    println!("ended {:?} after the watchdog stuck", began.elapsed());
+}
+
+#[test]
+fn sigterm_in_the_middle_of_all_that_ends_it_in_time() {
+    let up = Upstreams::start();
+    let (_reader, console) = small_pipe();
+    let mut args = up.args();
+    for setting in LIVELY.iter().chain(&["log.level=trace"]) {
+        args.extend(["--set".to_owned(), (*setting).to_owned()]);
+    }
+    let mut server = Server::start_by(tempfile::tempdir().unwrap(), |command| {
+        // A console that takes nothing may hold back the banner as well: the log has the address.
+        command
+            .args(&args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(console));
+    });
+    server.eventually("/api/watchlist", |got| got.status == 200);
+    let mut town_quotes: Vec<Quotes> = (0..10).map(|_| Quotes::connect(&server.address)).collect();
+    for quotes in &mut town_quotes {
+        quotes.subscribe(&kit::bystanders::STREAMED);
+    }
+    up.fault(&Fault::Hang);
+    let held = flood(&server.address, 500, |n| match n % 3 {
+        0 => format!("GET /api/candles/S{n} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes(),
+        1 => b"GET /api/hea".to_vec(),
+        _ => Vec::new(),
+    });
+    let log = server.path("logs/backend.log");
+    std::fs::remove_file(&log).unwrap();
+    kit::faults::fifo(&log);
+    std::thread::sleep(Duration::from_secs(2));
+    let asked = Instant::now();
+    server.signal("TERM");
+    assert_eq!(server.exit_code(), 0);
+    println!("ended {:?} after SIGTERM", asked.elapsed());
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        asked.elapsed()
+    );
+    drop(held);
+}
+
+/// Everything at once, one part after another, and all of it comes back.
+#[test]
+fn all_upstreams_lost_at_once_come_back_all() {
+    let mut town = Town::start(&[]);
+    use kit::bystanders::Part;
+    town.trial(
+        Trial::harmless("every upstream hangs and its connections drop", 10)
+            .breaking(&[Part::Schwab, Part::Trader, Part::Model])
+            .with_stream(Stream::Lost),
+        |town| {
+            town.up.fault(&Fault::Hang);
+            town.up.trader.stream.drop_clients();
+        },
+        |town| town.up.heal(),
+    );
+    assert_eq!(get(&town.server.address, "/api/health").status, 200);
+    town.empties();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_that_names_stacks_and_is_stuck_costs_their_names_and_is_replaced() {
+    let server = Server::start(&[]);
+    server.eventually("/api/threads", |got| got.status == 200);
+    let symbolizer = eventually("a symbolizer", || server.symbolizer());
+    kit::small_disk::run("kill", &["-STOP", &symbolizer.to_string()]);
+    let report = server.get("/api/threads/dump");
+    assert_eq!(report.status, 200);
+    assert!(
+        report
+            .text()
+            .contains("no call stacks: the process that names stacks did not answer")
+    );
+    // What was captured can still be named.
+    let raw = eventually("the raw dump", || {
+        let reports = std::fs::read_dir(server.path("logs/reports")).ok()?;
+        let paths = reports.flatten().map(|e| e.path());
+        paths
+            .into_iter()
+            .find(|p| p.extension().is_some_and(|e| e == "raw"))
+    });
+    eventually("its text", || {
+        raw.with_extension("txt").exists().then_some(())
+    });
+    let named = std::process::Command::new(env!("CARGO_BIN_EXE_tapewarden"))
+        .args(["dump", "--resolve"])
+        .arg(&raw)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&named.stdout);
+    assert!(text.contains("> tapewarden::"), "{text}");
+    eventually("another symbolizer", || {
+        server.symbolizer().filter(|pid| *pid != symbolizer)
+    });
+    server.eventually("/api/threads/dump?format=json", |got| {
+        got.status == 200 && got.text().contains("tapewarden::")
+    });
+}

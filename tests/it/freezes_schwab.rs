@@ -1,0 +1,170 @@
+//! The market provider fails in every way; candles and quotes are stale or say why, the rest does not
+//! notice, and all is back by itself.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::kit::bystanders::Part;
+use crate::kit::town::{Town, Trial};
+use crate::kit::{Fault, Upstreams, get};
+
+#[test]
+fn whatever_the_provider_does_costs_only_what_needs_it() {
+    let mut town = Town::start(&[]);
+    for (name, seconds, fault, words) in [
+        (
+            "the provider hangs",
+            12,
+            Fault::Hang,
+            "did not answer within",
+        ),
+        (
+            "the provider sends one byte a second",
+            12,
+            Fault::Drip,
+            "did not answer within",
+        ),
+        (
+            "the provider answers with 100 MB",
+            4,
+            Fault::Huge,
+            "longer than",
+        ),
+        ("the provider sends bad gzip", 4, Fault::BadGzip, "gzip"),
+        (
+            "the provider drops in mid-body",
+            4,
+            Fault::Truncated,
+            "in the middle of its answer",
+        ),
+        (
+            "the provider drops before it answers",
+            4,
+            Fault::Drop,
+            "before it answered",
+        ),
+        (
+            "the provider fails",
+            4,
+            Fault::Status(500, None, "{}"),
+            "answered 500",
+        ),
+        (
+            "the provider is slow",
+            4,
+            Fault::Slow(Duration::from_millis(800)),
+            "",
+        ),
+    ] {
+        let trial = Trial::harmless(name, seconds).breaking(&[Part::Schwab]);
+        let trial = if words.is_empty() {
+            trial
+        } else {
+            trial.saying(words)
+        };
+        town.trial(
+            trial,
+            |town| town.up.schwab.0.fault("/", fault.clone()),
+            |town| {
+                town.up.schwab.0.heal();
+                town.up.schwab.0.fake.close_connections();
+            },
+        );
+    }
+    town.trial(
+        Trial::harmless("the provider refuses", 5)
+            .breaking(&[Part::Schwab])
+            .saying("nothing listens"),
+        |town| town.up.schwab.0.fake.go_away(),
+        |town| town.up.schwab.0.fake.come_back(),
+    );
+    town.empties();
+}
+
+/// As the old page asks for a chart: three tries, half a second between two, and then "failed" for good.
+/// Returns when it had its candles.
+fn old_page(address: &str, symbol: &str) -> Option<Instant> {
+    for _ in 0..3 {
+        if get(address, &format!("/api/candles/{symbol}")).status == 200 {
+            return Some(Instant::now());
+        }
+        thread::sleep(Duration::from_millis(500));
+    }
+    None
+}
+
+/// What was asked while it hung is never answered, also afterwards.
+#[test]
+fn after_a_hang_of_twenty_seconds_every_page_has_its_chart_within_three() {
+    let up = Upstreams::start();
+    let server = up.server(&[]);
+    up.schwab.0.fault("/", Fault::Hang);
+    let began = Instant::now();
+    let address = Arc::new(server.address.clone());
+    let page = |symbol: &'static str, pause: Option<u64>| {
+        let address = address.clone();
+        thread::spawn(move || match pause {
+            None => old_page(&address, symbol).expect("it shows \"failed\" for good"),
+            Some(ms) => loop {
+                if get(&address, &format!("/api/candles/{symbol}")).status == 200 {
+                    break Instant::now();
+                }
+                thread::sleep(Duration::from_millis(ms));
+            },
+        })
+    };
+    let mut pages = vec![("the old page", page("TOYO", None))];
+    for (symbol, seconds) in [("ELPW", 1), ("VRLK", 3), ("MQZT", 10)] {
+        // Who pauses for longer than that asks while it hangs, and is answered after it.
+        let starts = if seconds > 2 { 15 } else { 1 };
+        thread::sleep(
+            (began + Duration::from_secs(starts)).saturating_duration_since(Instant::now()),
+        );
+        pages.push((symbol, page(symbol, Some(seconds * 1_000))));
+    }
+    thread::sleep((began + Duration::from_secs(20)).saturating_duration_since(Instant::now()));
+    up.schwab.0.heal();
+    let ended = Instant::now();
+    for (who, page) in pages {
+        let after = page.join().unwrap().saturating_duration_since(ended);
+        println!("{who}: its chart {after:?} after the hang");
+        assert!(after < Duration::from_secs(3), "{who}: {after:?}");
+    }
+    // 20 s of each kind, tried each 2 s.
+    let calls = up.schwab.0.count("/");
+    println!("{calls} calls");
+    assert!(calls < 40, "{calls} calls of a provider that hangs");
+}
+
+#[test]
+fn a_wish_to_be_left_alone_for_an_hour_is_kept_to_for_a_minute() {
+    let up = Upstreams::start();
+    let server = up.server(&["schwab.fresh_candles=1s"]);
+    assert_eq!(server.get("/api/candles/TOYO").status, 200);
+    let hour = Some(("Retry-After", "3600"));
+    up.schwab.0.fault("/", Fault::Status(429, hour, "{}"));
+    let refused = server.get("/api/candles/ELPW");
+    let asked = Instant::now();
+    assert_eq!(refused.status, 503);
+    let words = refused.detail();
+    assert!(
+        words.contains("asked to be left alone for 3600 s"),
+        "{words}"
+    );
+    assert_eq!(refused.header("retry-after"), Some("60"));
+    let calls = up.schwab.0.count("/");
+    up.schwab.0.heal();
+    thread::sleep(Duration::from_secs(50));
+    let stale = server.get("/api/candles/TOYO");
+    assert!(stale.status == 200 && stale.header("x-data-stale").is_some());
+    assert_eq!(server.get("/api/quote/ELPW").status, 503);
+    assert_eq!(up.schwab.0.count("/"), calls, "it is left alone");
+    // Who asks in the last seconds of it has the answer of the trial.
+    thread::sleep(Duration::from_secs(5));
+    let got = server.get("/api/candles/ELPW");
+    println!("back after {:?}", asked.elapsed());
+    assert_eq!(got.status, 200, "{}", got.text());
+    assert!(asked.elapsed() < Duration::from_secs(62));
+    assert_eq!(server.get("/api/quote/ELPW").status, 200);
+}

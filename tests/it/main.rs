@@ -1,0 +1,41 @@
+//! The whole program tried from outside, one module for each thing that is promised. What they share is in
+//! `tests/kit`.
+
+#[path = "../kit/mod.rs"]
+mod kit;
+
+mod access;
+mod browser;
+mod contract;
+mod ends;
+mod freezes_clients;
+mod freezes_logs;
+mod freezes_names;
+mod freezes_process;
+mod freezes_schwab;
+mod freezes_stopped;
+mod freezes_trader;
+mod http11;
+mod inputs;
+mod machine;
+mod minutes;
+mod page;
+mod page_build;
+mod polls;
+mod port;
+mod readme;
+mod redbot;
+mod routes;
+mod secrets;
+mod serve;
+mod soak;
+mod socketio_interop;
+mod stall_figures;
+mod stalls;
+mod storeys;
+mod stream_clients;
+mod streams;
+mod symbols;
+mod tidy;
+mod validations;
+mod websocket;
