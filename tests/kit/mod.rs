@@ -14,6 +14,7 @@ pub mod small_disk;
 pub mod storm;
 pub mod stream;
 pub mod town;
+pub mod turn;
 pub mod upstream;
 
 pub use client::{Got, Quotes, ask, get};

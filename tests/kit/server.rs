@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::client::{Got, ask};
+use super::turn;
 
 /// For hangs only.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -65,8 +66,9 @@ pub struct Server {
     storm: Option<super::storm::Storm>,
 }
 
-/// The program, ready to be given arguments, in a folder of its own.
+/// The program, ready to be given arguments, in a folder of its own; waits for the test's turn.
 pub fn program(home: &Path) -> Command {
+    turn::take();
     let mut command = Command::new(env!("CARGO_BIN_EXE_tapewarden"));
     command
         .args(["--listen", "127.0.0.1:0", "--log-dir"])
