@@ -16,6 +16,8 @@
 //!
 //! Who waits for a reply: `conn-N` for `http-N`, and for a moment for a cache's look; `http-N` for a cache;
 //! caches, the hub and the watchdog wait for nobody's reply. So there is no cycle.
+//!
+#![doc = include_str!("threads.md")]
 #![deny(unsafe_code)]
 
 pub mod app;

@@ -21,7 +21,7 @@ use tapewarden::edge::{
 use tapewarden::json;
 use tapewarden::market::{Candle, Quote, Symbol, Timeframe};
 use tapewarden::resilience::Backoff;
-use tapewarden::runtime::{Beat, Class, Doing, OnPanic, OnStall, ThreadId};
+use tapewarden::runtime::{Beat, Class, Doing, OnStall, ThreadId};
 use tapewarden::stream::frame::{numbered_ping, text_frame};
 use tapewarden::stream::{Build, Encode, Hub, Merge, Outbox, SessionId, Wanted};
 use tapewarden::upstream::schwab::candles::{MarketData, MarketKey, Series};
@@ -415,7 +415,7 @@ fn ledger(c: &mut Criterion) {
         busy_max: Duration::from_secs(2),
         idle_max: None,
         on_stall: OnStall::Report,
-        on_panic: OnPanic::End,
+        restarts_max: 0,
     };
     let now = Instant::now();
     let mut ledger = Ledger::default();

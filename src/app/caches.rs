@@ -8,19 +8,17 @@ use crossbeam::channel::Receiver;
 
 use crate::cache::{CacheConfig, CacheThreads, Job, LaneConfig, ToCache, start_cache};
 use crate::config::Settings;
-use crate::edge::routes::cache_names;
 use crate::market::SkewBounds;
 use crate::payload::Body;
 use crate::resilience::{Backoff, BreakerConfig};
 use crate::runtime::clock::{Clock, system_ms};
-use crate::runtime::{LatestTx, Supervisor, Tx};
+use crate::runtime::{LatestTx, Supervisor, ThreadKind, Tx};
 use crate::upstream::Roots;
 use crate::upstream::ollama::{self, MODEL, ModelConfig, ModelKey, ModelSaid};
 use crate::upstream::schwab::candles::{MarketData, MarketKey, make_fetch};
 use crate::upstream::schwab::{QUOTES_MAX, SCHWAB, SchwabConfig};
 use crate::upstream::trader_app::{self, TRADER, TraderKey};
 
-use super::classes::Classes;
 use super::sources::Sources;
 
 /// Requests that may wait for a cache's upstream: more than the gate lets through at once.
@@ -31,14 +29,9 @@ const WAITERS_MAX: usize = 1_024;
 const GATHER_QUOTES_FOR: Duration = Duration::from_millis(5);
 
 /// Candles and quotes. `skew` hears what answers say of this machine's clock.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the ends of what it is connected to"
-)]
 pub fn start_market(
     supervisor: &Supervisor,
     settings: &Settings,
-    classes: &Classes,
     sources: &Sources,
     clock: Clock,
     skew: LatestTx<SkewBounds>,
@@ -95,11 +88,9 @@ pub fn start_market(
         seed: system_ms().unsigned_abs(),
     };
     let threads = CacheThreads {
-        name: cache_names::MARKET,
-        fetcher_prefixes: vec!["candle-fetch", "quote-fetch"],
+        kind: ThreadKind::CandleCache,
+        fetchers: vec![ThreadKind::CandleFetch, ThreadKind::QuoteFetch],
         tag: "CANDLES",
-        cache_class: classes.cache,
-        fetcher_class: classes.fetcher,
     };
     let client = make_fetch(SchwabConfig {
         base_url: sources.schwab_url.clone(),
@@ -129,7 +120,6 @@ pub fn start_market(
 pub fn start_trader(
     supervisor: &Supervisor,
     settings: &Settings,
-    classes: &Classes,
     sources: &Sources,
     market: &Tx<ToCache<MarketKey, MarketData>>,
     inbox_tx: &Tx<ToCache<TraderKey, Body>>,
@@ -174,11 +164,14 @@ pub fn start_trader(
         seed: 0,
     };
     let threads = CacheThreads {
-        name: cache_names::TRADER,
-        fetcher_prefixes: vec!["watchlist-get", "vwap-get", "feed-get", "lists-get"],
+        kind: ThreadKind::TraderCache,
+        fetchers: vec![
+            ThreadKind::WatchlistFetch,
+            ThreadKind::VwapFetch,
+            ThreadKind::FeedFetch,
+            ThreadKind::ListsFetch,
+        ],
         tag: "TRADER",
-        cache_class: classes.cache,
-        fetcher_class: classes.fetcher,
     };
     let url = sources.trader_url.clone();
     let roots = sources.trader_roots.clone();
@@ -203,7 +196,6 @@ pub fn start_trader(
 pub fn start_model(
     supervisor: &Supervisor,
     settings: &Settings,
-    classes: &Classes,
     clock: Clock,
     inbox_tx: &Tx<ToCache<ModelKey, ModelSaid>>,
     inbox: Receiver<ToCache<ModelKey, ModelSaid>>,
@@ -254,11 +246,9 @@ pub fn start_model(
         seed: 0,
     };
     let threads = CacheThreads {
-        name: cache_names::MODEL,
-        fetcher_prefixes: vec!["model-fetch", "model-status"],
+        kind: ThreadKind::ModelCache,
+        fetchers: vec![ThreadKind::ModelFetch, ThreadKind::ModelStatus],
         tag: "MODEL",
-        cache_class: classes.cache,
-        fetcher_class: classes.fetcher,
     };
     let model = ModelConfig {
         url: s.url.0.clone(),

@@ -9,13 +9,12 @@ use crossbeam::select;
 
 use crate::diag::watchdog::sentinel::{Eyes, Sight, WATCHDOG_LOST};
 use crate::edge::routes::Command;
-use crate::runtime::{Birth, Death, LatestRx, OnStall, SupervisorEnds, ThreadId, WatchRx};
+use crate::runtime::{
+    Birth, Death, LatestRx, OnStall, SupervisorEnds, ThreadId, ThreadKind, WatchRx,
+};
 
 /// How often `main` looks at the watchdog.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// The class of the log's writers.
-pub const WRITER_CLASS: &str = "writer";
 
 /// What `main` listens to.
 #[derive(Debug)]
@@ -132,7 +131,7 @@ impl Household {
             .living
             .values()
             .filter(|b| !is_writer(b))
-            .map(|b| b.name.clone())
+            .map(|b| b.name.to_string())
             .collect();
         left.sort();
         left
@@ -167,7 +166,10 @@ impl Household {
 }
 
 fn is_writer(birth: &Birth) -> bool {
-    birth.class.name == WRITER_CLASS
+    matches!(
+        birth.name.kind,
+        ThreadKind::LogWriter | ThreadKind::LogConsole
+    )
 }
 
 /// The thread has told its own death as its last act: this does not wait.

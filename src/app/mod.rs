@@ -5,7 +5,6 @@
 
 mod announce;
 mod caches;
-mod classes;
 mod descriptors;
 mod error;
 mod given;
@@ -22,7 +21,7 @@ use std::time::{Duration, Instant};
 use crate::config::Settings;
 use crate::diag::watchdog::manager;
 pub use crate::diag::watchdog::sentinel::EXIT_STALLED;
-use crate::runtime::{Supervisor, stop};
+use crate::runtime::{Limits, Supervisor, stop};
 
 pub use error::StartError;
 
@@ -40,6 +39,18 @@ fn keep_others_from_writing() {
     umask(given | others);
 }
 
+/// What the settings say of all threads.
+fn thread_limits(settings: &Settings) -> Limits {
+    let w = &settings.watchdog;
+    Limits {
+        busy_conn: w.busy_conn,
+        busy_http: w.busy_http,
+        busy_cache: w.busy_cache,
+        busy_writer: w.busy_writer,
+        ..Limits::default()
+    }
+}
+
 /// Runs the server until it is asked to end. Returns the exit code: 0 after an orderly end, also when
 /// a thread hung and was left behind; [`EXIT_STALLED`] when the watchdog was lost.
 ///
@@ -51,7 +62,7 @@ pub fn run(settings: &Settings) -> Result<u8, StartError> {
     keep_others_from_writing();
     scheduling::do_not_interrupt_others();
     let (stopper, stop) = stop();
-    let (supervisor, ends) = Supervisor::new(stop);
+    let (supervisor, ends) = Supervisor::new(thread_limits(settings), stop);
     let running = start::start(settings, started, &supervisor, &ends)?;
     manager::ready();
     let mut household = lifecycle::Household::default();

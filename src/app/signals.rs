@@ -11,7 +11,7 @@ use signal_hook::consts::{
 };
 
 use crate::diag::watchdog::ToWatchdog;
-use crate::runtime::{Class, Full, Supervisor, Tx};
+use crate::runtime::{Full, Supervisor, ThreadKind, Tx};
 
 /// Signals that can wait for `main`.
 const SIGNALS_MAX: usize = 8;
@@ -37,28 +37,21 @@ impl Listening {
 /// When the system refuses the handlers or the thread.
 pub fn start(
     supervisor: &Supervisor,
-    class: Class,
     watchdog: Tx<ToWatchdog>,
 ) -> io::Result<(Receiver<&'static str>, Listening)> {
     let (tx, rx) = supervisor.channel("signals -> main", SIGNALS_MAX, Full::DropAndCount);
-    let listening = listen(supervisor, class, watchdog, tx)?;
+    let listening = listen(supervisor, watchdog, tx)?;
     Ok((rx, listening))
 }
 
 #[cfg(not(unix))]
-fn listen(
-    _: &Supervisor,
-    _: Class,
-    _: Tx<ToWatchdog>,
-    _: Tx<&'static str>,
-) -> io::Result<Listening> {
+fn listen(_: &Supervisor, _: Tx<ToWatchdog>, _: Tx<&'static str>) -> io::Result<Listening> {
     Ok(Listening {})
 }
 
 #[cfg(unix)]
 fn listen(
     supervisor: &Supervisor,
-    class: Class,
     watchdog: Tx<ToWatchdog>,
     tx: Tx<&'static str>,
 ) -> io::Result<Listening> {
@@ -70,7 +63,7 @@ fn listen(
     let signals = signal_hook::iterator::Signals::new(heard.map(|(number, _)| *number))?;
     let handle = signals.handle();
     let signals = std::cell::RefCell::new(signals);
-    supervisor.spawn("signals", class, move |heartbeat| {
+    supervisor.spawn(ThreadKind::Signals, move |heartbeat| {
         heartbeat.idle();
         for number in signals.borrow_mut().forever() {
             let name = HEARD.iter().find(|(n, _)| *n == number);

@@ -10,7 +10,6 @@ use crate::runtime::clock::{Clock, system_ms};
 use crate::sim::{SimClock, SimConfig, SimEndpoints, sim_offset_ms, start_sim};
 use crate::upstream::Roots;
 
-use super::classes::Classes;
 use super::error::{Doing, StartError};
 
 /// Where everything upstream is.
@@ -36,7 +35,6 @@ pub struct Sources {
 pub fn sources(
     settings: &Settings,
     supervisor: &Supervisor,
-    classes: &Classes,
 ) -> Result<(Sources, Clock), StartError> {
     if settings.server.market == Market::Schwab {
         let sources = Sources {
@@ -77,8 +75,6 @@ pub fn sources(
             clock,
             quotes_per_second: u32::try_from(settings.sim.quotes_per_second).unwrap_or(u32::MAX),
             data_dir,
-            class: classes.sim,
-            conn_class: classes.sim_conn,
         },
     )
     .doing("starting the embedded market")?;

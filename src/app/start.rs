@@ -23,13 +23,12 @@ use crate::logging::{LogConfig, LogFiles, LogHandle};
 use crate::resilience::Backoff;
 use crate::runtime::clock::system_ms;
 use crate::runtime::scratch::{self, Scratch};
-use crate::runtime::{Class, Full, OnPanic, Supervisor, SupervisorEnds, latest, room_for};
+use crate::runtime::{Full, Supervisor, SupervisorEnds, latest, room_for};
 use crate::stream::{HubBounds, HubOutputs, StreamConfig, start_hub, start_reader};
 use crate::upstream::trader_app::files::start_file_readers;
 
 use super::announce::{announce, warn_of_company, warn_of_exposure};
 use super::caches;
-use super::classes::Classes;
 use super::descriptors::{are_enough, connections_that_fit};
 use super::error::{Doing, StartError};
 use super::given;
@@ -98,18 +97,17 @@ pub fn start(
     let address = listener
         .local_addr()
         .doing("asking for the port's address")?;
-    let classes = Classes::new(settings);
     let prompt = given::prompt(settings)?;
     let (token_file, token) = given::client_token(settings)?;
     let (files, log_lock) = LogFiles::take(&settings.server.log_dir);
-    let config = log_config(settings, &classes, files.clone());
+    let config = log_config(settings, files.clone());
     let (log, log_lines) = crate::logging::init(supervisor, &config)?;
     warn_of_company(&files);
     warn_of_exposure(address, token_file.is_some());
     let (watchdog_tx, asked) =
         supervisor.channel("http, signals -> watchdog", WATCHDOG_INBOX, Full::Shed);
-    let (signals, listening) = signals::start(supervisor, classes.signals, watchdog_tx.clone())
-        .doing("listening for signals")?;
+    let (signals, listening) =
+        signals::start(supervisor, watchdog_tx.clone()).doing("listening for signals")?;
     let (commands_tx, commands) =
         supervisor.channel("http -> main: commands", COMMANDS, Full::DropAndCount);
 
@@ -123,12 +121,9 @@ pub fn start(
 
     let (give_up_tx, give_up) = latest();
     let mut shown = token.clone();
-    let probed = start_probe(
-        supervisor,
-        classes.watchdog,
-        probe_address(address),
-        move || probe_requests(&mut shown),
-    )
+    let probed = start_probe(supervisor, probe_address(address), move || {
+        probe_requests(&mut shown)
+    })
     .doing("starting the probe")?;
     let watchdog = start_watchdog(
         supervisor,
@@ -142,12 +137,6 @@ pub fn start(
                 reports_max: settings.watchdog.reports_max,
             },
             exit_after: settings.watchdog.exit_after.0,
-            class: classes.watchdog,
-            // It ends with the others, and what it has is written by then.
-            writer: Class {
-                name: classes.watchdog.name,
-                ..classes.writer
-            },
             started,
         },
         WatchdogInputs {
@@ -163,7 +152,7 @@ pub fn start(
     )
     .doing("starting the watchdog")?;
 
-    let (sources, clock) = sources(settings, supervisor, &classes)?;
+    let (sources, clock) = sources(settings, supervisor)?;
 
     let (market_tx, market) = supervisor.channel(
         format!("http -> {}", cache_names::MARKET),
@@ -182,14 +171,14 @@ pub fn start(
     );
     let (skew_tx, skew) = latest();
     caches::start_market(
-        supervisor, settings, &classes, &sources, clock, skew_tx, &market_tx, market,
+        supervisor, settings, &sources, clock, skew_tx, &market_tx, market,
     )
     .doing("starting the candle cache")?;
     caches::start_trader(
-        supervisor, settings, &classes, &sources, &market_tx, &trader_tx, trader,
+        supervisor, settings, &sources, &market_tx, &trader_tx, trader,
     )
     .doing("starting the trader cache")?;
-    caches::start_model(supervisor, settings, &classes, clock, &model_tx, model)
+    caches::start_model(supervisor, settings, clock, &model_tx, model)
         .doing("starting the model cache")?;
     let caches = Caches {
         market: market_tx,
@@ -199,7 +188,6 @@ pub fn start(
 
     start_file_readers(
         supervisor,
-        classes.files,
         sources.data_dir.clone(),
         sources.token_file.clone(),
         publishers.reads,
@@ -208,7 +196,7 @@ pub fn start(
     .doing("starting the file readers")?;
     let (reports_tx, reports) =
         supervisor.channel("http -> report-reader", REPORTS_INBOX, Full::Shed);
-    start_report_reader(supervisor, classes.files, files.reports(), reports)
+    start_report_reader(supervisor, files.reports(), reports)
         .doing("starting the report reader")?;
     let (hub_tx, hub_inbox) = supervisor.channel(
         "reader, sessions -> quote-hub",
@@ -230,7 +218,6 @@ pub fn start(
     };
     start_hub(
         supervisor,
-        classes.hub,
         hub_inbox,
         outputs,
         clock,
@@ -254,7 +241,6 @@ pub fn start(
     };
     start_reader(
         supervisor,
-        classes.reader,
         stream,
         wanted,
         skew,
@@ -284,19 +270,11 @@ pub fn start(
             .0
             .unwrap_or(settings.server.market == Market::Sim),
     };
-    start_workers(
-        supervisor,
-        classes.http,
-        &server,
-        &caches,
-        boards,
-        &config,
-        &commands_tx,
-    )
-    .doing("starting the http workers")?;
+    start_workers(supervisor, &server, &caches, boards, &config, &commands_tx)
+        .doing("starting the http workers")?;
     let (looks_tx, looks) = supervisor.channel("conns -> board-cache", CACHE_INBOX, Full::Shed);
     if let Some(boards) = own_boards {
-        start_board_cache(supervisor, classes.cache, boards, config.clone(), looks)
+        start_board_cache(supervisor, boards, config.clone(), looks)
             .doing("starting the board cache")?;
     }
     let gate = GateConfig {
@@ -313,26 +291,13 @@ pub fn start(
             caches,
             boards: looks_tx,
         },
-        sessions: Sessions::new(supervisor, classes.conn, hub_tx, ws),
+        sessions: Sessions::new(supervisor, hub_tx, ws),
     };
-    start_gate(
-        supervisor,
-        classes.gate,
-        classes.conn,
-        listener,
-        link_address,
-        gate,
-    )
-    .doing("starting the gate")?;
+    start_gate(supervisor, listener, link_address, gate).doing("starting the gate")?;
     if let Some(file) = token_file {
-        start_token_reader(supervisor, classes.files, file)
-            .doing("starting the reader of http.token_file")?;
+        start_token_reader(supervisor, file).doing("starting the reader of http.token_file")?;
     }
-    let once = Class {
-        on_panic: OnPanic::End,
-        ..classes.files
-    };
-    scratch::start_removal(supervisor, once).doing("starting the removal of leftovers")?;
+    scratch::start_removal(supervisor).doing("starting the removal of leftovers")?;
     // tiny_http has a thread for each of the gate's connections, and listens no more once it gets none.
     room_for(workers + FIRST_CLIENTS).doing("making room for the threads of connections")?;
     announce(&log, settings, address, &sources);
@@ -374,7 +339,7 @@ fn worker_server() -> Result<(Option<Scratch>, LinkAddress, Arc<Server>), StartE
     Ok((None, address, Arc::new(server)))
 }
 
-fn log_config(settings: &Settings, classes: &Classes, files: LogFiles) -> LogConfig {
+fn log_config(settings: &Settings, files: LogFiles) -> LogConfig {
     LogConfig {
         files,
         level: settings.log.level.clone(),
@@ -382,7 +347,6 @@ fn log_config(settings: &Settings, classes: &Classes, files: LogFiles) -> LogCon
         queue: settings.log.queue,
         file_bytes_max: settings.log.file_bytes_max.0,
         files_max: settings.log.files_max,
-        class: classes.writer,
     }
 }
 

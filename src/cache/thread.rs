@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, never, select_biased};
 
-use crate::runtime::{Class, Full, Supervisor, Tx, numbered};
+use crate::runtime::{Full, Supervisor, ThreadKind, ThreadName, Tx};
 
 use super::action::Action;
 use super::core::Cache;
@@ -35,19 +35,15 @@ pub enum FetcherMessage<K> {
     Retire,
 }
 
-/// How a cache's threads are named and what is expected of them.
+/// Which threads are a cache's.
 #[derive(Clone, Debug)]
 pub struct CacheThreads {
-    /// The cache's own name.
-    pub name: &'static str,
-    /// What its fetchers' names begin with, by lane; a number follows.
-    pub fetcher_prefixes: Vec<&'static str>,
+    /// The cache.
+    pub kind: ThreadKind,
+    /// Its fetchers, by lane.
+    pub fetchers: Vec<ThreadKind>,
     /// Of its log lines.
     pub tag: &'static str,
-    /// The cache's class.
-    pub cache_class: Class,
-    /// The fetchers' class.
-    pub fetcher_class: Class,
 }
 
 /// Starts a cache and its fetchers. `make` is called once in each fetcher's thread, so that each owns
@@ -73,14 +69,17 @@ where
     for (n, lane) in config.lanes.iter().enumerate() {
         // The cache never has more jobs out than fetchers, and a lost one is replaced at most once.
         let (jobs_tx, jobs) = supervisor.channel(
-            format!("{} -> {} fetchers", threads.name, lane.name),
+            format!(
+                "{} -> {} fetchers",
+                ThreadName::from(threads.kind),
+                lane.name
+            ),
             lane.fetchers * 4,
             Full::Never("the cache hands out no more jobs than it has fetchers"),
         );
         let pool = Pool {
             supervisor: supervisor.clone(),
-            prefix: threads.fetcher_prefixes[n],
-            class: threads.fetcher_class,
+            kind: threads.fetchers[n],
             jobs,
             jobs_tx,
             inbox: inbox_tx.clone(),
@@ -94,8 +93,8 @@ where
         lanes.push(pool);
     }
     let stop = supervisor.stop().clone();
-    let (name, tag) = (threads.name, threads.tag);
-    supervisor.spawn(name, threads.cache_class, move |heartbeat| {
+    let tag = threads.tag;
+    supervisor.spawn(threads.kind, move |heartbeat| {
         let mut cache: Cache<K, V, Sender<Reply<V::Out>>> = Cache::new(config.clone());
         let mut actions = Vec::new();
         let nothing = never::<Instant>();
@@ -188,8 +187,7 @@ where
 /// The fetchers of one lane.
 struct Pool<K, V: Value, M, F> {
     supervisor: Supervisor,
-    prefix: &'static str,
-    class: Class,
+    kind: ThreadKind,
     jobs: Receiver<FetcherMessage<K>>,
     jobs_tx: Tx<FetcherMessage<K>>,
     inbox: Tx<ToCache<K, V>>,
@@ -210,9 +208,9 @@ where
         *self.started.borrow_mut() = n;
         let (jobs, inbox, make) = (self.jobs.clone(), self.inbox.clone(), self.make.clone());
         let stop = self.supervisor.stop().clone();
-        let prefix = self.prefix;
+        let kind = self.kind;
         self.supervisor
-            .spawn(numbered(self.prefix, n), self.class, move |heartbeat| {
+            .spawn(kind.nth(n), move |heartbeat| {
                 let fetch = make();
                 loop {
                     heartbeat.idle();
@@ -225,7 +223,7 @@ where
                     };
                     let in_hand = InHand {
                         inbox: &inbox,
-                        fetcher: prefix,
+                        fetcher: kind,
                         job: &job,
                     };
                     heartbeat.wait(format!("fetching {}", named(&job)), job.deadline);
@@ -254,7 +252,7 @@ fn named<K: Key>(job: &Job<K>) -> String {
 /// the job's whole deadline, and the lane would have one place less.
 struct InHand<'a, K: Key, V: Value> {
     inbox: &'a Tx<ToCache<K, V>>,
-    fetcher: &'static str,
+    fetcher: ThreadKind,
     job: &'a Job<K>,
 }
 
@@ -264,7 +262,7 @@ impl<K: Key, V: Value> Drop for InHand<'_, K, V> {
             return;
         }
         let failure = super::Failure::Panicked {
-            fetcher: self.fetcher,
+            fetcher: self.fetcher.prefix(),
         };
         // A full inbox: the deadline ends the job.
         drop(self.inbox.offer(ToCache::Fetched(Fetched {

@@ -11,7 +11,7 @@ use crossbeam::channel::{Receiver, Sender, select_biased};
 use serde_json::{Value, json};
 
 use crate::diag::symbolizer::Shelf;
-use crate::runtime::{Class, Supervisor};
+use crate::runtime::{Supervisor, ThreadKind};
 
 use crate::files::regular;
 
@@ -58,12 +58,11 @@ pub struct ToReports {
 /// When the system refuses it.
 pub fn start_report_reader(
     supervisor: &Supervisor,
-    class: Class,
     dir: PathBuf,
     questions: Receiver<ToReports>,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
-    supervisor.spawn("report-reader", class, move |heartbeat| {
+    supervisor.spawn(ThreadKind::ReportReader, move |heartbeat| {
         loop {
             heartbeat.idle();
             let question = select_biased! {

@@ -5,18 +5,17 @@ use std::io::{self, Write};
 
 use crossbeam::channel::Receiver;
 
-use crate::runtime::{Class, Supervisor, Tx};
+use crate::runtime::{Supervisor, ThreadKind, Tx};
 
 use super::ToWriter;
 
 /// Starts the thread. It hears no stop: the last lines are written after it, and it ends with the process.
 pub(super) fn start_console(
     supervisor: &Supervisor,
-    class: Class,
     lines: Receiver<ToWriter>,
     queue: Tx<ToWriter>,
 ) -> io::Result<()> {
-    supervisor.spawn("log-console", class, move |heartbeat| {
+    supervisor.spawn(ThreadKind::LogConsole, move |heartbeat| {
         let mut told = 0;
         loop {
             heartbeat.idle();

@@ -8,7 +8,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::runtime::{Class, OnStall, Supervisor, Tx};
+use crate::runtime::{Supervisor, ThreadKind, Tx};
 
 use super::front::stamp;
 use super::rotating::RotatingFile;
@@ -30,12 +30,7 @@ pub(super) fn start_writer(
     console: Tx<ToWriter>,
 ) -> io::Result<()> {
     let config = config.clone();
-    // A console that nobody reads is nobody's loss; a log that cannot be written is told.
-    let class = Class {
-        on_stall: OnStall::Unwell,
-        ..config.class
-    };
-    supervisor.spawn("log-writer", class, move |heartbeat| {
+    supervisor.spawn(ThreadKind::LogWriter, move |heartbeat| {
         let mut sink = Sink {
             file: RotatingFile::new(
                 config.files.backend(),

@@ -26,7 +26,7 @@ use crossbeam::channel::Sender;
 use flexi_logger::{ErrorChannel, LogSpecification, Logger};
 use thiserror::Error;
 
-use crate::runtime::{Class, Full, LatestRx, Supervisor, Tx, one_shot, recent};
+use crate::runtime::{Full, LatestRx, Supervisor, Tx, one_shot, recent};
 
 use front::Front;
 
@@ -52,8 +52,6 @@ pub struct LogConfig {
     pub file_bytes_max: u64,
     /// Rotated files kept.
     pub files_max: usize,
-    /// What is expected of the writers.
-    pub class: Class,
 }
 
 /// Why there can be no log.
@@ -155,7 +153,7 @@ fn start(
         supervisor.channel("log -> log-console", config.queue, Full::DropAndCount);
     let (keep, ring) = recent(RING_LINES);
     file::start_writer(supervisor, config, lines, file.clone(), console.clone())?;
-    console::start_console(supervisor, config.class, console_lines, console.clone())?;
+    console::start_console(supervisor, console_lines, console.clone())?;
     let handle = LogHandle {
         file: file.clone(),
         console: console.clone(),

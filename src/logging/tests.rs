@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use log::{Level, Record};
 
 use super::*;
-use crate::runtime::{OnPanic, OnStall, Stopper, stop};
+use crate::runtime::{Limits, Stopper, stop};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -20,7 +20,7 @@ struct Setup {
 
 fn setup(dir: &Path, queue: usize) -> Setup {
     let (stopper, stop) = stop();
-    let (supervisor, _ends) = Supervisor::new(stop);
+    let (supervisor, _ends) = Supervisor::new(Limits::default(), stop);
     let config = LogConfig {
         files: LogFiles::new(dir.to_owned(), 1),
         level: "info".into(),
@@ -28,13 +28,6 @@ fn setup(dir: &Path, queue: usize) -> Setup {
         queue,
         file_bytes_max: 1_000_000,
         files_max: 2,
-        class: Class {
-            name: "writer",
-            busy_max: Duration::from_secs(10),
-            idle_max: None,
-            on_stall: OnStall::Report,
-            on_panic: OnPanic::End,
-        },
     };
     let (handle, ring, front) = start(&supervisor, &config).unwrap();
     Setup {

@@ -1,7 +1,8 @@
 //! Threads and channels are born here, and nowhere else.
 //!
-//! [`Supervisor::spawn`] is the only place that starts a thread: it names it, registers it with the
-//! watchdog under its [`Class`], catches a panic and restarts the thread where its class allows.
+//! [`Supervisor::spawn`] is the only place that starts a thread: its [`ThreadKind`], a row of the table in
+//! [`threads`], says its name and what is expected of it; the watchdog hears of it, a panic is caught and
+//! the thread restarted where its kind allows.
 //! [`Supervisor::channel`] is the only place that makes a queue: it has a name, a bound and a
 //! [`Full`] policy, and its depth and drops can be seen. What a thread is doing it tells through its
 //! [`Heartbeat`], a conflating cell that the watchdog reads when it looks.
@@ -19,6 +20,7 @@ pub mod scratch;
 mod semaphore;
 mod spawn;
 mod stop;
+pub mod threads;
 mod watch;
 
 pub use channel::Tx;
@@ -30,8 +32,8 @@ pub use latest::{LatestRx, LatestTx, latest, recent};
 pub use one_shot::one_shot;
 pub use semaphore::{Permit, Recall, Semaphore};
 pub use spawn::{
-    Birth, Born, Class, Death, Notice, OnPanic, OnStall, Spare, Supervisor, SupervisorEnds,
-    THREAD_NAME_CHARS_MAX, ThreadId, numbered, room_for,
+    Birth, Born, Death, Notice, Spare, Supervisor, SupervisorEnds, ThreadId, room_for,
 };
 pub use stop::{Stop, Stopper, stop};
+pub use threads::{Class, Limits, OnPanic, OnStall, ThreadKind, ThreadName};
 pub use watch::{WatchRx, WatchTx, watch};

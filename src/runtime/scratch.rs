@@ -11,7 +11,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::runtime::clock::system_ms;
-use crate::runtime::{Class, Stop, Supervisor};
+use crate::runtime::{Stop, Supervisor, ThreadKind};
 
 /// All of them begin so.
 const PREFIX: &str = "tapewarden-";
@@ -111,9 +111,9 @@ impl Scratch {
 ///
 /// # Errors
 /// When the system refuses it.
-pub fn start_removal(supervisor: &Supervisor, class: Class) -> io::Result<()> {
+pub fn start_removal(supervisor: &Supervisor) -> io::Result<()> {
     let stop = supervisor.stop().clone();
-    supervisor.spawn_once("leftovers", class, move |heartbeat| {
+    supervisor.spawn_once(ThreadKind::Leftovers, move |heartbeat| {
         heartbeat.idle();
         if !stop.sleep(AFTER) {
             heartbeat

@@ -100,7 +100,7 @@ mod tests {
 
     fn semaphore(permits: usize) -> Semaphore {
         let (_stopper, stop) = stop();
-        let (supervisor, _ends) = Supervisor::new(stop);
+        let (supervisor, _ends) = Supervisor::new(crate::runtime::Limits::default(), stop);
         supervisor.semaphore("candles", permits)
     }
 

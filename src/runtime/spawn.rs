@@ -16,17 +16,7 @@ use super::gauge::Gauge;
 use super::heartbeat::{Beat, Heartbeat, Order};
 use super::latest::{LatestRx, LatestTx, latest};
 use super::stop::{Stop, stop};
-
-/// The kernel keeps 15 bytes of a thread's name; more would not show in `ps` or a dump.
-pub const THREAD_NAME_CHARS_MAX: usize = 15;
-
-/// The name of one of many. Where both do not fit the prefix is cut: the number tells them apart.
-#[must_use]
-pub fn numbered(prefix: &str, number: u32) -> String {
-    let number = format!("-{number}");
-    let room = THREAD_NAME_CHARS_MAX - number.len();
-    format!("{prefix:.room$}{number}")
-}
+use super::threads::{Class, Limits, OnPanic, ThreadName};
 
 /// Whether the system has this many more threads, tried with as many, which end at once.
 ///
@@ -62,45 +52,6 @@ const RESTART_BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// that comes again and again, not one a day.
 const RESTART_FORGIVEN: Duration = Duration::from_secs(600);
 
-/// What the watchdog does about a stalled thread of a class, besides reporting it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnStall {
-    /// Nothing more: it serves one client, or others do the same work.
-    Report,
-    /// `/api/health` answers 503 while it lasts; the process goes on, as a new one would be no better.
-    Unwell,
-    /// `/api/health` answers 503 while it lasts, and if it lasts too long the process ends.
-    Unhealthy,
-}
-
-/// What happens when a thread panics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnPanic {
-    /// It ends: it served one connection.
-    End,
-    /// It starts anew with backoff, as often as this before it has run well for ten minutes; then it ends,
-    /// and the process is unhealthy.
-    Restart {
-        /// Restarts in a row.
-        times_max: u32,
-    },
-}
-
-/// What is expected of a thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Class {
-    /// "http", "cache", "fetcher" …
-    pub name: &'static str,
-    /// How long it may be busy with one thing.
-    pub busy_max: Duration,
-    /// For a thread that ticks: how long it may be idle without a beat.
-    pub idle_max: Option<Duration>,
-    /// What the watchdog does about a stall.
-    pub on_stall: OnStall,
-    /// What happens after a panic.
-    pub on_panic: OnPanic,
-}
-
 /// Identifies one life of one thread; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ThreadId(pub u64);
@@ -129,8 +80,8 @@ impl fmt::Debug for Spare {
 pub struct Born {
     /// Its id.
     pub id: ThreadId,
-    /// Its name, as the kernel shows it.
-    pub name: String,
+    /// Its kind and number: its name.
+    pub name: ThreadName,
     /// What is expected of it.
     pub class: Class,
     /// Where its beats are read.
@@ -176,8 +127,8 @@ pub enum Notice {
 pub struct Birth {
     /// Its id.
     pub id: ThreadId,
-    /// Its name.
-    pub name: String,
+    /// Its kind and number: its name.
+    pub name: ThreadName,
     /// What is expected of it.
     pub class: Class,
     /// To be joined once its [`Death`] was told.
@@ -201,6 +152,7 @@ pub struct Supervisor {
     deaths: Sender<Death>,
     lost: Counter,
     ids: Counter,
+    limits: Limits,
     stop: Stop,
 }
 
@@ -220,7 +172,7 @@ pub struct SupervisorEnds {
 impl Supervisor {
     /// The one supervisor of a process, and what its two readers read.
     #[must_use]
-    pub fn new(stop: Stop) -> (Self, SupervisorEnds) {
+    pub fn new(limits: Limits, stop: Stop) -> (Self, SupervisorEnds) {
         let (notices, notices_rx) = bounded(NOTICES_MAX);
         let (births, births_rx) = bounded(NOTICES_MAX);
         let (deaths, deaths_rx) = bounded(NOTICES_MAX);
@@ -231,6 +183,7 @@ impl Supervisor {
             deaths,
             lost: lost.clone(),
             ids: Counter::default(),
+            limits,
             stop,
         };
         let ends = SupervisorEnds {
@@ -249,17 +202,16 @@ impl Supervisor {
     }
 
     /// Starts a thread that runs `body` until it returns. A panic is reported through the log and
-    /// the watchdog; where the class allows, `body` is called anew after a backoff.
+    /// the watchdog; where its kind allows, `body` is called anew after a backoff.
     ///
     /// # Errors
     /// When the system refuses another thread.
     pub fn spawn(
         &self,
-        name: impl Into<String>,
-        class: Class,
+        name: impl Into<ThreadName>,
         body: impl Fn(&Heartbeat) + Send + 'static,
     ) -> io::Result<ThreadId> {
-        self.spawn_with(name.into(), class, None, body)
+        self.spawn_with(name.into(), None, body)
     }
 
     /// As [`Self::spawn`], for a thread that shares its work with others of its kind: if it stalls, the
@@ -269,29 +221,23 @@ impl Supervisor {
     /// When the system refuses another thread.
     pub fn spawn_replaceable(
         &self,
-        name: impl Into<String>,
-        class: Class,
+        name: impl Into<ThreadName>,
         body: impl Fn(&Heartbeat) + Clone + Send + 'static,
     ) -> io::Result<ThreadId> {
         let name = name.into();
-        let (me, again, same) = (self.clone(), name.clone(), body.clone());
-        let spare = Spare(Box::new(move || {
-            me.spawn_replaceable(again.clone(), class, same.clone())
-        }));
-        self.spawn_with(name, class, Some(spare), body)
+        debug_assert!(name.kind.row().is_replaced, "the table says nothing of it");
+        let (me, same) = (self.clone(), body.clone());
+        let spare = Spare(Box::new(move || me.spawn_replaceable(name, same.clone())));
+        self.spawn_with(name, Some(spare), body)
     }
 
     fn spawn_with(
         &self,
-        name: String,
-        class: Class,
+        name: ThreadName,
         spare: Option<Spare>,
         body: impl Fn(&Heartbeat) + Send + 'static,
     ) -> io::Result<ThreadId> {
-        debug_assert!(
-            name.len() <= THREAD_NAME_CHARS_MAX,
-            "the kernel cuts the thread name {name:?}"
-        );
+        let class = self.limits.class(name.kind);
         let id = ThreadId(self.ids.next());
         let (cell, beats) = latest();
         let (orders, taken) = latest();
@@ -299,7 +245,7 @@ impl Supervisor {
         heartbeat.begin("starting");
         self.notify(Notice::Born(Box::new(Born {
             id,
-            name: name.clone(),
+            name,
             class,
             beats,
             orders,
@@ -307,7 +253,7 @@ impl Supervisor {
         })));
         let me = self.clone();
         let spawned = thread::Builder::new()
-            .name(name.clone())
+            .name(name.to_string())
             .spawn(move || me.live(id, class, &heartbeat, body));
         let join = match spawned {
             Ok(join) => join,
@@ -328,20 +274,24 @@ impl Supervisor {
         Ok(id)
     }
 
-    /// As [`Self::spawn`], for a thread that serves one thing it was given and then ends: its class must
-    /// not restart it.
+    /// As [`Self::spawn`], for a thread that serves one thing it was given and then ends: its kind must
+    /// not restart.
     ///
     /// # Errors
     /// When the system refuses another thread; `body` is dropped, and what it owns with it.
     pub fn spawn_once(
         &self,
-        name: impl Into<String>,
-        class: Class,
+        name: impl Into<ThreadName>,
         body: impl FnOnce(&Heartbeat) + Send + 'static,
     ) -> io::Result<ThreadId> {
-        debug_assert_eq!(class.on_panic, OnPanic::End, "it can be called only once");
+        let name = name.into();
+        debug_assert_eq!(
+            name.kind.row().on_panic,
+            OnPanic::End,
+            "it can be called only once"
+        );
         let body = Cell::new(Some(body));
-        self.spawn(name, class, move |heartbeat| {
+        self.spawn(name, move |heartbeat| {
             if let Some(body) = body.take() {
                 body(heartbeat);
             }
@@ -361,11 +311,8 @@ impl Supervisor {
             id,
             tid: kernel_tid(),
         });
-        let mut restarts_left = match class.on_panic {
-            OnPanic::End => 0,
-            OnPanic::Restart { times_max } => times_max,
-        };
-        let allowed = restarts_left;
+        let allowed = class.restarts_max;
+        let mut restarts_left = allowed;
         let mut backoff = RESTART_BACKOFF_MIN;
         let mut panicked = false;
         let mut began = Instant::now();
@@ -429,23 +376,18 @@ fn kernel_tid() -> u32 {
 mod tests {
     use super::super::stop::stop;
     use super::*;
-    use crate::runtime::one_shot;
-    use proptest::prelude::*;
-
-    const CLASS: Class = Class {
-        name: "test",
-        busy_max: Duration::from_secs(1),
-        idle_max: None,
-        on_stall: OnStall::Report,
-        on_panic: OnPanic::Restart { times_max: 2 },
-    };
+    use crate::runtime::{ThreadKind, one_shot};
 
     #[test]
     fn a_panicking_thread_is_restarted_as_often_as_its_class_allows_and_then_ends() {
         let (_stopper, stop) = stop();
-        let (supervisor, ends) = Supervisor::new(stop);
+        let limits = Limits {
+            restarts_max: 2,
+            ..Limits::default()
+        };
+        let (supervisor, ends) = Supervisor::new(limits, stop);
         supervisor
-            .spawn("panicker", CLASS, |_| panic!("on purpose"))
+            .spawn(ThreadKind::QuoteHub, |_| panic!("on purpose"))
             .unwrap();
         let birth = ends.births.recv_timeout(Duration::from_secs(10)).unwrap();
         let death = ends.deaths.recv_timeout(Duration::from_secs(10)).unwrap();
@@ -466,10 +408,10 @@ mod tests {
     #[test]
     fn a_thread_is_registered_before_it_runs_and_ends_when_its_body_returns() {
         let (_stopper, stop) = stop();
-        let (supervisor, ends) = Supervisor::new(stop);
+        let (supervisor, ends) = Supervisor::new(Limits::default(), stop);
         let (tx, rx) = one_shot();
         supervisor
-            .spawn("worker", CLASS, move |heartbeat| {
+            .spawn(ThreadKind::Http.nth(7), move |heartbeat| {
                 heartbeat.begin("telling");
                 tx.send(()).unwrap();
             })
@@ -478,21 +420,6 @@ mod tests {
         let death = ends.deaths.recv_timeout(Duration::from_secs(10)).unwrap();
         assert!(!death.panicked);
         let first = ends.notices.try_recv().unwrap();
-        assert!(matches!(first, Notice::Born(born) if born.name == "worker"));
-    }
-    proptest! {
-        #[test]
-        fn names_of_many_fit_and_differ(prefix in "[a-z-]{1,20}", a: u32, b: u32) {
-            let [a_name, b_name] = [a, b].map(|n| numbered(&prefix, n));
-            prop_assert!(a_name.len() <= THREAD_NAME_CHARS_MAX);
-            prop_assert_eq!(a_name.rsplit('-').next(), Some(&*a.to_string()));
-            prop_assert_eq!(a == b, a_name == b_name);
-        }
-    }
-
-    #[test]
-    fn a_name_is_cut_only_where_it_must_be() {
-        assert_eq!(numbered("watchlist-get", 9), "watchlist-get-9");
-        assert_eq!(numbered("watchlist-get", 10), "watchlist-ge-10");
+        assert!(matches!(first, Notice::Born(born) if born.name.to_string() == "http-7"));
     }
 }

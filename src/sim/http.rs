@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Receiver;
 
 use crate::runtime::deadline_io::client_waits;
-use crate::runtime::{Class, Full, Heartbeat, Stop, Supervisor, Tx};
+use crate::runtime::{Full, Heartbeat, Stop, Supervisor, ThreadKind, ThreadName, Tx};
 
 /// No wait is longer, so that the end of the process is noticed in time.
 const SLICE: Duration = Duration::from_millis(250);
@@ -340,8 +340,8 @@ fn invalid(why: &str) -> io::Error {
 /// The right to one connection; it goes back when its thread ends, however it ends.
 #[derive(Debug)]
 struct Slot {
-    number: usize,
-    free: Tx<usize>,
+    number: u32,
+    free: Tx<u32>,
 }
 
 impl Drop for Slot {
@@ -354,16 +354,16 @@ impl Drop for Slot {
 /// Where connections get their slots.
 #[derive(Clone, Debug)]
 pub(super) struct Slots {
-    free: Receiver<usize>,
-    back: Tx<usize>,
+    free: Receiver<u32>,
+    back: Tx<u32>,
 }
 
 impl Slots {
     /// So many, shared by all addresses of the embedded market.
-    pub(super) fn new(supervisor: &Supervisor, slots_max: usize) -> Self {
+    pub(super) fn new(supervisor: &Supervisor, slots_max: u32) -> Self {
         let (back, free) = supervisor.channel(
             "sim free slots",
-            slots_max,
+            slots_max as usize,
             Full::Never("as many places as slots"),
         );
         for number in 0..slots_max {
@@ -388,15 +388,14 @@ impl Slots {
 /// When the system refuses a thread or a socket option.
 pub(super) fn listen(
     supervisor: &Supervisor,
-    name: &'static str,
-    (class, conn_class): (Class, Class),
+    kind: ThreadKind,
     listener: TcpListener,
     slots: Slots,
     talk: impl Fn(&Heartbeat, &TcpStream) + Clone + Send + 'static,
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let inner = supervisor.clone();
-    supervisor.spawn(name, class, move |heartbeat| {
+    supervisor.spawn(kind, move |heartbeat| {
         while !inner.stop().is_set() {
             heartbeat.idle();
             if !client_waits(&listener, SLICE) {
@@ -404,10 +403,10 @@ pub(super) fn listen(
             }
             heartbeat.begin("accepting a connection");
             match listener.accept() {
-                Ok((stream, _)) => admit(&inner, conn_class, &slots, stream, &talk),
+                Ok((stream, _)) => admit(&inner, &slots, stream, &talk),
                 Err(e) if is_passing(&e) => {}
                 Err(e) => {
-                    log::warn!(target: "SIM", "{name} cannot accept a connection: {e}; trying again");
+                    log::warn!(target: "SIM", "{} cannot accept a connection: {e}; trying again", ThreadName::from(kind));
                     if inner.stop().sleep(ACCEPT_PAUSE) {
                         return;
                     }
@@ -427,7 +426,6 @@ fn is_passing(error: &io::Error) -> bool {
 
 fn admit(
     supervisor: &Supervisor,
-    class: Class,
     slots: &Slots,
     stream: TcpStream,
     talk: &(impl Fn(&Heartbeat, &TcpStream) + Clone + Send + 'static),
@@ -440,9 +438,9 @@ fn admit(
     if stream.set_nonblocking(false).is_err() || stream.set_nodelay(true).is_err() {
         return;
     }
-    let name = format!("sim-conn-{}", slot.number);
+    let name = ThreadKind::SimConn.nth(slot.number);
     let talk = talk.clone();
-    let spawned = supervisor.spawn(name, class, move |heartbeat| {
+    let spawned = supervisor.spawn(name, move |heartbeat| {
         let _held = &slot;
         talk(heartbeat, &stream);
         // The peer sees the end now, not when the thread's last handle is gone.

@@ -46,7 +46,7 @@ use std::time::{Duration, Instant};
 pub use clock::{SimClock, sim_offset_ms};
 
 use crate::runtime::clock::{Clock, system_ms};
-use crate::runtime::{Class, Counter, Heartbeat, Supervisor};
+use crate::runtime::{Counter, Heartbeat, Supervisor, ThreadKind};
 use engine::Pings;
 use files::{FileSettings, Folder};
 use http::{Line, Slots};
@@ -57,7 +57,7 @@ use token::TokenPlan;
 use trader::TraderSite;
 
 /// Connections to both addresses together: several times what this process opens.
-const CONNECTIONS_MAX: usize = 128;
+const CONNECTIONS_MAX: u32 = 128;
 
 /// How the embedded market is to be.
 #[derive(Clone, Debug)]
@@ -72,10 +72,6 @@ pub struct SimConfig {
     /// Where its files go; none for a temporary folder that is removed at an orderly end. A folder
     /// with a real trader app's files is refused.
     pub data_dir: Option<PathBuf>,
-    /// What is expected of the acceptors and of the thread of the files. It should allow restarts.
-    pub class: Class,
-    /// What is expected of the thread of a connection. It should allow none.
-    pub conn_class: Class,
 }
 
 /// Where the embedded market is.
@@ -152,22 +148,20 @@ fn start_with(
         runners_every: paces.runners_every,
         stop: supervisor.stop().clone(),
     };
-    supervisor.spawn("sim-files", config.class, move |heartbeat| {
+    supervisor.spawn(ThreadKind::SimFiles, move |heartbeat| {
         files::run(heartbeat, &file_settings);
     })?;
     let slots = Slots::new(supervisor, CONNECTIONS_MAX);
     let talk = schwab_talk(supervisor, &config, tokens);
-    let classes = (config.class, config.conn_class);
     http::listen(
         supervisor,
-        "sim-schwab",
-        classes,
+        ThreadKind::SimSchwab,
         schwab,
         slots.clone(),
         talk,
     )?;
     let talk = trader_talk(supervisor, &config, paces.pings);
-    http::listen(supervisor, "sim-trader", classes, trader, slots, talk)?;
+    http::listen(supervisor, ThreadKind::SimTrader, trader, slots, talk)?;
     log::info!(
         target: "SIM",
         "the embedded market (seed {}) stands for Schwab at {schwab_addr} and for the trader app at {trader_addr}; its files are in {}",

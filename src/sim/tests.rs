@@ -10,18 +10,10 @@ use tungstenite::{Message, WebSocket, stream::MaybeTlsStream};
 use super::*;
 use crate::market::Session;
 use crate::runtime::clock::system_ms;
-use crate::runtime::{OnPanic, OnStall, Stopper, SupervisorEnds, stop};
+use crate::runtime::{Limits, Stopper, SupervisorEnds, stop};
 
 /// Far beyond what anything here takes on a quiet machine.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-const CLASS: Class = Class {
-    name: "sim",
-    busy_max: Duration::from_secs(5),
-    idle_max: None,
-    on_stall: OnStall::Report,
-    on_panic: OnPanic::Restart { times_max: 3 },
-};
 
 pub(super) struct World {
     stopper: Option<Stopper>,
@@ -42,17 +34,12 @@ pub(super) fn world_at(at: i64, data_dir: Option<PathBuf>, paces: Paces) -> Worl
         offset_ms: at - system_ms(),
     };
     let (stopper, stop) = stop();
-    let (supervisor, ends) = Supervisor::new(stop);
+    let (supervisor, ends) = Supervisor::new(Limits::default(), stop);
     let config = SimConfig {
         seed: 1,
         clock,
         quotes_per_second: 40,
         data_dir,
-        class: CLASS,
-        conn_class: Class {
-            on_panic: OnPanic::End,
-            ..CLASS
-        },
     };
     let sim = start_with(&supervisor, config, paces).unwrap();
     World {

@@ -13,7 +13,7 @@ use tungstenite::{Error, WebSocket};
 
 use crate::json;
 use crate::runtime::deadline_io::{SLICE, connect_unless, read_some};
-use crate::runtime::{Class, OnPanic, Supervisor, one_shot};
+use crate::runtime::{Supervisor, ThreadKind, one_shot};
 use crate::upstream::Roots;
 use crate::upstream::resolve::fixed_addresses;
 use crate::upstream::trader_app::socketio::older_protocol;
@@ -66,23 +66,18 @@ impl<'a> Place<'a> {
 #[derive(Debug)]
 pub struct Connector {
     supervisor: Supervisor,
-    class: Class,
     roots: Roots,
     known: Vec<SocketAddr>,
     lookup: Option<Receiver<io::Result<Vec<SocketAddr>>>>,
 }
 
 impl Connector {
-    /// Knows no address yet; its look-ups run in threads of this class, and over TLS it believes these issuers.
+    /// Knows no address yet; over TLS it believes these issuers.
     #[must_use]
-    pub fn new(supervisor: Supervisor, class: Class, roots: Roots) -> Self {
+    pub fn new(supervisor: Supervisor, roots: Roots) -> Self {
         Self {
             supervisor,
             roots,
-            class: Class {
-                on_panic: OnPanic::End,
-                ..class
-            },
             known: Vec::new(),
             lookup: None,
         }
@@ -132,7 +127,7 @@ impl Connector {
                 let name = host.to_owned();
                 let spawned =
                     self.supervisor
-                        .spawn_once("quote-lookup", self.class, move |heartbeat| {
+                        .spawn_once(ThreadKind::QuoteLookup, move |heartbeat| {
                             heartbeat.wait(format!("looking up {name}"), by);
                             let found = (name.as_str(), port).to_socket_addrs();
                             let _asker_left = reply.send(found.map(Iterator::collect));

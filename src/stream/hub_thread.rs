@@ -16,7 +16,7 @@ use crossbeam::channel::{Receiver, Sender, at, never, select_biased};
 use super::frame::{numbered_ping, text_frame};
 use crate::runtime::clock::{Clock, Now};
 use crate::runtime::deadline_io::write_now;
-use crate::runtime::{Class, LatestTx, Supervisor, WatchTx};
+use crate::runtime::{LatestTx, Supervisor, ThreadKind, WatchTx};
 
 use super::hub::{Encode, Hub};
 use super::messages::{Pen, SessionId, StreamStatus, ToHub, Wanted};
@@ -79,7 +79,6 @@ pub struct HubBounds {
 /// When the system refuses it.
 pub fn start_hub(
     supervisor: &Supervisor,
-    class: Class,
     inbox: Receiver<ToHub>,
     outputs: HubOutputs,
     clock: Clock,
@@ -87,7 +86,7 @@ pub fn start_hub(
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
     let window_ms = i64::try_from(bounds.spike_window.as_millis()).unwrap_or(i64::MAX);
-    supervisor.spawn("quote-hub", class, move |heartbeat| {
+    supervisor.spawn(ThreadKind::QuoteHub, move |heartbeat| {
         let mut state = State {
             hub: Hub::new(FRAMES, window_ms, bounds.symbols_max),
             stuck_after: bounds.stuck_after,

@@ -17,7 +17,7 @@ use crate::json::{Account, Mended, Source};
 use crate::market::{SkewBounds, Symbol};
 use crate::resilience::{Backoff, Jitter};
 use crate::runtime::clock::Clock;
-use crate::runtime::{Class, Heartbeat, LatestRx, Stop, Supervisor, Tx};
+use crate::runtime::{Heartbeat, LatestRx, Stop, Supervisor, ThreadKind, Tx};
 use crate::upstream::Roots;
 use crate::upstream::schwab::candles::{MarketData, MarketKey};
 use crate::upstream::trader_app::TRADER;
@@ -77,7 +77,6 @@ pub struct StreamConfig {
 /// When the system refuses it.
 pub fn start_reader(
     supervisor: &Supervisor,
-    class: Class,
     config: StreamConfig,
     wanted: LatestRx<Wanted>,
     skew: LatestRx<SkewBounds>,
@@ -85,7 +84,7 @@ pub fn start_reader(
     candle_cache: Tx<ToCache<MarketKey, MarketData>>,
 ) -> io::Result<()> {
     let supervisor_too = supervisor.clone();
-    supervisor.spawn("quote-reader", class, move |heartbeat| {
+    supervisor.spawn(ThreadKind::QuoteReader, move |heartbeat| {
         let mut reader = Reader {
             config: &config,
             wanted: &wanted,
@@ -100,7 +99,7 @@ pub fn start_reader(
             merge: Merge::default(),
             account: Account::new(Source::Stream, TRADER),
             candles: Teller::new(candle_cache.clone(), config.clock),
-            connector: Connector::new(supervisor_too.clone(), class, config.roots.clone()),
+            connector: Connector::new(supervisor_too.clone(), config.roots.clone()),
             stop: supervisor_too.stop(),
             heartbeat,
         };

@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::diag::symbolizer::{Forms, SymbolizerArgs};
-use crate::runtime::{Class, LatestTx, Supervisor};
+use crate::runtime::{LatestTx, Supervisor};
 
 /// Never there.
 #[derive(Debug)]
@@ -27,7 +27,6 @@ impl SymbolizerLink {
 /// Always.
 pub fn start_symbolizer(
     _: &Supervisor,
-    _: Class,
     _: SymbolizerArgs,
     _: [LatestTx<SymbolizerLink>; 2],
     _: LatestTx<Forms>,

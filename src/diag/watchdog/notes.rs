@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 
 use crate::diag::symbolizer::{Forms, Shelf};
 use crate::logging::{LogFiles, RotatingFile, stamp};
-use crate::runtime::{Class, Full, OnStall, Supervisor, Tx};
+use crate::runtime::{Full, Supervisor, ThreadKind, Tx};
 
 /// Entries that can wait: lines, most of the time.
 const NOTES_MAX: usize = 256;
@@ -66,15 +66,11 @@ impl Notes {
     ///
     /// # Errors
     /// When the system refuses it.
-    pub fn start(supervisor: &Supervisor, class: Class, config: NotesConfig) -> io::Result<Self> {
+    pub fn start(supervisor: &Supervisor, config: NotesConfig) -> io::Result<Self> {
         let (tx, notes) =
             supervisor.channel("watchdog -> watchdog.log", NOTES_MAX, Full::DropAndCount);
-        let class = Class {
-            on_stall: OnStall::Unwell,
-            ..class
-        };
         let lost = tx.counter();
-        supervisor.spawn("watchdog-log", class, move |heartbeat| {
+        supervisor.spawn(ThreadKind::WatchdogLog, move |heartbeat| {
             let mut pages = Pages {
                 file: RotatingFile::new(
                     config.files.watchdog(),

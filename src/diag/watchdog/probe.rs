@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::runtime::deadline_io::{read_some, write_all};
-use crate::runtime::{Class, LatestRx, Supervisor, latest};
+use crate::runtime::{LatestRx, Supervisor, ThreadKind, latest};
 
 /// Between probes.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
@@ -42,13 +42,12 @@ pub enum Probed {
 /// When the system refuses it.
 pub fn start_probe(
     supervisor: &Supervisor,
-    class: Class,
     address: SocketAddr,
     requests: impl FnMut() -> Vec<ProbeRequest> + Clone + Send + 'static,
 ) -> io::Result<LatestRx<Probed>> {
     let (tell, told) = latest();
     let stop = supervisor.stop().clone();
-    supervisor.spawn("probe", class, move |heartbeat| {
+    supervisor.spawn(ThreadKind::Probe, move |heartbeat| {
         let (mut failures, mut requests) = (0, requests.clone());
         loop {
             heartbeat.idle();

@@ -15,7 +15,7 @@ use crate::diag::symbolizer::{
     ASKED, Context, Dump, Forms, Queue, Said, SymbolizerArgs, report_text,
 };
 use crate::logging::LogFiles;
-use crate::runtime::{Class, LatestRx, Supervisor, WatchRx, latest};
+use crate::runtime::{LatestRx, Supervisor, WatchRx, latest};
 
 use super::notes::Unnamed;
 use super::sentinel::{LastResort, start_sentinel};
@@ -72,7 +72,6 @@ impl Reporter {
     /// When the system refuses the thread.
     pub fn start(
         supervisor: &Supervisor,
-        class: Class,
         files: &LogFiles,
         keep: usize,
         own_beats: WatchRx<Instant>,
@@ -103,9 +102,9 @@ impl Reporter {
                 keep,
             };
             let links = [symbolizer_tx, last_symbolizer_tx];
-            start_symbolizer(supervisor, class, args, links, forms_tx)?;
+            start_symbolizer(supervisor, args, links, forms_tx)?;
         }
-        start_sentinel(supervisor, class, last_resort, own_beats, last_symbolizers)?;
+        start_sentinel(supervisor, last_resort, own_beats, last_symbolizers)?;
         Ok(Self {
             capture,
             why_no_stacks,

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::diag::capture::{BETWEEN_ROUNDS, Capture, CopiesStacks, end_at_once, raw};
 use crate::diag::symbolizer::{Context, SILENT_WATCHDOG, Said};
 use crate::logging::LogFiles;
-use crate::runtime::{Class, LatestRx, Supervisor, WatchRx};
+use crate::runtime::{LatestRx, Supervisor, ThreadKind, WatchRx};
 
 use super::symbolizer_link::SymbolizerLink;
 
@@ -159,14 +159,13 @@ impl Drop for LastResort {
 /// When the system refuses the thread.
 pub fn start_sentinel(
     supervisor: &Supervisor,
-    class: Class,
     last_resort: Option<LastResort>,
     beats: WatchRx<Instant>,
     symbolizers: LatestRx<SymbolizerLink>,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
     let last_resort = std::cell::RefCell::new(last_resort);
-    supervisor.spawn("sentinel", class, move |heartbeat| {
+    supervisor.spawn(ThreadKind::Sentinel, move |heartbeat| {
         let mut last_resort = last_resort.borrow_mut();
         let (mut beats, mut symbolizer) = (beats.clone(), None);
         let mut eyes = Eyes::new(Instant::now());

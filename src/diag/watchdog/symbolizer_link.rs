@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::diag::symbolizer::{Forms, SymbolizerArgs};
 use crate::runtime::deadline_io::{read_some, write_both};
-use crate::runtime::{Class, LatestTx, Stop, Supervisor};
+use crate::runtime::{LatestTx, Stop, Supervisor, ThreadKind};
 
 /// How long it is listened to before the end of everything is looked for.
 const LISTEN_SLICE: Duration = Duration::from_millis(500);
@@ -54,7 +54,6 @@ impl SymbolizerLink {
 /// When the system refuses the thread.
 pub fn start_symbolizer(
     supervisor: &Supervisor,
-    class: Class,
     args: SymbolizerArgs,
     links: [LatestTx<SymbolizerLink>; 2],
     forms: LatestTx<Forms>,
@@ -62,7 +61,7 @@ pub fn start_symbolizer(
     let stop = supervisor.stop().clone();
     // Started here, before there is much to inherit; later ones by the thread itself.
     let first = RefCell::new(Some(start(&args)));
-    supervisor.spawn("symbolizer", class, move |heartbeat| {
+    supervisor.spawn(ThreadKind::Symbolizer, move |heartbeat| {
         while !stop.is_set() {
             heartbeat.begin("starting the process that names stacks");
             let started = first.borrow_mut().take().unwrap_or_else(|| start(&args));

@@ -15,8 +15,8 @@ use crossbeam::channel::{Receiver, TryRecvError, select_biased, tick};
 use crate::logging::{LogHandle, RING_LINES};
 use crate::runtime::clock::system_ms;
 use crate::runtime::{
-    Beat, Class, Counter, Doing, Drill, Gauge, LatestRx, LatestTx, Notice, Order, Spare,
-    Supervisor, ThreadId, WatchRx, WatchTx, is_meant, watch,
+    Beat, Counter, Doing, Drill, Gauge, LatestRx, LatestTx, Notice, Order, Spare, Supervisor,
+    ThreadId, ThreadKind, WatchRx, WatchTx, is_meant, watch,
 };
 
 use super::ToWatchdog;
@@ -49,10 +49,6 @@ pub struct WatchdogConfig {
     pub notes: NotesConfig,
     /// A stall that makes the process unhealthy ends it after this.
     pub exit_after: Option<Duration>,
-    /// What is expected of it.
-    pub class: Class,
-    /// What is expected of who writes for it.
-    pub writer: Class,
     /// When the process started.
     pub started: Instant,
 }
@@ -89,14 +85,12 @@ pub fn start_watchdog(
     let (own_beat, own_beats) = watch();
     let reporter = Reporter::start(
         supervisor,
-        config.class,
         &config.notes.files,
         config.notes.reports_max,
         own_beats.clone(),
     )?;
-    let notes = Notes::start(supervisor, config.writer, config.notes.clone())?;
+    let notes = Notes::start(supervisor, config.notes.clone())?;
     let stop = supervisor.stop().clone();
-    let class = config.class;
     // Kept through a panic: a watchdog that starts anew still knows everybody.
     let state = RefCell::new(State {
         ledger: Ledger::default(),
@@ -121,7 +115,7 @@ pub fn start_watchdog(
         config,
         inputs,
     });
-    supervisor.spawn("watchdog", class, move |heartbeat| {
+    supervisor.spawn(ThreadKind::Watchdog, move |heartbeat| {
         let mut state = state.borrow_mut();
         let ticks = tick(state.config.tick);
         loop {
@@ -402,8 +396,9 @@ impl State {
                 if let Some(spare) = born.spare {
                     self.spares.insert(id, spare);
                 }
-                self.orders.insert(id, (born.name.clone(), born.orders));
-                self.ledger.born(id, born.name, born.class, now);
+                let name = born.name.to_string();
+                self.orders.insert(id, (name.clone(), born.orders));
+                self.ledger.born(id, name, born.class, now);
                 self.beats.insert(id, born.beats);
             }
             Notice::Tid { id, tid } => self.ledger.numbered(id, tid),

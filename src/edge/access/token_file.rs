@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::files::regular::{self, Stamp};
-use crate::runtime::{Class, Counter, Supervisor, WatchRx, WatchTx, watch};
+use crate::runtime::{Counter, Supervisor, ThreadKind, WatchRx, WatchTx, watch};
 
 use crate::edge::request::{Secret, TOKEN_FILE_BYTES_MAX};
 
@@ -142,14 +142,10 @@ impl TokenFile {
 ///
 /// # Errors
 /// When the system refuses it.
-pub fn start_token_reader(
-    supervisor: &Supervisor,
-    class: Class,
-    file: TokenFile,
-) -> io::Result<()> {
+pub fn start_token_reader(supervisor: &Supervisor, file: TokenFile) -> io::Result<()> {
     let stop = supervisor.stop().clone();
     let file = std::cell::RefCell::new(file);
-    supervisor.spawn("token-reader", class, move |heartbeat| {
+    supervisor.spawn(ThreadKind::TokenReader, move |heartbeat| {
         loop {
             heartbeat.idle();
             if stop.sleep(LOOK_EVERY) {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, select_biased};
 
-use crate::runtime::{Class, Full, Stop, Supervisor, Tx};
+use crate::runtime::{Full, Stop, Supervisor, ThreadKind, Tx};
 
 use crate::edge::routes::LANE_PING_PATH;
 use crate::runtime::deadline_io::{read_some_unless, write_all};
@@ -129,7 +129,6 @@ impl Drop for Owed<'_> {
 /// When the system refuses the thread.
 pub fn start_lanes(
     supervisor: &Supervisor,
-    class: Class,
     specs: &[LaneSpec],
     address: LinkAddress,
 ) -> io::Result<Vec<Lane>> {
@@ -162,7 +161,7 @@ pub fn start_lanes(
         });
     }
     let stop = supervisor.stop().clone();
-    supervisor.spawn("lane-keeper", class, move |heartbeat| {
+    supervisor.spawn(ThreadKind::LaneKeeper, move |heartbeat| {
         loop {
             heartbeat.idle();
             let lane = select_biased! {
@@ -225,7 +224,7 @@ mod tests {
     #[test]
     fn a_panic_over_a_leased_connection_leaves_the_lane_its_place() {
         let (_stopper, stop) = stop();
-        let (supervisor, _ends) = Supervisor::new(stop);
+        let (supervisor, _ends) = Supervisor::new(crate::runtime::Limits::default(), stop);
         let (back, idle) = supervisor.channel("idle", 1, Full::Never("one is all"));
         let (lost, told) = supervisor.channel("lost", 1, Full::Never("one is all"));
         let lane = Lane {

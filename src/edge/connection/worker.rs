@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tiny_http::{Request, Server};
 
 use crate::cache::AskId;
-use crate::runtime::{Class, Heartbeat, Stop, Supervisor, Tx};
+use crate::runtime::{Heartbeat, Stop, Supervisor, ThreadKind, Tx};
 
 use crate::edge::answer::{Answer, Wants};
 use crate::edge::routes;
@@ -26,14 +26,13 @@ const BEAT_EVERY: Duration = Duration::from_secs(2);
 /// When the system refuses a thread.
 pub fn start_workers(
     supervisor: &Supervisor,
-    class: Class,
     server: &Arc<Server>,
     caches: &Caches,
     boards: Vec<Boards>,
     config: &HttpConfig,
     commands: &Tx<Command>,
 ) -> io::Result<()> {
-    for (n, boards) in boards.into_iter().enumerate() {
+    for (number, boards) in (1..).zip(boards) {
         let worker = Worker {
             server: Arc::clone(server),
             caches: caches.clone(),
@@ -43,7 +42,7 @@ pub fn start_workers(
             stop: supervisor.stop().clone(),
         };
         let stop = supervisor.stop().clone();
-        supervisor.spawn_replaceable(format!("http-{}", n + 1), class, move |heartbeat| {
+        supervisor.spawn_replaceable(ThreadKind::Http.nth(number), move |heartbeat| {
             while !stop.is_set() && !heartbeat.is_retired() {
                 heartbeat.idle();
                 if heartbeat.is_retired() {

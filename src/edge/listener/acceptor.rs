@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
 
-use crate::runtime::{Class, Full, Heartbeat, Supervisor, Tx, one_shot};
+use crate::runtime::{Full, Heartbeat, Supervisor, ThreadKind, Tx, one_shot};
 
 use crate::edge::access::Refusals;
 use crate::edge::connection::{Conn, GateConfig, Shared};
@@ -28,9 +28,6 @@ const SAY_EVERY: Duration = Duration::from_secs(10);
 /// Connections admitted beyond the limit while idle ones are asked to make room.
 const HEADROOM: usize = 64;
 
-/// Names of connection threads count up to here and begin anew: names have 15 characters.
-const CONN_NAMES_MAX: u64 = 100_000;
-
 /// Clients turned away in a row before the gate beats again.
 const TURNED_AWAY_MAX: usize = 16;
 
@@ -40,13 +37,11 @@ const TURNED_AWAY_MAX: usize = 16;
 /// When the system refuses a thread.
 pub fn start_gate(
     supervisor: &Supervisor,
-    gate_class: Class,
-    conn_class: Class,
     listener: TcpListener,
     workers: LinkAddress,
     config: GateConfig,
 ) -> io::Result<()> {
-    let lanes = start_lanes(supervisor, gate_class, &config.lanes, workers)?;
+    let lanes = start_lanes(supervisor, &config.lanes, workers)?;
     let most = config.connections_max + HEADROOM;
     let (ended_tx, ended) = supervisor.channel(
         "conns -> gate: ended",
@@ -65,10 +60,9 @@ pub fn start_gate(
     });
     listener.set_nonblocking(true)?;
     let spawner = supervisor.clone();
-    supervisor.spawn("gate", gate_class, move |heartbeat| {
+    supervisor.spawn(ThreadKind::Gate, move |heartbeat| {
         let mut door = Door {
             spawner: &spawner,
-            class: conn_class,
             ended: &ended,
             ended_tx: &ended_tx,
             evict: &evict,
@@ -106,7 +100,6 @@ impl Drop for Place {
 
 struct Door<'a> {
     spawner: &'a Supervisor,
-    class: Class,
     ended: &'a Receiver<IpAddr>,
     ended_tx: &'a Tx<IpAddr>,
     evict: &'a Tx<()>,
@@ -204,16 +197,14 @@ impl Door<'_> {
         let mut conn = Conn::new(Arc::clone(self.shared), address, number);
         // Given only to a thread that is there: without one its client is told.
         let (give, given) = one_shot();
-        let spawned = self.spawner.spawn_once(
-            format!("conn-{}", number % CONN_NAMES_MAX),
-            self.class,
-            move |heartbeat| {
+        let spawned = self
+            .spawner
+            .spawn_once(ThreadKind::Conn.turn(number), move |heartbeat| {
                 let _given_back_at_the_end = place;
                 if let Ok(stream) = given.recv() {
                     conn.serve(stream, heartbeat);
                 }
-            },
-        );
+            });
         match spawned {
             // It waits for it.
             Ok(_) => drop(give.try_send(stream)),

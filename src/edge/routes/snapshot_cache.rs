@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, select_biased};
 
-use crate::runtime::{Class, Supervisor};
+use crate::runtime::{Supervisor, ThreadKind};
 
 use super::context::HttpConfig;
 use super::router::Route;
@@ -39,7 +39,6 @@ pub struct BoardLook {
 /// When the system refuses it.
 pub fn start_board_cache(
     supervisor: &Supervisor,
-    class: Class,
     boards: Boards,
     config: HttpConfig,
     looks: Receiver<BoardLook>,
@@ -47,7 +46,7 @@ pub fn start_board_cache(
     let stop = supervisor.stop().clone();
     // Outlives a panic: a board that was read once is not told again before it changes.
     let boards = RefCell::new(boards);
-    supervisor.spawn("board-cache", class, move |heartbeat| {
+    supervisor.spawn(ThreadKind::BoardCache, move |heartbeat| {
         let mut boards = boards.borrow_mut();
         let mut kept: Vec<(Route, Answer)> = Vec::new();
         let mut kept_since = Instant::now();

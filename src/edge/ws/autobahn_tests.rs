@@ -15,7 +15,7 @@ use tungstenite::Message;
 
 use crate::edge::request::{Parsed, parse_head};
 use crate::runtime::deadline_io::read_some;
-use crate::runtime::{Class, Full, OnPanic, OnStall, Supervisor, stop};
+use crate::runtime::{Full, Limits, Supervisor, ThreadKind, stop};
 use crate::stream::{Pen, ToHub};
 
 use super::limits::WsConfig;
@@ -25,14 +25,6 @@ use super::sessions::{Sessions, Upgrade};
 /// Cases that are answered rightly but later than the strictest reading wants: 6.4 sends a wrong byte in
 /// the middle of a frame and hopes for the close before the frame's end. A frame is looked at as a whole.
 const LATE: [&str; 2] = ["6.4.3", "6.4.4"];
-
-const CLASS: Class = Class {
-    name: "testee",
-    busy_max: Duration::from_secs(60),
-    idle_max: None,
-    on_stall: OnStall::Report,
-    on_panic: OnPanic::End,
-};
 
 /// Gives back what it hears.
 struct Echo;
@@ -57,7 +49,7 @@ impl Listener for Echo {
 fn start_lender(supervisor: &Supervisor) -> crate::runtime::Tx<ToHub> {
     let (tx, inbox) = supervisor.channel("testee -> hub", 1_024, Full::WaitWithDeadline);
     supervisor
-        .spawn("hub", CLASS, move |_| {
+        .spawn(ThreadKind::QuoteHub, move |_| {
             let mut pens = HashMap::new();
             for message in &inbox {
                 match message {
@@ -87,19 +79,19 @@ fn start_testee(supervisor: &Supervisor) -> u16 {
         silence_max: Duration::from_secs(120),
         write_deadline: Duration::from_secs(60),
     };
-    let sessions = Sessions::new(supervisor, CLASS, start_lender(supervisor), config);
+    let sessions = Sessions::new(supervisor, start_lender(supervisor), config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let spawner = supervisor.clone();
     supervisor
-        .spawn("gate", CLASS, move |_| {
+        .spawn(ThreadKind::Gate, move |_| {
             for (number, stream) in (1..).zip(listener.incoming()) {
                 let stream = stream.unwrap();
                 stream.set_nodelay(true).unwrap();
                 let (sessions, supervisor) = (sessions.clone(), spawner.clone());
                 spawner
-                    .spawn_once(format!("conn-{number}"), CLASS, move |heartbeat| {
-                        let Some(upgrade) = handshake(stream, number) else {
+                    .spawn_once(ThreadKind::Conn.nth(number), move |heartbeat| {
+                        let Some(upgrade) = handshake(stream, number.into()) else {
                             return;
                         };
                         sessions
@@ -178,7 +170,7 @@ fn the_fuzzing_client_of_autobahn_finds_nothing() {
     }
     let installed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/autobahn");
     let (_stopper, stop) = stop();
-    let (supervisor, _ends) = Supervisor::new(stop);
+    let (supervisor, _ends) = Supervisor::new(Limits::default(), stop);
     let cases = run_suite(&installed, start_testee(&supervisor));
     let mut counts: HashMap<&str, usize> = HashMap::new();
     let mut wrong = Vec::new();

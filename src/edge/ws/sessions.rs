@@ -7,7 +7,7 @@ use crossbeam::channel::Receiver;
 use tungstenite::handshake::derive_accept_key;
 
 use crate::runtime::deadline_io::{Sparing, write_all};
-use crate::runtime::{Class, Full, Heartbeat, Supervisor, Tx, one_shot};
+use crate::runtime::{Full, Heartbeat, Supervisor, Tx, one_shot};
 use crate::stream::{SessionId, ToHub};
 
 use super::limits::WsConfig;
@@ -22,7 +22,6 @@ const WORDS_MAX: usize = 32;
 #[derive(Clone, Debug)]
 pub struct Sessions {
     config: WsConfig,
-    class: Class,
     hub: Tx<ToHub>,
     /// Holds one token for each session that lives.
     places: Tx<()>,
@@ -66,9 +65,9 @@ impl Drop for Place<'_> {
 }
 
 impl Sessions {
-    /// A handle; `class` is what is expected of the writers' threads.
+    /// A handle.
     #[must_use]
-    pub fn new(supervisor: &Supervisor, class: Class, hub: Tx<ToHub>, config: WsConfig) -> Self {
+    pub fn new(supervisor: &Supervisor, hub: Tx<ToHub>, config: WsConfig) -> Self {
         let (places, taken) = supervisor.channel(
             "ws sessions (places taken)",
             config.sessions_max,
@@ -76,7 +75,6 @@ impl Sessions {
         );
         Self {
             config,
-            class,
             hub,
             places,
             taken,
@@ -154,11 +152,7 @@ impl Sessions {
                 write_deadline: self.config.write_deadline,
                 reader_silent_max: self.config.reader_silent_max(),
             };
-            writer.start(
-                supervisor,
-                self.class,
-                format!("ws-{}-out", number % 100_000),
-            )
+            writer.start(supervisor, number)
         });
         if let Err(e) = began {
             log::info!(target: "WS", "a stream of {peer} ended before it began: {e}");

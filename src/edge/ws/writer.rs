@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, never, select_biased};
 
 use crate::runtime::deadline_io::{Sparing, write_all, write_now};
-use crate::runtime::{Class, Heartbeat, Supervisor, Tx};
+use crate::runtime::{Heartbeat, Supervisor, ThreadKind, Tx};
 use crate::stream::{Pen, SessionId, ToHub};
 
 use crate::stream::frame::close_frame;
@@ -61,14 +61,14 @@ enum Ended {
 }
 
 impl Writer {
-    /// Starts the thread.
+    /// Starts the thread, as that of the connection of this number.
     ///
     /// # Errors
     /// When the system refuses it.
-    pub fn start(self, supervisor: &Supervisor, class: Class, name: String) -> std::io::Result<()> {
+    pub fn start(self, supervisor: &Supervisor, number: u64) -> std::io::Result<()> {
         let mut writer = self;
         supervisor
-            .spawn_once(name, class, move |heartbeat| {
+            .spawn_once(ThreadKind::WsWriter.turn(number), move |heartbeat| {
                 let how = match writer.run(heartbeat) {
                     Ended::InWords => Shutdown::Write,
                     Ended::InTrouble => Shutdown::Both,

@@ -1,7 +1,6 @@
 //! The ledger told of births, beats and ends.
 
 use super::*;
-use crate::runtime::OnPanic;
 use proptest::prelude::*;
 
 const TICK: Duration = Duration::from_millis(250);
@@ -13,7 +12,7 @@ fn class(idle_max: Option<Duration>) -> Class {
         busy_max: Duration::from_secs(2),
         idle_max,
         on_stall: OnStall::Unhealthy,
-        on_panic: OnPanic::End,
+        restarts_max: 0,
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{select_biased, tick};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::runtime::{Class, Full, Supervisor, WatchTx};
+use crate::runtime::{Full, Supervisor, ThreadKind, ThreadName, WatchTx};
 use crate::upstream::schwab::TokenExpiry;
 
 pub use history::Lines;
@@ -50,7 +50,6 @@ pub struct FilesRead {
 /// When the system refuses one.
 pub fn start_file_readers(
     supervisor: &Supervisor,
-    class: Class,
     data_dir: PathBuf,
     token_file: PathBuf,
     reads: Vec<WatchTx<Arc<FilesRead>>>,
@@ -59,7 +58,7 @@ pub fn start_file_readers(
     let trades = data_dir.join("paper_trading");
     let folders = vec![data_dir.clone(), trades];
     let dir = data_dir.clone();
-    follow(supervisor, class, "history-reader", folders, move || {
+    follow(supervisor, ThreadKind::HistoryReader, folders, move || {
         let mut history = HistoryFile::new(history_path(&dir));
         let histories = histories.clone();
         Box::new(move |is_due| {
@@ -74,7 +73,7 @@ pub fn start_file_readers(
         })
     })?;
     let folders = vec![data_dir.clone()];
-    follow(supervisor, class, "file-reader", folders, move || {
+    follow(supervisor, ThreadKind::FileReader, folders, move || {
         let mut runners = RunnersFile::new(runners_path(&data_dir));
         let mut token = TokenExpiry::new(token_file.clone());
         let reads = reads.clone();
@@ -111,18 +110,17 @@ type Look = Box<dyn FnMut(bool)>;
 /// A thread that looks whenever something changes in `folders`, and now and then.
 fn follow(
     supervisor: &Supervisor,
-    class: Class,
-    name: &'static str,
+    kind: ThreadKind,
     folders: Vec<PathBuf>,
     make: impl Fn() -> Look + Send + 'static,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
     let (notices_tx, notices) = supervisor.channel(
-        format!("file notices -> {name}"),
+        format!("file notices -> {}", ThreadName::from(kind)),
         NOTICES_MAX,
         Full::DropAndCount,
     );
-    supervisor.spawn(name, class, move |heartbeat| {
+    supervisor.spawn(kind, move |heartbeat| {
         let tell = notices_tx.clone();
         // The watcher's own thread only sends: a full queue holds a notice already. Reading a file is
         // an event too, which must not lead to the next reading.

@@ -1,0 +1,463 @@
+//! Every kind of thread in one table: its name, what is expected of it, what it does.
+//!
+//! `Supervisor::spawn*` take a row of it and nothing else, so a thread that is not in the table cannot be
+//! started. `/api/threads`, reports, the table in the crate's documentation and the tests that stall or
+//! panic every kind are made from it.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The kernel keeps 15 bytes of a thread's name; more would not show in `ps` or a dump.
+pub const THREAD_NAME_CHARS_MAX: usize = 15;
+
+/// Where a name in the table has this, a thread's name has its number.
+const NUMBER: &str = "-N";
+
+/// A thread that only forwards may be busy with one thing for this long.
+const FORWARDS: Busy = Busy::Fixed(Duration::from_secs(2));
+
+/// A thread that reads or writes the outside world may be busy for this long outside its declared waits.
+const WORLD: Busy = Busy::Fixed(Duration::from_secs(10));
+
+/// A thread that ticks beats at least every two seconds also when it has nothing to do.
+const TICK_MAX: Duration = Duration::from_secs(15);
+
+/// A thread that panics more often than this in a row has a fault that restarts do not mend.
+const RESTARTS_MAX: u32 = 100;
+
+/// What the watchdog does about a stalled thread, besides reporting it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnStall {
+    /// Nothing more: it serves one client, or others do the same work.
+    Report,
+    /// `/api/health` answers 503 while it lasts; the process goes on, as a new one would be no better.
+    Unwell,
+    /// `/api/health` answers 503 while it lasts, and if it lasts too long the process ends.
+    Unhealthy,
+}
+
+/// What happens when a thread panics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnPanic {
+    /// It ends: it served one thing.
+    End,
+    /// It starts anew with backoff, as often as [`Limits::restarts_max`] before it has run well for ten
+    /// minutes; then it ends.
+    Restart,
+}
+
+/// How long a thread may be busy with one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Busy {
+    /// No setting changes it.
+    Fixed(Duration),
+    /// `watchdog.busy_conn`
+    Conn,
+    /// `watchdog.busy_http`
+    Http,
+    /// `watchdog.busy_cache`
+    Cache,
+    /// `watchdog.busy_writer`
+    Writer,
+}
+
+/// What the settings say of all threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `watchdog.busy_conn`
+    pub busy_conn: Duration,
+    /// `watchdog.busy_http`
+    pub busy_http: Duration,
+    /// `watchdog.busy_cache`
+    pub busy_cache: Duration,
+    /// `watchdog.busy_writer`
+    pub busy_writer: Duration,
+    /// Restarts in a row after panics.
+    pub restarts_max: u32,
+}
+
+impl Default for Limits {
+    /// As long as the threads that do I/O are allowed.
+    fn default() -> Self {
+        let long = Duration::from_secs(10);
+        Self {
+            busy_conn: long,
+            busy_http: long,
+            busy_cache: long,
+            busy_writer: long,
+            restarts_max: RESTARTS_MAX,
+        }
+    }
+}
+
+impl Limits {
+    /// What is expected of a thread of this kind.
+    #[must_use]
+    pub fn class(&self, kind: ThreadKind) -> Class {
+        let row = kind.row();
+        Class {
+            name: row.class,
+            busy_max: match row.busy {
+                Busy::Fixed(time) => time,
+                Busy::Conn => self.busy_conn,
+                Busy::Http => self.busy_http,
+                Busy::Cache => self.busy_cache,
+                Busy::Writer => self.busy_writer,
+            },
+            idle_max: row.ticks.then_some(TICK_MAX),
+            on_stall: row.on_stall,
+            restarts_max: match row.on_panic {
+                OnPanic::End => 0,
+                OnPanic::Restart => self.restarts_max,
+            },
+        }
+    }
+}
+
+/// What is expected of one thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Class {
+    /// "http", "cache", "fetcher" …, as clients see it.
+    pub name: &'static str,
+    /// How long it may be busy with one thing.
+    pub busy_max: Duration,
+    /// For a thread that ticks: how long it may be idle without a beat.
+    pub idle_max: Option<Duration>,
+    /// What the watchdog does about a stall.
+    pub on_stall: OnStall,
+    /// How often in a row it starts anew after a panic; then it ends.
+    pub restarts_max: u32,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The name, as `ps` and `/api/threads` show it; with `-N` where there are several, each with a number.
+    pub name: &'static str,
+    /// Its class's name, as `/api/threads` shows it.
+    pub class: &'static str,
+    /// How long it may be busy with one thing.
+    pub busy: Busy,
+    /// Whether it beats also when it has nothing to do.
+    pub ticks: bool,
+    /// What the watchdog does about a stall.
+    pub on_stall: OnStall,
+    /// Whether the watchdog starts another in the place of a stalled one.
+    pub is_replaced: bool,
+    /// What happens after a panic.
+    pub on_panic: OnPanic,
+    /// Why no drill can stall it or make it panic; none where one can.
+    pub no_drill: Option<&'static str>,
+    /// What it does, in one sentence.
+    pub does: &'static str,
+}
+
+impl Row {
+    const fn ticks(self) -> Self {
+        Self {
+            ticks: true,
+            ..self
+        }
+    }
+
+    const fn replaced(self) -> Self {
+        Self {
+            is_replaced: true,
+            ..self
+        }
+    }
+
+    const fn no_drill(self, why: &'static str) -> Self {
+        Self {
+            no_drill: Some(why),
+            ..self
+        }
+    }
+}
+
+const fn thread(
+    name: &'static str,
+    class: &'static str,
+    busy: Busy,
+    on_stall: OnStall,
+    on_panic: OnPanic,
+) -> Row {
+    Row {
+        name,
+        class,
+        busy,
+        ticks: false,
+        on_stall,
+        is_replaced: false,
+        on_panic,
+        no_drill: None,
+        does: "",
+    }
+}
+
+/// Makes the kinds, the list of all and their rows from one text. A kind's sentence is its doc comment.
+macro_rules! table {
+    ($($(#[doc = $does:literal])+ $kind:ident = $row:expr;)+) => {
+        /// A kind of thread.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum ThreadKind {
+            $($(#[doc = $does])+ $kind,)+
+        }
+
+        impl ThreadKind {
+            /// All of them, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$kind),+];
+
+            /// What the table says of it.
+            #[must_use]
+            pub const fn row(self) -> Row {
+                match self {
+                    $(Self::$kind => Row { does: concat!($($does),+).trim_ascii(), ..$row },)+
+                }
+            }
+        }
+    };
+}
+
+use OnPanic::{End, Restart};
+use OnStall::{Report, Unhealthy, Unwell};
+
+#[rustfmt::skip]
+table! {
+    /// The first thread, `tapewarden` in `ps`: starts everything, joins threads that have ended, hears the order to end, watches the watchdog.
+    Main = thread("main", "main", FORWARDS, Report, End)
+        .no_drill("it has no beat: the service manager watches it, and the sentinel ends the process if it is stuck");
+    /// Accepts connections, counts them, and starts a thread for each.
+    Gate = thread("gate", "gate", FORWARDS, Unhealthy, Restart);
+    /// Opens the private connections over which requests go to the http workers.
+    LaneKeeper = thread("lane-keeper", "gate", FORWARDS, Unhealthy, Restart);
+    /// Serves one connection: reads requests, writes answers; of a stream it is the reader.
+    Conn = thread("conn-N", "conn", Busy::Conn, Report, End);
+    /// Writes to one streaming client what the hub cannot write at once.
+    WsWriter = thread("ws-N-out", "conn", Busy::Conn, Report, End);
+    /// Answers one request at a time.
+    Http = thread("http-N", "http", Busy::Http, Report, Restart).ticks().replaced();
+    /// Answers from snapshots, each answer finished once for all connections.
+    BoardCache = thread("board-cache", "cache", Busy::Cache, Unhealthy, Restart);
+    /// Holds candles and quotes, and decides which are asked for.
+    CandleCache = thread("candle-cache", "cache", Busy::Cache, Unhealthy, Restart);
+    /// Asks Schwab for candles.
+    CandleFetch = thread("candle-fetch-N", "fetcher", WORLD, Report, Restart);
+    /// Asks Schwab for quotes.
+    QuoteFetch = thread("quote-fetch-N", "fetcher", WORLD, Report, Restart);
+    /// Holds the trader app's answers, and decides which are asked for.
+    TraderCache = thread("trader-cache", "cache", Busy::Cache, Unhealthy, Restart);
+    /// Asks the trader app for the watchlist.
+    WatchlistFetch = thread("watchlist-get-N", "fetcher", WORLD, Report, Restart);
+    /// Asks the trader app for VWAPs.
+    VwapFetch = thread("vwap-get-N", "fetcher", WORLD, Report, Restart);
+    /// Asks the trader app how its feed stands.
+    FeedFetch = thread("feed-get-N", "fetcher", WORLD, Report, Restart);
+    /// Asks the trader app for signals and positions.
+    ListsFetch = thread("lists-get-N", "fetcher", WORLD, Report, Restart);
+    /// Holds validations and the model's presence, and decides which are asked for.
+    ModelCache = thread("model-cache", "cache", Busy::Cache, Unhealthy, Restart);
+    /// Asks the model for validations.
+    ModelFetch = thread("model-fetch-N", "fetcher", WORLD, Report, Restart);
+    /// Asks whether the model is there.
+    ModelStatus = thread("model-status-N", "fetcher", WORLD, Report, Restart);
+    /// Hears the trader app's stream; gives quotes to the hub and the candles made of them to the candle cache.
+    QuoteReader = thread("quote-reader", "reader", WORLD, Report, Restart).ticks();
+    /// Looks up the name of the stream's source once.
+    QuoteLookup = thread("quote-lookup", "reader", WORLD, Report, End)
+        .no_drill("it lives for one look-up, and an address that is a number needs none");
+    /// Keeps the latest quotes and writes them to the streaming clients.
+    QuoteHub = thread("quote-hub", "hub", Busy::Cache, Unhealthy, Restart).ticks();
+    /// Reads the trader's `runners.json` and when the token expires.
+    FileReader = thread("file-reader", "files", WORLD, Report, Restart);
+    /// Reads the trader's history of paper trades.
+    HistoryReader = thread("history-reader", "files", WORLD, Report, Restart);
+    /// Reads past stall reports for clients.
+    ReportReader = thread("report-reader", "files", WORLD, Report, Restart);
+    /// Follows the file of the clients' token, where there is one.
+    TokenReader = thread("token-reader", "files", WORLD, Report, Restart);
+    /// Removes once what killed processes left in the folder for temporary files.
+    Leftovers = thread("leftovers", "files", WORLD, Report, End)
+        .no_drill("it beats twice, soon after the start, and ends");
+    /// Writes `backend.log`.
+    LogWriter = thread("log-writer", "writer", Busy::Writer, Unwell, Restart);
+    /// Writes to stdout and stderr.
+    LogConsole = thread("log-console", "writer", Busy::Writer, Report, Restart);
+    /// Reads every thread's beat, has stalls reported and stalled threads replaced.
+    Watchdog = thread("watchdog", "watchdog", FORWARDS, Report, Restart);
+    /// Writes `watchdog.log`.
+    WatchdogLog = thread("watchdog-log", "watchdog", Busy::Writer, Unwell, Restart);
+    /// Reads the reports of the process that names stacks, and starts that process.
+    Symbolizer = thread("symbolizer", "watchdog", FORWARDS, Report, Restart)
+        .no_drill("it beats only when it starts that process");
+    /// Watches the watchdog, and has the last report made when that is silent.
+    Sentinel = thread("sentinel", "watchdog", FORWARDS, Report, Restart);
+    /// Asks the server's own port, as a client does, whether it answers.
+    Probe = thread("probe", "watchdog", FORWARDS, Report, Restart);
+    /// Hears the system's signals.
+    Signals = thread("signals", "signals", FORWARDS, Report, Restart)
+        .no_drill("it beats once, and then waits for signals, of which the first ends the process");
+    /// Writes the embedded market's files.
+    SimFiles = thread("sim-files", "sim", WORLD, Report, Restart);
+    /// Accepts connections to the embedded market's Schwab.
+    SimSchwab = thread("sim-schwab", "sim", WORLD, Report, Restart);
+    /// Accepts connections to the embedded market's trader app.
+    SimTrader = thread("sim-trader", "sim", WORLD, Report, Restart);
+    /// Serves one connection to the embedded market.
+    SimConn = thread("sim-conn-N", "sim", WORLD, Report, End);
+}
+
+impl ThreadKind {
+    /// The one of many that has this number.
+    #[must_use]
+    pub const fn nth(self, number: u32) -> ThreadName {
+        ThreadName {
+            kind: self,
+            number: Some(number),
+        }
+    }
+
+    /// The one of many that began as this number. Names count up to 100,000 and begin anew: longer ones
+    /// would not fit.
+    #[must_use]
+    pub fn turn(self, number: u64) -> ThreadName {
+        self.nth(u32::try_from(number % 100_000).unwrap_or_default())
+    }
+
+    /// What the names of its threads begin with: `quote-fetch`.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        let name = self.row().name;
+        name.split_once(NUMBER).map_or(name, |(before, _)| before)
+    }
+
+    /// Whether there are several, each with a number.
+    #[must_use]
+    pub fn is_numbered(self) -> bool {
+        self.row().name.contains(NUMBER)
+    }
+}
+
+/// Which thread: its kind, and its number where there are several. Displayed as its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ThreadName {
+    /// Its kind.
+    pub kind: ThreadKind,
+    /// Its number; none where there is one of its kind.
+    pub number: Option<u32>,
+}
+
+impl From<ThreadKind> for ThreadName {
+    fn from(kind: ThreadKind) -> Self {
+        Self { kind, number: None }
+    }
+}
+
+impl fmt::Display for ThreadName {
+    /// Where prefix and number do not both fit the prefix is cut: the number tells them apart.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.kind.row().name;
+        let Some((number, (before, after))) = self.number.zip(name.split_once(NUMBER)) else {
+            return f.write_str(name);
+        };
+        let number = format!("-{number}");
+        let room = THREAD_NAME_CHARS_MAX.saturating_sub(number.len() + after.len());
+        write!(f, "{before:.room$}{number}{after}")
+    }
+}
+
+/// The table in Markdown, as the crate's documentation has it.
+#[must_use]
+pub fn markdown() -> String {
+    let mut out = String::from(
+        "| thread | class | may be busy for | a stall | a panic | what it does |\n|---|---|---|---|---|---|\n",
+    );
+    for row in ThreadKind::ALL.iter().map(|kind| kind.row()) {
+        let busy = match row.busy {
+            Busy::Fixed(time) => format!("{} s", time.as_secs()),
+            Busy::Conn => "`watchdog.busy_conn`".to_owned(),
+            Busy::Http => "`watchdog.busy_http`".to_owned(),
+            Busy::Cache => "`watchdog.busy_cache`".to_owned(),
+            Busy::Writer => "`watchdog.busy_writer`".to_owned(),
+        };
+        let stall = match (row.on_stall, row.is_replaced) {
+            (_, true) => "is reported; another takes its place",
+            (Report, _) => "is reported",
+            (Unwell, _) => "is reported; health 503",
+            (Unhealthy, _) => "is reported; health 503; the end, if it lasts",
+        };
+        let panic = match row.on_panic {
+            End => "it ends",
+            Restart => "it begins anew",
+        };
+        out.push_str(&format!(
+            "| `{}` | {} | {busy} | {stall} | {panic} | {} |\n",
+            row.name, row.class, row.does
+        ));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_numbered() -> impl Strategy<Value = ThreadKind> {
+        let numbered = ThreadKind::ALL.iter().copied();
+        prop::sample::select(
+            numbered
+                .filter(|k| k.is_numbered())
+                .collect::<Vec<ThreadKind>>(),
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn names_of_many_fit_and_differ(kind in any_numbered(), a: u32, b: u32) {
+            let [a_name, b_name] = [a, b].map(|n| kind.nth(n).to_string());
+            prop_assert!(a_name.len() <= THREAD_NAME_CHARS_MAX, "{a_name}");
+            prop_assert!(a_name.split('-').any(|part| part == a.to_string()), "{a_name}");
+            prop_assert_eq!(a == b, a_name == b_name);
+        }
+    }
+
+    #[test]
+    fn a_name_is_cut_only_where_it_must_be() {
+        assert_eq!(
+            ThreadKind::WatchlistFetch.nth(9).to_string(),
+            "watchlist-get-9"
+        );
+        assert_eq!(
+            ThreadKind::WatchlistFetch.nth(10).to_string(),
+            "watchlist-ge-10"
+        );
+        assert_eq!(ThreadKind::WsWriter.nth(99_999).to_string(), "ws-99999-out");
+        assert_eq!(
+            ThreadName::from(ThreadKind::QuoteHub).to_string(),
+            "quote-hub"
+        );
+    }
+
+    #[test]
+    fn each_kind_has_a_name_of_its_own_that_fits_and_a_sentence() {
+        let mut names = HashSet::new();
+        for row in ThreadKind::ALL.iter().map(|kind| kind.row()) {
+            assert!(names.insert(row.name), "{} is there twice", row.name);
+            assert!(row.name.len() <= THREAD_NAME_CHARS_MAX, "{}", row.name);
+            assert!(row.does.ends_with('.') && row.does.len() > 20, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn the_documentation_has_the_same_table() {
+        let table = markdown();
+        assert!(
+            include_str!("../threads.md").contains(&table),
+            "src/threads.md must have this:\n{table}"
+        );
+    }
+}
