@@ -15,6 +15,7 @@ mod drill;
 mod gauge;
 mod heartbeat;
 mod latest;
+pub mod local_server;
 mod one_shot;
 pub mod scratch;
 mod semaphore;

@@ -1,0 +1,250 @@
+//! An HTTP server for clients on this machine that are our own: `tiny_http::Server` with threads of ours that answer.
+//! It is not for strangers, of whom one could hold up or end the library's threads.
+//!
+//! ```text
+//! keeper     makes the server, asks it every two seconds whether it still accepts, makes it anew if not
+//! workers    one request each: taken, answered by the answer function, written
+//! (keeper)   the library's: an acceptor, and at least four that read requests; they bear the keeper's name
+//! ```
+//!
+//! The one channel is a watch in which the keeper tells its workers the server of now. All of them end with the stop.
+//!
+//! What is done about the library's ways:
+//! - Of connections that come at the same moment, some get a thread only when another's connection ends: so answers are
+//!   HTTP/1.0, after which a client closes.
+//! - Its acceptor ends when the system refuses it a descriptor or a thread: that is what the keeper looks for. It asks by
+//!   a line that is no request, which the library's own threads answer: workers that are busy are not mistaken for a
+//!   deaf server.
+//! - The rest of a long body is read where its request is dropped: a request with more than [`BODY_BYTES_MAX`], which the
+//!   library has read before it hands the request over, is left open and unanswered.
+//! - A client that does not read its answer holds up a worker: on TCP until [`WRITE_DEADLINE`] where the system hands the
+//!   listener's timeout down (Linux), else until the watchdog starts another in its place.
+
+mod address;
+mod keeper;
+use std::cell::Cell;
+use std::io::{self, ErrorKind, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tiny_http::{HTTPVersion, Header, Listener, Method, Request, Response, ResponseBox, Server};
+
+pub use address::Address;
+
+use super::heartbeat::Heartbeat;
+use super::spawn::Supervisor;
+use super::stop::Stop;
+use super::threads::ThreadKind;
+use super::watch::{WatchRx, watch};
+use keeper::Keeper;
+
+/// The longest body of a request, in bytes: as much as the library reads before it hands a request over.
+pub const BODY_BYTES_MAX: usize = 1_024;
+
+/// How long a client may leave an answer's next bytes unread.
+pub const WRITE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// An idle worker beats this often: an order (a drill, the end of its service) must not wait for a client.
+const BEAT_EVERY: Duration = Duration::from_secs(2);
+
+/// How often a worker looks for a server while there is none.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// A server's threads.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// Sees to it that the server accepts; it should begin anew after a panic.
+    pub keeper: ThreadKind,
+    /// Answer one request at a time; the watchdog should start another in a stalled one's place.
+    pub worker: ThreadKind,
+    /// So many of them.
+    pub workers: u32,
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Its method.
+    pub method: Method,
+    /// Its target as it came: path and query, escapes and all.
+    pub target: String,
+    /// Its headers, in their order.
+    pub headers: Vec<Header>,
+    /// Its body, at most [`BODY_BYTES_MAX`] long.
+    pub body: Vec<u8>,
+}
+
+impl Asked {
+    /// The value of the first header of that name, in whatever case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        find(&self.headers, name)
+    }
+}
+
+fn find<'a>(headers: &'a [Header], name: &str) -> Option<&'a str> {
+    let is_it = |h: &&Header| h.field.as_str().as_str().eq_ignore_ascii_case(name);
+    headers.iter().find(is_it).map(|h| h.value.as_str())
+}
+
+/// A response with that body, to be given further headers. Not for 204 and 304, to which the library adds a length.
+#[must_use]
+pub fn response(status: u16, media_type: &str, body: Vec<u8>) -> ResponseBox {
+    let mut response = Response::from_data(body).with_status_code(status);
+    if let Ok(header) = Header::from_bytes("Content-Type", media_type) {
+        response.add_header(header);
+    }
+    if let Ok(header) = Header::from_bytes("Server", "tapewarden") {
+        response.add_header(header);
+    }
+    response.boxed()
+}
+
+/// Starts a server; gives its address, with the port that the system chose. Each worker has a clone of `answer`, which
+/// says what it does through the heartbeat. A panic in it is answered by 500 without a body.
+///
+/// # Errors
+/// When the system refuses the address or a thread. `AddrInUse` for a path at which somebody answers, `InvalidInput` for
+/// one that is too long for a socket (108 bytes on Linux).
+pub fn start(
+    supervisor: &Supervisor,
+    spec: Spec,
+    address: &Address,
+    answer: impl Fn(&Asked, &Heartbeat) -> ResponseBox + Clone + Send + 'static,
+) -> io::Result<Address> {
+    start_on(supervisor, spec, address::bind(address)?, answer)
+}
+
+fn start_on(
+    supervisor: &Supervisor,
+    spec: Spec,
+    (listener, address): (Listener, Address),
+    answer: impl Fn(&Asked, &Heartbeat) -> ResponseBox + Clone + Send + 'static,
+) -> io::Result<Address> {
+    let (servers_tx, servers) = watch();
+    let keeper = Keeper {
+        name: spec.keeper.row().name,
+        address: address.clone(),
+        first: Cell::new(Some(listener)),
+        servers: servers_tx,
+        stop: supervisor.stop().clone(),
+    };
+    supervisor.spawn(spec.keeper, move |heartbeat| {
+        keeper.run(heartbeat);
+    })?;
+    for number in 1..=spec.workers {
+        let (servers, answer) = (servers.clone(), answer.clone());
+        let stop = supervisor.stop().clone();
+        supervisor.spawn_replaceable(spec.worker.nth(number), move |heartbeat| {
+            work(heartbeat, &stop, servers.clone(), &answer);
+        })?;
+    }
+    Ok(address)
+}
+
+/// Answers requests until the stop, or until another has this thread's place.
+fn work(
+    heartbeat: &Heartbeat,
+    stop: &Stop,
+    mut servers: WatchRx<Option<Arc<Server>>>,
+    answer: &impl Fn(&Asked, &Heartbeat) -> ResponseBox,
+) {
+    let mut server = None;
+    while !stop.is_set() {
+        heartbeat.idle();
+        if heartbeat.is_retired() {
+            return;
+        }
+        if let Some(told) = servers.changed() {
+            server = told;
+        }
+        let Some(now) = &server else {
+            if stop.sleep(LOOK_EVERY) {
+                return;
+            }
+            continue;
+        };
+        match now.recv_timeout(BEAT_EVERY) {
+            Ok(Some(request)) => serve(request, heartbeat, answer),
+            Ok(None) => {}
+            // The acceptor's last words, told to one worker; the keeper finds it deaf.
+            Err(e) => log::warn!(target: "LOCAL", "accepting a connection failed: {e}"),
+        }
+    }
+}
+
+fn serve(
+    mut request: Request,
+    heartbeat: &Heartbeat,
+    answer: &impl Fn(&Asked, &Heartbeat) -> ResponseBox,
+) {
+    let Some(asked) = take(&mut request) else {
+        log::warn!(
+            target: "LOCAL",
+            "{} {} has a body of more than {BODY_BYTES_MAX} bytes or of unknown length; its connection is left alone",
+            request.method(),
+            request.url()
+        );
+        // Dropped, it would wait for that body, and take as much memory as its length says.
+        std::mem::forget(request);
+        return;
+    };
+    let what = format!("{} {}", asked.method, asked.target);
+    heartbeat.begin(what.clone());
+    let response = answer(&asked, heartbeat);
+    let status = response.status_code().0;
+    debug_assert!(!matches!(status, 204 | 304), "the library adds a length");
+    heartbeat.wait(
+        what.clone() + ", writing the answer",
+        Instant::now() + WRITE_DEADLINE,
+    );
+    let written = write(request, &asked, response);
+    match written {
+        Err(e) if !is_departure(&e) => {
+            log::warn!(target: "LOCAL", "writing the answer to {what} failed: {e}");
+        }
+        _ => {}
+    }
+}
+
+/// What the request says; none if its body is longer than what the library has read of it.
+fn take(request: &mut Request) -> Option<Asked> {
+    let length = request.body_length().unwrap_or(0);
+    let is_read = length <= BODY_BYTES_MAX
+        && find(request.headers(), "Transfer-Encoding").is_none()
+        && (length == 0 || find(request.headers(), "Expect").is_none());
+    if !is_read {
+        return None;
+    }
+    let mut body = vec![0; length];
+    if length > 0 {
+        request.as_reader().read_exact(&mut body).ok()?;
+    }
+    Some(Asked {
+        method: request.method().clone(),
+        target: request.url().to_owned(),
+        headers: request.headers().to_vec(),
+        body,
+    })
+}
+
+fn write(request: Request, asked: &Asked, response: ResponseBox) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    let head_only = asked.method == Method::Head;
+    // Without the request's headers: by `TE` it would choose an encoding that our clients do not read.
+    response.raw_print(&mut bytes, HTTPVersion(1, 0), &[], head_only, None)?;
+    let mut out = request.into_writer();
+    out.write_all(&bytes)?;
+    out.flush()
+}
+
+/// A client that has left needs no answer.
+fn is_departure(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
+    )
+}
+
+#[cfg(test)]
+mod tests;
