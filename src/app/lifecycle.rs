@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, tick};
 use crossbeam::select;
 
-use crate::diag::watchdog::sentinel::{Eyes, Sight, WATCHDOG_LOST};
+use crate::diag::watchdog::sentinel::{BeatCheck, BeatState, WATCHDOG_LOST};
 use crate::edge::routes::Command;
 use crate::runtime::{
     Birth, Death, LatestRx, OnStall, SupervisorEnds, ThreadId, ThreadKind, WatchRx,
 };
 
 /// How often `main` looks at the watchdog.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const WATCHDOG_CHECKED_EVERY: Duration = Duration::from_secs(1);
 
 /// What `main` listens to.
 #[derive(Debug)]
@@ -76,9 +76,9 @@ pub struct Household {
 impl Household {
     /// Lives until somebody asks for the end.
     pub fn live(&mut self, ears: &Ears) -> End {
-        let looks = tick(LOOK_EVERY);
+        let looks = tick(WATCHDOG_CHECKED_EVERY);
         let mut beats = ears.watchdog.clone();
-        let mut eyes = Eyes::new(Instant::now());
+        let mut check = BeatCheck::new(Instant::now());
         let mut said = false;
         loop {
             select! {
@@ -95,18 +95,18 @@ impl Household {
                 },
                 recv(looks) -> _ => {
                     let now = Instant::now();
-                    let sight = eyes.look(beats.changed(), now);
-                    if sight == Sight::Lost {
+                    let state = check.look(beats.changed(), now);
+                    if state == BeatState::Lost {
                         return End::WatchdogLost;
                     }
-                    if sight == Sight::Silent && !said {
+                    if state == BeatState::Silent && !said {
                         log::error!(
                             target: "MAIN",
                             "the watchdog has been silent for {} s, see the report in watchdog.log; the process ends at {} s so that its service manager restarts it",
-                            eyes.silent(now).as_secs(), WATCHDOG_LOST.as_secs()
+                            check.silent(now).as_secs(), WATCHDOG_LOST.as_secs()
                         );
                     }
-                    said = sight == Sight::Silent;
+                    said = state == BeatState::Silent;
                 }
             }
         }

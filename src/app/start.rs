@@ -12,7 +12,7 @@ use crate::config::Settings;
 use crate::config::values::Market;
 use crate::diag::start_report_reader;
 use crate::diag::watchdog::{
-    NotesConfig, WatchdogConfig, WatchdogInputs, start_probe, start_watchdog,
+    EventLogConfig, WatchdogConfig, WatchdogInputs, start_probe, start_watchdog,
 };
 use crate::edge::access::{Cors, Guard, start_token_reader};
 use crate::edge::connection::{GateConfig, LinkAddress, Lookup, start_workers, unblock_workers};
@@ -130,7 +130,7 @@ pub fn start(
         WatchdogConfig {
             tick: settings.watchdog.tick,
             heartbeat_every: settings.watchdog.heartbeat_every,
-            notes: NotesConfig {
+            event_log: EventLogConfig {
                 files: files.clone(),
                 file_bytes_max: settings.watchdog.file_bytes_max.0,
                 files_max: settings.watchdog.files_max,

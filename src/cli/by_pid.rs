@@ -5,7 +5,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::diag::symbolizer::Shelf;
+use crate::diag::symbolizer::ReportStore;
 use crate::files::regular;
 use crate::logging::LogFiles;
 
@@ -14,9 +14,9 @@ use super::{Fault, REPORT_BYTES_MAX, REPORT_PATIENCE};
 /// Asks by SIGQUIT and waits for the next report in the folder of the log that the process has open.
 pub(super) fn by_pid(pid: i32, format: &str) -> Result<String, Fault> {
     let folder = log_files(pid)?.reports();
-    let shelf = Shelf::new(folder.clone(), usize::MAX);
+    let store = ReportStore::new(folder.clone(), usize::MAX);
     // Names tell the wall clock's time, which can have been set back since.
-    let reports = || shelf.list().unwrap_or_default();
+    let reports = || store.list().unwrap_or_default();
     let before: BTreeSet<String> = reports().into_iter().map(|r| r.name).collect();
     let to = rustix::process::Pid::from_raw(pid)
         .ok_or_else(|| Fault::usage(format!("{pid} is no process number")))?;

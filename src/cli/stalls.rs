@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::diag::symbolizer::Shelf;
+use crate::diag::symbolizer::ReportStore;
 use crate::files::regular;
 
 use super::{Fault, REPORT_BYTES_MAX, log_files, words};
@@ -11,7 +11,7 @@ use super::{Fault, REPORT_BYTES_MAX, log_files, words};
 pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
     let (named, bare) = words(args, &["log-dir", "instance"])?;
     let dir = log_files(&named)?.reports();
-    let reports = Shelf::new(dir.clone(), usize::MAX)
+    let reports = ReportStore::new(dir.clone(), usize::MAX)
         .list()
         .map_err(|e| Fault::failed(format!("reading {} failed: {e}", dir.display())))?;
     match bare.iter().map(String::as_str).collect::<Vec<_>>()[..] {

@@ -10,7 +10,7 @@ use std::time::Instant;
 use crossbeam::channel::{Receiver, Sender, select_biased};
 use serde_json::{Value, json};
 
-use crate::diag::symbolizer::Shelf;
+use crate::diag::symbolizer::ReportStore;
 use crate::runtime::{Supervisor, ThreadKind};
 
 use crate::files::regular;
@@ -84,7 +84,7 @@ fn answer(dir: &Path, wanted: &Wanted) -> Result<Arc<[u8]>, NoReport> {
     let unreadable = |e: io::Error| {
         NoReport::Unreadable(format!("reading reports in {} failed: {e}", dir.display()))
     };
-    let kept = Shelf::new(dir.to_owned(), usize::MAX)
+    let kept = ReportStore::new(dir.to_owned(), usize::MAX)
         .list()
         .map_err(unreadable)?;
     match wanted {

@@ -15,7 +15,7 @@ use super::rotating::RotatingFile;
 use super::{LogConfig, ToWriter};
 
 /// How often an idle writer looks whether its file is still there.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const IDLE_CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// A failure is told on the console no more often than this.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ pub(super) fn start_writer(
         };
         loop {
             heartbeat.idle();
-            let message = lines.recv_timeout(LOOK_EVERY);
+            let message = lines.recv_timeout(IDLE_CHECK_EVERY);
             heartbeat.begin("writing to backend.log");
             match message {
                 Ok(ToWriter::Line(line)) => sink.write(&line),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::files::regular::{self, inode};
 
 /// How often it is looked whether the file is still what stands at its path.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const PATH_CHECKED_EVERY: Duration = Duration::from_secs(1);
 
 /// The file.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl RotatingFile {
     pub fn ready(&mut self) -> io::Result<()> {
         let now = Instant::now();
         if let Some(open) = &mut self.open {
-            if now.duration_since(open.looked) < LOOK_EVERY {
+            if now.duration_since(open.looked) < PATH_CHECKED_EVERY {
                 return Ok(());
             }
             open.looked = now;
@@ -178,7 +178,7 @@ mod tests {
         file.append(b"one\n").unwrap();
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
         if let Some(open) = &mut file.open {
-            open.looked -= LOOK_EVERY;
+            open.looked -= PATH_CHECKED_EVERY;
         }
         file.append(b"two\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "two\n");

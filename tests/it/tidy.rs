@@ -176,7 +176,7 @@ fn files_by_names_that_others_may_have_made_are_opened_where_nothing_can_hold_th
         "src/files/regular.rs",
         // Made new, or in a folder of its own.
         "src/runtime/scratch.rs",
-        "src/diag/symbolizer/shelf.rs",
+        "src/diag/symbolizer/report_store.rs",
         "src/sim/",
         // Only what the kernel shows in /proc.
         "src/edge/listener/bind.rs",

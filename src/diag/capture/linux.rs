@@ -20,7 +20,7 @@ use super::{CopiesStacks, ROUND_DEADLINE, Taken};
 const THREADS_MAX: usize = 8_192;
 
 /// Between looks at what was asked.
-const LOOK_EVERY: Duration = Duration::from_micros(20);
+const SLOTS_POLLED_EVERY: Duration = Duration::from_micros(20);
 
 /// One of so many looks also looks whether the asked threads still live.
 const LIFE_EVERY: u32 = 16;
@@ -237,7 +237,7 @@ impl Linux {
             if Instant::now() >= until {
                 break;
             }
-            pause(LOOK_EVERY);
+            pause(SLOTS_POLLED_EVERY);
         }
         for (thread, ask) in asked.into_iter().flatten() {
             slots::release(ask);

@@ -17,7 +17,7 @@ mod modules;
 mod names;
 mod read;
 mod report;
-mod shelf;
+mod report_store;
 mod syscalls;
 mod walk;
 
@@ -35,7 +35,7 @@ use crate::logging::{LogFiles, stamp};
 pub use dump::{Context, Dump, Frame, Pace, Queue, Said, Thread};
 pub use read::Reader;
 pub use report::{text as report_text, verdict};
-pub use shelf::{ASKED, Shelf, Shelved};
+pub use report_store::{ASKED, ReportStore, StoredReport};
 
 /// In place of a report's name: the watchdog is silent, and what was captured lies in the other file.
 pub const SILENT_WATCHDOG: &str = "watchdog-silent";
@@ -90,7 +90,7 @@ pub fn forms(dump: &Dump) -> Forms {
 /// When the inherited file cannot be opened or the output is gone.
 pub fn run(args: &SymbolizerArgs) -> io::Result<()> {
     let mut unheard = unheard_signals()?;
-    let shelf = Shelf::new(args.files.reports(), args.keep);
+    let store = ReportStore::new(args.files.reports(), args.keep);
     let mut reader = Reader::default();
     if nothing_is_asked_for(WARM_AFTER) {
         reader.warm();
@@ -101,12 +101,12 @@ pub fn run(args: &SymbolizerArgs) -> io::Result<()> {
         unheard();
         if line.trim() == SILENT_WATCHDOG {
             if let Some(fd) = args.last_fd {
-                for_silent_watchdog(&mut reader, fd, &shelf, &args.files.watchdog())?;
+                for_silent_watchdog(&mut reader, fd, &store, &args.files.watchdog())?;
             }
             continue;
         }
         let bytes = read_whole(args.fd)?;
-        let forms = put(&shelf, line.trim(), &bytes, || reader.read(&bytes));
+        let forms = put(&store, line.trim(), &bytes, || reader.read(&bytes));
         let all = [&forms.text, &forms.json, &forms.folded, &forms.not_kept];
         let [text, json, folded, not_kept] = all.map(String::len);
         writeln!(out, "{text} {json} {folded} {not_kept} {}", forms.file)?;
@@ -119,13 +119,13 @@ pub fn run(args: &SymbolizerArgs) -> io::Result<()> {
 }
 
 /// Keeps these bytes, has them read, and keeps the report.
-fn put(shelf: &Shelf, name: &str, bytes: &[u8], read: impl FnOnce() -> Dump) -> Forms {
+fn put(store: &ReportStore, name: &str, bytes: &[u8], read: impl FnOnce() -> Dump) -> Forms {
     // On disk before anything can go wrong with its names.
-    let _put_says_it_again = shelf.put_raw(name, bytes);
+    let _put_says_it_again = store.put_raw(name, bytes);
     let dump = read();
     let named = dump.dump.iter().any(|t| t.own_frame().is_some());
     let mut forms = forms(&dump);
-    match shelf.put(name, &forms, named) {
+    match store.put(name, &forms, named) {
         Ok(file) => forms.file = file.display().to_string(),
         Err(e) => {
             let words = format!("(this report could not be kept beside the logs: {e})\n");
@@ -137,12 +137,17 @@ fn put(shelf: &Shelf, name: &str, bytes: &[u8], read: impl FnOnce() -> Dump) -> 
 }
 
 /// The report that the sentinel asks for. The time is ours: whoever captured could not print it.
-fn for_silent_watchdog(reader: &mut Reader, fd: u32, shelf: &Shelf, log: &Path) -> io::Result<()> {
+fn for_silent_watchdog(
+    reader: &mut Reader,
+    fd: u32,
+    store: &ReportStore,
+    log: &Path,
+) -> io::Result<()> {
     let bytes = read_whole(fd)?;
     let time = stamp(Timestamp::now(), &TimeZone::system());
     let digits = time.chars().filter(char::is_ascii_digit);
     let name = format!("{}-silent", digits.collect::<String>());
-    let forms = put(shelf, &name, &bytes, || {
+    let forms = put(store, &name, &bytes, || {
         let mut dump = reader.read(&bytes);
         dump.context.time = time;
         dump

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 /// Between looks.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const CPU_READ_EVERY: Duration = Duration::from_secs(1);
 
 /// As last looked at.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ impl CpuTimes {
     pub fn look(&mut self, now: Instant, tids: impl Iterator<Item = u32>) {
         if self
             .at
-            .is_some_and(|at| now.saturating_duration_since(at) < LOOK_EVERY)
+            .is_some_and(|at| now.saturating_duration_since(at) < CPU_READ_EVERY)
         {
             return;
         }
@@ -67,7 +67,7 @@ mod tests {
         }
         cpu.look(begun, [tid].into_iter());
         assert_eq!(cpu.ms(tid), Some(before), "looked again too early");
-        cpu.look(begun + LOOK_EVERY, [tid].into_iter());
+        cpu.look(begun + CPU_READ_EVERY, [tid].into_iter());
         assert!(cpu.ms(tid).unwrap() >= before + 20);
         assert_eq!(cpu.ms(0), None);
     }

@@ -19,7 +19,7 @@ pub fn to_json(snapshot: &Snapshot, now: Instant, drills: bool) -> String {
         "stalls_total": snapshot.stalls_total,
         "stalls": &*snapshot.stalls,
         "drills": drills,
-        "ailments": snapshot.ailments,
+        "ailments": snapshot.problems,
         "threads": snapshot.threads,
         "channels": snapshot.channels,
     })
@@ -54,7 +54,7 @@ pub fn metrics_text(snapshot: &Snapshot) -> String {
     line(format_args!("# TYPE tapewarden_healthy gauge"));
     line(format_args!(
         "tapewarden_healthy {}",
-        u8::from(snapshot.ailments.is_empty())
+        u8::from(snapshot.problems.is_empty())
     ));
     for (metric, kind) in [
         ("depth", "gauge"),

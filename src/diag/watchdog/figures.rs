@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use super::cpu::CpuTimes;
-use super::past::PastStalls;
 use super::snapshot::Snapshot;
+use super::stall_history::StallHistory;
 
 /// Kept from one look to the next.
 #[derive(Debug, Default)]
 pub struct Figures {
     cpu: CpuTimes,
-    past: PastStalls,
+    history: StallHistory,
 }
 
 impl Figures {
@@ -20,6 +20,6 @@ impl Figures {
         for thread in &mut snapshot.threads {
             thread.cpu_ms = self.cpu.ms(thread.tid);
         }
-        snapshot.stalls = self.past.look(&snapshot.threads, now, now_ms);
+        snapshot.stalls = self.history.look(&snapshot.threads, now, now_ms);
     }
 }

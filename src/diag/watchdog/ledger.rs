@@ -291,8 +291,8 @@ impl Ledger {
 
     /// Why the process is unhealthy, in sentences.
     #[must_use]
-    pub fn ailments(&self, now: Instant) -> Vec<String> {
-        let mut ailments: Vec<String> = self
+    pub fn problems(&self, now: Instant) -> Vec<String> {
+        let mut problems: Vec<String> = self
             .threads
             .values()
             .filter(|t| t.stalled.is_some() && t.class.on_stall != OnStall::Report)
@@ -310,8 +310,8 @@ impl Ledger {
                     .map(|d| format!("{} was ended by a panic; restart the server", d.name)),
             )
             .collect();
-        ailments.sort();
-        ailments
+        problems.sort();
+        problems
     }
 
     /// How long the process has been unhealthy because of a stall, or of an essential thread's death.

@@ -1,6 +1,6 @@
 //! The watchdog: who is stalled, since when, doing what.
 //!
-//! [`ledger`] decides; `thread` reads beats; `notes` writes `watchdog.log`; `probe` is a client of the
+//! [`ledger`] decides; `thread` reads beats; `event_log` writes `watchdog.log`; `probe` is a client of the
 //! server's own port; `reporter` has all stacks copied ([`crate::diag::capture`]) and named
 //! ([`crate::diag::symbolizer`]); `sentinel` watches the watchdog itself.
 
@@ -11,24 +11,24 @@ use crossbeam::channel::Sender;
 use crate::diag::symbolizer::Forms;
 use crate::runtime::Drill;
 
-mod allowance;
 mod cpu;
 mod drills;
+mod event_log;
 pub mod export;
 mod figures;
 pub mod ledger;
 pub mod manager;
-mod notes;
-mod past;
 mod port_check;
 mod probe;
 mod report;
 mod reporter;
 pub mod sentinel;
 mod snapshot;
+mod stall_history;
 #[cfg_attr(not(unix), path = "no_symbolizer.rs")]
 mod symbolizer_link;
 mod thread;
+mod token_bucket;
 
 /// What the watchdog is asked.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub enum ToWatchdog {
     },
 }
 
-pub use notes::NotesConfig;
+pub use event_log::EventLogConfig;
 pub use probe::{ProbeRequest, Probed, start_probe};
-pub use snapshot::{ChannelView, PastStall, Snapshot, ThreadState, ThreadView};
+pub use snapshot::{ChannelView, Snapshot, StallRecord, ThreadState, ThreadView};
 pub use thread::{WatchdogConfig, WatchdogInputs, start_watchdog};

@@ -17,13 +17,13 @@ use crate::diag::symbolizer::{
 use crate::logging::LogFiles;
 use crate::runtime::{LatestRx, Supervisor, WatchRx, latest};
 
-use super::notes::Unnamed;
+use super::event_log::UnnamedReport;
 use super::sentinel::{LastResort, start_sentinel};
 use super::snapshot::{Snapshot, ThreadState};
 use super::symbolizer_link::{SymbolizerLink, start_symbolizer};
 
 /// A symbolizer that takes longer than this for a report is replaced.
-const SCRIBE_DEADLINE: Duration = Duration::from_secs(7);
+const SYMBOLIZER_DEADLINE: Duration = Duration::from_secs(7);
 
 /// Someone who waits for a report.
 pub type Asker = Sender<Arc<Forms>>;
@@ -49,7 +49,7 @@ pub struct Made {
     /// What it says.
     pub forms: Arc<Forms>,
     /// What is still to be kept of it: the symbolizer had no part in it.
-    pub unnamed: Option<Unnamed>,
+    pub unnamed: Option<UnnamedReport>,
 }
 
 /// The watchdog's side.
@@ -170,7 +170,7 @@ impl Reporter {
             // Without a symbolizer the next look makes the report from what there is.
             until: Instant::now()
                 + if asked {
-                    SCRIBE_DEADLINE
+                    SYMBOLIZER_DEADLINE
                 } else {
                     Duration::ZERO
                 },
@@ -197,7 +197,7 @@ impl Reporter {
         let raw = self.capture.as_ref().filter(|_| !named);
         let unnamed = raw
             .and_then(|capture| capture.content().ok())
-            .map(|raw| Unnamed {
+            .map(|raw| UnnamedReport {
                 name: pending.name,
                 forms: Arc::clone(&forms),
                 raw,
@@ -211,7 +211,7 @@ impl Reporter {
         if why.is_empty() {
             why = format!(
                 "the process that names stacks did not answer within {} s and is replaced",
-                SCRIBE_DEADLINE.as_secs()
+                SYMBOLIZER_DEADLINE.as_secs()
             );
         }
         if let Some(symbolizer) = &self.symbolizer {

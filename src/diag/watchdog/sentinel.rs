@@ -30,14 +30,14 @@ const MAIN_PATIENCE: Duration = Duration::from_secs(10);
 pub const EXIT_STALLED: u8 = 70;
 
 /// Between looks.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const SENTINEL_CHECKS_EVERY: Duration = Duration::from_millis(250);
 
 /// A look that comes this late means that the whole process was stopped or suspended.
 const SUSPENDED: Duration = Duration::from_secs(4);
 
 /// How the watchdog stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
+pub enum BeatState {
     /// It beats.
     Beats,
     /// It has been silent for too long.
@@ -48,12 +48,12 @@ pub enum Sight {
 
 /// Watches one beat. Pure.
 #[derive(Clone, Copy, Debug)]
-pub struct Eyes {
+pub struct BeatCheck {
     beat: Instant,
     looked: Instant,
 }
 
-impl Eyes {
+impl BeatCheck {
     /// Opened now.
     #[must_use]
     pub fn new(now: Instant) -> Self {
@@ -64,16 +64,16 @@ impl Eyes {
     }
 
     /// Looks, `beat` being the last that was heard since.
-    pub fn look(&mut self, beat: Option<Instant>, now: Instant) -> Sight {
+    pub fn look(&mut self, beat: Option<Instant>, now: Instant) -> BeatState {
         if now.saturating_duration_since(self.looked) > SUSPENDED {
             self.beat = now;
         }
         self.looked = now;
         self.beat = self.beat.max(beat.unwrap_or(self.beat));
         match self.silent(now) {
-            time if time > WATCHDOG_LOST => Sight::Lost,
-            time if time > WATCHDOG_SILENT => Sight::Silent,
-            _ => Sight::Beats,
+            time if time > WATCHDOG_LOST => BeatState::Lost,
+            time if time > WATCHDOG_SILENT => BeatState::Silent,
+            _ => BeatState::Beats,
         }
     }
 
@@ -168,16 +168,16 @@ pub fn start_sentinel(
     supervisor.spawn(ThreadKind::Sentinel, move |heartbeat| {
         let mut last_resort = last_resort.borrow_mut();
         let (mut beats, mut symbolizer) = (beats.clone(), None);
-        let mut eyes = Eyes::new(Instant::now());
+        let mut check = BeatCheck::new(Instant::now());
         let mut taken = false;
         while !stop.is_set() {
             heartbeat.idle();
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(SENTINEL_CHECKS_EVERY);
             symbolizer = symbolizers.take().or(symbolizer);
             let now = Instant::now();
-            match eyes.look(beats.changed(), now) {
-                Sight::Beats => taken = false,
-                Sight::Silent if !taken => {
+            match check.look(beats.changed(), now) {
+                BeatState::Beats => taken = false,
+                BeatState::Silent if !taken => {
                     taken = true;
                     heartbeat.begin("capturing all stacks: the watchdog is silent");
                     if let Some(last_resort) = &mut *last_resort {
@@ -187,9 +187,9 @@ pub fn start_sentinel(
                             .is_some_and(|s: &mut SymbolizerLink| s.ask(SILENT_WATCHDOG));
                     }
                 }
-                Sight::Silent => {}
-                Sight::Lost => {
-                    if eyes.silent(now) > WATCHDOG_LOST + MAIN_PATIENCE {
+                BeatState::Silent => {}
+                BeatState::Lost => {
+                    if check.silent(now) > WATCHDOG_LOST + MAIN_PATIENCE {
                         end_at_once(EXIT_STALLED);
                     }
                 }
@@ -205,33 +205,45 @@ pub fn start_sentinel(
 mod tests {
     use super::*;
 
-    fn look_for(eyes: &mut Eyes, now: &mut Instant, time: Duration) -> Sight {
+    fn look_for(check: &mut BeatCheck, now: &mut Instant, time: Duration) -> BeatState {
         let until = *now + time;
-        let mut sight = Sight::Beats;
+        let mut state = BeatState::Beats;
         while *now < until {
-            *now += LOOK_EVERY;
-            sight = eyes.look(None, *now);
+            *now += SENTINEL_CHECKS_EVERY;
+            state = check.look(None, *now);
         }
-        sight
+        state
     }
 
     #[test]
     fn silence_is_seen_and_so_is_its_end() {
         let mut now = Instant::now();
-        let mut eyes = Eyes::new(now);
-        assert_eq!(look_for(&mut eyes, &mut now, WATCHDOG_SILENT), Sight::Beats);
-        assert_eq!(look_for(&mut eyes, &mut now, LOOK_EVERY), Sight::Silent);
-        assert_eq!(look_for(&mut eyes, &mut now, WATCHDOG_LOST), Sight::Lost);
-        assert_eq!(eyes.look(Some(now), now), Sight::Beats);
+        let mut check = BeatCheck::new(now);
+        assert_eq!(
+            look_for(&mut check, &mut now, WATCHDOG_SILENT),
+            BeatState::Beats
+        );
+        assert_eq!(
+            look_for(&mut check, &mut now, SENTINEL_CHECKS_EVERY),
+            BeatState::Silent
+        );
+        assert_eq!(
+            look_for(&mut check, &mut now, WATCHDOG_LOST),
+            BeatState::Lost
+        );
+        assert_eq!(check.look(Some(now), now), BeatState::Beats);
     }
 
     #[test]
     fn a_stopped_process_is_no_silence() {
         let mut now = Instant::now();
-        let mut eyes = Eyes::new(now);
+        let mut check = BeatCheck::new(now);
         now += Duration::from_secs(3_600);
-        assert_eq!(eyes.look(None, now), Sight::Beats);
-        assert_eq!(look_for(&mut eyes, &mut now, WATCHDOG_SILENT), Sight::Beats);
+        assert_eq!(check.look(None, now), BeatState::Beats);
+        assert_eq!(
+            look_for(&mut check, &mut now, WATCHDOG_SILENT),
+            BeatState::Beats
+        );
     }
 
     #[cfg(captures_stacks)]

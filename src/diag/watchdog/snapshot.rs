@@ -61,7 +61,7 @@ pub struct ChannelView {
 
 /// One stall.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PastStall {
+pub struct StallRecord {
     /// The thread.
     pub name: String,
     /// Its number.
@@ -86,13 +86,13 @@ pub struct Snapshot {
     /// Sorted by name.
     pub channels: Vec<ChannelView>,
     /// Sentences, one for each reason why the process is unhealthy; empty while it is healthy.
-    pub ailments: Vec<String>,
-    /// What is wrong with the server's own port; one of the ailments.
+    pub problems: Vec<String>,
+    /// What is wrong with the server's own port; one of the problems.
     pub port: Option<String>,
     /// Stalls seen since the start, ended ones included.
     pub stalls_total: u64,
     /// The last of them, the oldest first.
-    pub stalls: Arc<[PastStall]>,
+    pub stalls: Arc<[StallRecord]>,
 }
 
 impl Snapshot {
@@ -100,6 +100,6 @@ impl Snapshot {
     #[must_use]
     pub fn is_well(&self) -> bool {
         let well = |t: &ThreadView| matches!(t.state, ThreadState::Idle | ThreadState::Busy);
-        self.ailments.is_empty() && self.threads.iter().all(well)
+        self.problems.is_empty() && self.threads.iter().all(well)
     }
 }

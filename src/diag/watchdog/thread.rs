@@ -1,4 +1,4 @@
-//! The `watchdog` thread: births, deaths, beats and the probe's word in; notes for `watchdog.log`, the
+//! The `watchdog` thread: births, deaths, beats and the probe's word in; lines for `watchdog.log`, the
 //! workers' boards and the heartbeat out.
 //!
 //! It waits for nobody and touches no disk. What it says through the common log (the heartbeat) is for
@@ -20,17 +20,17 @@ use crate::runtime::{
 };
 
 use super::ToWatchdog;
-use super::allowance::Allowance;
 use super::drills::{Drills, EXPIRES_AFTER};
+use super::event_log::{EventLog, EventLogConfig};
 use super::figures::Figures;
 use super::ledger::{Finding, Ledger};
 use super::manager::Manager;
-use super::notes::{Notes, NotesConfig};
 use super::port_check::PortCheck;
 use super::probe::Probed;
 use super::report::{finding_line, heartbeat_words, ill_verdict};
 use super::reporter::{Cause, Made, Reporter, context};
 use super::snapshot::{ChannelView, Snapshot};
+use super::token_bucket::TokenBucket;
 
 /// Stuck threads that have another in their place, at most.
 const REPLACED_MAX: usize = 64;
@@ -46,7 +46,7 @@ pub struct WatchdogConfig {
     /// Between `[HEARTBEAT]` lines.
     pub heartbeat_every: Duration,
     /// Where it writes.
-    pub notes: NotesConfig,
+    pub event_log: EventLogConfig,
     /// A stall that makes the process unhealthy ends it after this.
     pub exit_after: Option<Duration>,
     /// When the process started.
@@ -85,11 +85,11 @@ pub fn start_watchdog(
     let (own_beat, own_beats) = watch();
     let reporter = Reporter::start(
         supervisor,
-        &config.notes.files,
-        config.notes.reports_max,
+        &config.event_log.files,
+        config.event_log.reports_max,
         own_beats.clone(),
     )?;
-    let notes = Notes::start(supervisor, config.notes.clone())?;
+    let event_log = EventLog::start(supervisor, config.event_log.clone())?;
     let stop = supervisor.stop().clone();
     // Kept through a panic: a watchdog that starts anew still knows everybody.
     let state = RefCell::new(State {
@@ -105,8 +105,8 @@ pub fn start_watchdog(
         figures: Figures::default(),
         gauges: Vec::new(),
         ring: VecDeque::with_capacity(RING_LINES),
-        notes,
-        allowance: Allowance::new(config.started),
+        event_log,
+        report_tokens: TokenBucket::new(config.started),
         port: PortCheck::default(),
         drills: Drills::default(),
         reports_lost: 0,
@@ -163,8 +163,8 @@ struct State {
     figures: Figures,
     gauges: Vec<Gauge>,
     ring: VecDeque<Arc<str>>,
-    notes: Notes,
-    allowance: Allowance,
+    event_log: EventLog,
+    report_tokens: TokenBucket,
     port: PortCheck,
     drills: Drills,
     reports_lost: u64,
@@ -188,7 +188,7 @@ impl State {
         self.figures.add(&mut snapshot, now, system_ms());
         for finding in &findings {
             let line = finding_line(finding);
-            self.notes.line(&line);
+            self.event_log.line(&line);
             if let Finding::Stalled(stall) = finding {
                 self.unreported.push(stall.name.clone());
             }
@@ -197,10 +197,10 @@ impl State {
             }
         }
         for line in self.drills.look(now) {
-            self.notes.line(&line);
+            self.event_log.line(&line);
         }
         if let Some(line) = port_line {
-            self.notes.line(&line);
+            self.event_log.line(&line);
             if self.port.silent_for(now).is_some() {
                 self.unreported.push("the server's own port".to_owned());
             }
@@ -219,12 +219,12 @@ impl State {
 
     /// One report of all that stalled since the last, unless that was a moment ago.
     fn report_if_due(&mut self, now: Instant, snapshot: &Snapshot) {
-        if self.unreported.is_empty() || self.reporter.is_busy() || !self.allowance.take(now) {
+        if self.unreported.is_empty() || self.reporter.is_busy() || !self.report_tokens.take(now) {
             return;
         }
         let who = std::mem::take(&mut self.unreported).join(", ");
         if snapshot.is_well() {
-            self.notes.line(&format!(
+            self.event_log.line(&format!(
                 "[WARN] [WATCHDOG] no report of {who}: it was over before one was due"
             ));
             return;
@@ -267,7 +267,7 @@ impl State {
     fn report(&mut self, why: String, snapshot: &Snapshot, cause: Cause) {
         let context = context(
             why,
-            self.notes.stamp(),
+            self.event_log.stamp(),
             self.config.started.elapsed(),
             snapshot,
             self.ring.iter(),
@@ -316,7 +316,7 @@ impl State {
             ));
         }
         self.drills.ordered(thread, hits, by);
-        self.notes.line(&format!(
+        self.event_log.line(&format!(
             "[WARN] [WATCHDOG] a drill was ordered: {thread} stalls ({}) for {} s where it next beats",
             drill.how,
             drill.time.as_secs()
@@ -337,12 +337,12 @@ impl State {
             Ok(_) => {
                 orders.publish(Order::Retire);
                 self.replaced.insert(id);
-                self.notes.line(&format!(
+                self.event_log.line(&format!(
                     "[WARN] [WATCHDOG] another {name} was started in its place"
                 ));
             }
             // Tried again at the next reminder; if the stalled one goes on before, it keeps its place.
-            Err(e) => self.notes.line(&format!(
+            Err(e) => self.event_log.line(&format!(
                 "[ERROR] [WATCHDOG] starting another {name} in its place failed: {e}"
             )),
         }
@@ -362,9 +362,9 @@ impl State {
         let why = format!(
             "unhealthy for {} s (watchdog.exit_after): {}",
             unhealthy.as_secs(),
-            snapshot.ailments.join("; ")
+            snapshot.problems.join("; ")
         );
-        self.notes
+        self.event_log
             .line(&format!("[ERROR] [WATCHDOG] the process ends: {why}"));
         let by = Instant::now() + LAST_REPORT_PATIENCE;
         let mut begun = false;
@@ -440,14 +440,14 @@ impl State {
             })
             .collect();
         channels.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut ailments = self.ledger.ailments(now);
+        let mut problems = self.ledger.problems(now);
         let port = self.port.words(now);
-        ailments.extend(port.clone());
+        problems.extend(port.clone());
         Snapshot {
             at: now,
             threads: self.ledger.views(now),
             channels,
-            ailments,
+            problems,
             port,
             stalls_total: self.ledger.stalls(),
             stalls: Arc::default(),
@@ -467,7 +467,7 @@ impl State {
         for line in made.forms.text.lines().map_while(ill_verdict) {
             log::error!(target: "WATCHDOG", "{line}");
         }
-        self.notes.entry(made.forms.text.clone().into_bytes());
+        self.event_log.entry(made.forms.text.clone().into_bytes());
         if !made.forms.file.is_empty() {
             log::warn!(target: "WATCHDOG", "a report of all threads is in {} and in watchdog.log", made.forms.file);
         } else if !made.forms.not_kept.is_empty() {
@@ -476,7 +476,7 @@ impl State {
         }
         if let Some(unnamed) = made.unnamed {
             log::warn!(target: "WATCHDOG", "a report of all threads is in watchdog.log; its stacks could not be named and are in reports/{}.raw, for `tapewarden dump --resolve`", unnamed.name);
-            self.notes.unnamed(unnamed);
+            self.event_log.unnamed(unnamed);
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::stream::StreamStatus;
 use crate::upstream::trader_app::files::{FilesRead, History};
 
 /// A watchdog that has not published for this long is itself an ailment …
-const WATCHDOG_SILENT: Duration = Duration::from_secs(5);
+const SNAPSHOT_OLD: Duration = Duration::from_secs(5);
 
 /// … if a worker finds it so twice, at least this far apart: a process that was stopped and goes on
 /// finds every clock late, and the watchdog needs a tick to speak again.
@@ -85,7 +85,7 @@ impl Boards {
         let silent = self
             .snapshot
             .as_ref()
-            .is_some_and(|s| now.saturating_duration_since(s.at) > WATCHDOG_SILENT);
+            .is_some_and(|s| now.saturating_duration_since(s.at) > SNAPSHOT_OLD);
         self.silent_since = silent.then(|| self.silent_since.unwrap_or(now));
         if let Some(new) = self.streams.changed() {
             self.stream = new;
@@ -143,7 +143,7 @@ impl Boards {
         let Some(snapshot) = &self.snapshot else {
             return Vec::new();
         };
-        let mut ailments = snapshot.ailments.clone();
+        let mut ailments = snapshot.problems.clone();
         let silent = now.saturating_duration_since(snapshot.at);
         if self
             .silent_since

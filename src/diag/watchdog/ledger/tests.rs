@@ -47,7 +47,7 @@ fn a_stall_is_told_once_then_each_minute_and_its_end_with_its_length() {
     );
     assert!(matches!(&found[1], Finding::StillStalled(_)));
     assert_eq!(found.len(), 2);
-    assert!(ledger.ailments(now)[0].starts_with("candle-cache has been stalled"));
+    assert!(ledger.problems(now)[0].starts_with("candle-cache has been stalled"));
     now += TICK;
     ledger.beat(
         ID,
@@ -64,7 +64,7 @@ fn a_stall_is_told_once_then_each_minute_and_its_end_with_its_length() {
             after: now - start
         }]
     );
-    assert!(ledger.ailments(now).is_empty());
+    assert!(ledger.problems(now).is_empty());
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn an_essential_thread_that_died_is_an_ailment_for_good() {
     assert!(
         matches!(&ledger.look(now, TICK)[0], Finding::Died { message, .. } if message == "boom")
     );
-    assert_eq!(ledger.ailments(now).len(), 1);
+    assert_eq!(ledger.problems(now).len(), 1);
     // So that the process ends when nobody has restarted it.
     let later = now + Duration::from_secs(120);
     assert_eq!(ledger.unhealthy_for(later), Duration::from_secs(120));

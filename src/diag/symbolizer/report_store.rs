@@ -34,7 +34,7 @@ const PART: &str = "part";
 
 /// The folder.
 #[derive(Clone, Debug)]
-pub struct Shelf {
+pub struct ReportStore {
     dir: PathBuf,
     keep: usize,
     bytes_max: u64,
@@ -42,7 +42,7 @@ pub struct Shelf {
 
 /// One kept report.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shelved {
+pub struct StoredReport {
     /// Without an ending; begins with the time, so names sort by age.
     pub name: String,
     /// The text's path.
@@ -51,7 +51,7 @@ pub struct Shelved {
     pub verdict: String,
 }
 
-impl Shelf {
+impl ReportStore {
     /// Keeps at most `keep` reports in `dir`.
     #[must_use]
     pub fn new(dir: PathBuf, keep: usize) -> Self {
@@ -134,17 +134,17 @@ impl Shelf {
     ///
     /// # Errors
     /// The system's; a folder that is not there holds none.
-    pub fn list(&self) -> io::Result<Vec<Shelved>> {
+    pub fn list(&self) -> io::Result<Vec<StoredReport>> {
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(e) => return Err(e),
         };
-        let mut found: Vec<Shelved> = entries
+        let mut found: Vec<StoredReport> = entries
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
                 (path.extension()? == "txt").then_some(())?;
-                Some(Shelved {
+                Some(StoredReport {
                     name: path.file_stem()?.to_str()?.to_owned(),
                     verdict: first_line(&path),
                     path,
@@ -222,16 +222,16 @@ mod tests {
     #[test]
     fn the_newest_reports_are_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let shelf = Shelf::new(dir.path().join("reports"), 2);
-        assert!(shelf.list().unwrap().is_empty());
+        let store = ReportStore::new(dir.path().join("reports"), 2);
+        assert!(store.list().unwrap().is_empty());
         for n in 1..=4 {
             let forms = Forms {
                 text: format!("verdict {n}\nmore"),
                 ..Forms::default()
             };
             let name = format!("2026-0{n}");
-            shelf.put_raw(&name, b"raw").unwrap();
-            shelf.put(&name, &forms, false).unwrap();
+            store.put_raw(&name, b"raw").unwrap();
+            store.put(&name, &forms, false).unwrap();
         }
         #[cfg(unix)]
         {
@@ -240,7 +240,7 @@ mod tests {
             let mode = fs::metadata(raw).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
-        let kept = shelf.list().unwrap();
+        let kept = store.list().unwrap();
         let names: Vec<&str> = kept.iter().map(|s| s.name.as_str()).collect();
         assert_eq!(names, ["2026-03", "2026-04"]);
         assert_eq!(kept[1].verdict, "verdict 4");
@@ -250,48 +250,48 @@ mod tests {
     #[test]
     fn whoever_asks_again_and_again_costs_no_report_of_a_stall() {
         let dir = tempfile::tempdir().unwrap();
-        let mut shelf = Shelf::new(dir.path().to_owned(), 30);
+        let mut store = ReportStore::new(dir.path().to_owned(), 30);
         let forms = Forms {
             text: "v".repeat(1_000),
             ..Forms::default()
         };
-        let count = |shelf: &Shelf| {
-            let kept = shelf.list().unwrap();
+        let count = |store: &ReportStore| {
+            let kept = store.list().unwrap();
             let asked = kept.iter().filter(|s| s.name.ends_with(ASKED)).count();
             (kept.len() - asked, asked)
         };
-        shelf.put("1", &forms, true).unwrap();
-        shelf.put("2", &forms, true).unwrap();
+        store.put("1", &forms, true).unwrap();
+        store.put("2", &forms, true).unwrap();
         for n in 10..50 {
-            shelf.put(&format!("{n}{ASKED}"), &forms, true).unwrap();
+            store.put(&format!("{n}{ASKED}"), &forms, true).unwrap();
         }
-        assert_eq!(count(&shelf), (2, ASKED_MAX));
-        shelf.bytes_max = 2_500;
-        shelf.put(&format!("50{ASKED}"), &forms, true).unwrap();
-        assert_eq!(count(&shelf), (2, 1));
+        assert_eq!(count(&store), (2, ASKED_MAX));
+        store.bytes_max = 2_500;
+        store.put(&format!("50{ASKED}"), &forms, true).unwrap();
+        assert_eq!(count(&store), (2, 1));
     }
 
     #[test]
     fn reports_are_given_up_by_size_and_age_and_leftovers_with_them() {
         let dir = tempfile::tempdir().unwrap();
-        let mut shelf = Shelf::new(dir.path().to_owned(), 100);
-        shelf.bytes_max = 2_500;
+        let mut store = ReportStore::new(dir.path().to_owned(), 100);
+        store.bytes_max = 2_500;
         let forms = Forms {
             text: "v".repeat(1_000),
             ..Forms::default()
         };
-        let names = |shelf: &Shelf| -> Vec<String> {
-            let kept = shelf.list().unwrap();
+        let names = |store: &ReportStore| -> Vec<String> {
+            let kept = store.list().unwrap();
             kept.into_iter().map(|s| s.name).collect()
         };
         // A symbolizer that was killed in the middle.
-        shelf.put_raw("1", &[0; 2_000]).unwrap();
+        store.put_raw("1", &[0; 2_000]).unwrap();
         fs::write(dir.path().join("1.txt.part"), "half").unwrap();
         fs::write(dir.path().join("notes.md"), "somebody's own").unwrap();
         for name in ["2", "3", "4"] {
-            shelf.put(name, &forms, true).unwrap();
+            store.put(name, &forms, true).unwrap();
         }
-        assert_eq!(names(&shelf), ["3", "4"]);
+        assert_eq!(names(&store), ["3", "4"]);
         assert!(!dir.path().join("1.raw").exists() && !dir.path().join("1.txt.part").exists());
         assert!(dir.path().join("notes.md").exists());
         let long_ago = std::time::SystemTime::now() - AGE_MAX - Duration::from_secs(60);
@@ -301,8 +301,8 @@ mod tests {
                 .open(dir.path().join(format!("3.{ending}")));
             file.unwrap().set_modified(long_ago).unwrap();
         }
-        shelf.bytes_max = BYTES_MAX;
-        shelf.put("5", &forms, true).unwrap();
-        assert_eq!(names(&shelf), ["4", "5"]);
+        store.bytes_max = BYTES_MAX;
+        store.put("5", &forms, true).unwrap();
+        assert_eq!(names(&store), ["4", "5"]);
     }
 }

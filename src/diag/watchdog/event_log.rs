@@ -11,19 +11,19 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::diag::symbolizer::{Forms, Shelf};
+use crate::diag::symbolizer::{Forms, ReportStore};
 use crate::logging::{LogFiles, RotatingFile, stamp};
 use crate::runtime::{Full, Supervisor, ThreadKind, Tx};
 
 /// Entries that can wait: lines, most of the time.
-const NOTES_MAX: usize = 256;
+const ENTRIES_MAX: usize = 256;
 
 /// That the file takes nothing is told no more often than this.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
-/// Where notes go.
+/// Where the watchdog's lines and reports go.
 #[derive(Clone, Debug)]
-pub struct NotesConfig {
+pub struct EventLogConfig {
     /// Its folder and name.
     pub files: LogFiles,
     /// It is rotated at this size.
@@ -36,16 +36,16 @@ pub struct NotesConfig {
 
 /// What is to be kept.
 #[derive(Debug)]
-enum Note {
+enum Entry {
     /// For `watchdog.log`.
-    Entry(Vec<u8>),
+    Lines(Vec<u8>),
     /// A report that nobody could name the stacks of.
-    Unnamed(Box<Unnamed>),
+    Report(Box<UnnamedReport>),
 }
 
 /// A report that was made without the symbolizer, with the captured bytes, which can be named later.
 #[derive(Debug)]
-pub struct Unnamed {
+pub struct UnnamedReport {
     /// Its files' name, without an ending.
     pub name: String,
     /// What could be said.
@@ -56,42 +56,42 @@ pub struct Unnamed {
 
 /// The watchdog's side. Never waits.
 #[derive(Debug)]
-pub struct Notes {
-    tx: Tx<Note>,
+pub struct EventLog {
+    tx: Tx<Entry>,
     zone: TimeZone,
 }
 
-impl Notes {
+impl EventLog {
     /// Starts the thread. It ends when what it was given is written and nobody is left to give it more.
     ///
     /// # Errors
     /// When the system refuses it.
-    pub fn start(supervisor: &Supervisor, config: NotesConfig) -> io::Result<Self> {
-        let (tx, notes) =
-            supervisor.channel("watchdog -> watchdog.log", NOTES_MAX, Full::DropAndCount);
+    pub fn start(supervisor: &Supervisor, config: EventLogConfig) -> io::Result<Self> {
+        let (tx, entries) =
+            supervisor.channel("watchdog -> watchdog.log", ENTRIES_MAX, Full::DropAndCount);
         let lost = tx.counter();
         supervisor.spawn(ThreadKind::WatchdogLog, move |heartbeat| {
-            let mut pages = Pages {
+            let mut writer = Writer {
                 file: RotatingFile::new(
                     config.files.watchdog(),
                     config.file_bytes_max,
                     config.files_max,
                 ),
-                shelf: Shelf::new(config.files.reports(), config.reports_max),
+                store: ReportStore::new(config.files.reports(), config.reports_max),
                 failed: 0,
                 told: 0,
                 said: None,
             };
             heartbeat.begin("opening watchdog.log");
             // So that a folder that cannot be written shows at once, and the file is open before it is needed.
-            let _told_by_the_log_writer = pages.file.ready();
+            let _told_by_the_log_writer = writer.file.ready();
             loop {
                 heartbeat.idle();
-                let Ok(note) = notes.recv() else { return };
+                let Ok(entry) = entries.recv() else { return };
                 heartbeat.begin("writing to watchdog.log");
-                match note {
-                    Note::Entry(bytes) => pages.append(&bytes, lost.get()),
-                    Note::Unnamed(report) => pages.keep(&report),
+                match entry {
+                    Entry::Lines(bytes) => writer.append(&bytes, lost.get()),
+                    Entry::Report(report) => writer.keep(&report),
                 }
             }
         })?;
@@ -114,18 +114,18 @@ impl Notes {
 
     /// Whole lines.
     pub fn entry(&self, bytes: Vec<u8>) {
-        let _counted = self.tx.offer(Note::Entry(bytes));
+        let _counted = self.tx.offer(Entry::Lines(bytes));
     }
 
     /// A report that was made without the symbolizer.
-    pub fn unnamed(&self, report: Unnamed) {
-        let _counted = self.tx.offer(Note::Unnamed(Box::new(report)));
+    pub fn unnamed(&self, report: UnnamedReport) {
+        let _counted = self.tx.offer(Entry::Report(Box::new(report)));
     }
 }
 
-struct Pages {
+struct Writer {
     file: RotatingFile,
-    shelf: Shelf,
+    store: ReportStore,
     /// Entries that could not be written.
     failed: u64,
     /// Lost entries that the file tells of.
@@ -134,7 +134,7 @@ struct Pages {
     said: Option<Instant>,
 }
 
-impl Pages {
+impl Writer {
     fn append(&mut self, bytes: &[u8], refused: u64) {
         if let Err(e) = self.file.append(bytes) {
             self.failed += 1;
@@ -161,11 +161,11 @@ impl Pages {
         }
     }
 
-    fn keep(&self, report: &Unnamed) {
+    fn keep(&self, report: &UnnamedReport) {
         let kept = self
-            .shelf
+            .store
             .put_raw(&report.name, &report.raw)
-            .and_then(|()| self.shelf.put(&report.name, &report.forms, false));
+            .and_then(|()| self.store.put(&report.name, &report.forms, false));
         if let Err(e) = kept {
             log::error!(target: "WATCHDOG", "keeping the report {} beside the logs failed: {e}", report.name);
         }
@@ -181,18 +181,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("watchdog.log");
         std::fs::create_dir(&path).unwrap();
-        let mut pages = Pages {
+        let mut writer = Writer {
             file: RotatingFile::new(path.clone(), 1_000, 1),
-            shelf: Shelf::new(dir.path().join("reports"), 2),
+            store: ReportStore::new(dir.path().join("reports"), 2),
             failed: 0,
             told: 0,
             said: None,
         };
-        pages.append(b"one\n", 0);
-        pages.append(b"two\n", 3);
+        writer.append(b"one\n", 0);
+        writer.append(b"two\n", 3);
         std::fs::remove_dir(&path).unwrap();
-        pages.append(b"three\n", 3);
-        pages.append(b"four\n", 3);
+        writer.append(b"three\n", 3);
+        writer.append(b"four\n", 3);
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((lines[0], lines[2], lines.len()), ("three", "four", 3));
@@ -205,14 +205,14 @@ mod tests {
     #[test]
     fn a_report_without_names_is_kept_with_what_can_be_named_later() {
         let dir = tempfile::tempdir().unwrap();
-        let pages = Pages {
+        let writer = Writer {
             file: RotatingFile::new(dir.path().join("watchdog.log"), 1_000, 1),
-            shelf: Shelf::new(dir.path().to_owned(), 2),
+            store: ReportStore::new(dir.path().to_owned(), 2),
             failed: 0,
             told: 0,
             said: None,
         };
-        pages.keep(&Unnamed {
+        writer.keep(&UnnamedReport {
             name: "20260204".into(),
             forms: Arc::new(Forms {
                 text: "no call stacks".into(),

@@ -13,13 +13,13 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// What is left.
 #[derive(Debug)]
-pub struct Allowance {
+pub struct TokenBucket {
     left: u32,
     /// Since when more are being earned.
     since: Instant,
 }
 
-impl Allowance {
+impl TokenBucket {
     /// All of it.
     #[must_use]
     pub fn new(now: Instant) -> Self {
@@ -51,14 +51,14 @@ mod tests {
     #[test]
     fn a_few_come_at_once_and_then_one_at_a_time() {
         let mut now = Instant::now();
-        let mut allowance = Allowance::new(now);
-        assert!((0..AT_ONCE).all(|_| allowance.take(now)));
-        assert!(!allowance.take(now));
+        let mut bucket = TokenBucket::new(now);
+        assert!((0..AT_ONCE).all(|_| bucket.take(now)));
+        assert!(!bucket.take(now));
         now += EVERY;
-        assert!(allowance.take(now));
-        assert!(!allowance.take(now));
+        assert!(bucket.take(now));
+        assert!(!bucket.take(now));
         now += Duration::from_secs(3_600);
-        assert!((0..AT_ONCE).all(|_| allowance.take(now)));
-        assert!(!allowance.take(now));
+        assert!((0..AT_ONCE).all(|_| bucket.take(now)));
+        assert!(!bucket.take(now));
     }
 }

@@ -6,22 +6,27 @@ use std::time::{Duration, Instant};
 
 use crate::runtime::clock::millis;
 
-use super::snapshot::{PastStall, ThreadState, ThreadView};
+use super::snapshot::{StallRecord, ThreadState, ThreadView};
 
 /// More are forgotten, the oldest first.
 const STALLS_MAX: usize = 100;
 
 /// All that are remembered.
 #[derive(Debug, Default)]
-pub struct PastStalls {
+pub struct StallHistory {
     /// Each with when it was last heard of by a clock that never jumps.
-    stalls: VecDeque<(PastStall, Instant)>,
-    told: Arc<[PastStall]>,
+    stalls: VecDeque<(StallRecord, Instant)>,
+    told: Arc<[StallRecord]>,
 }
 
-impl PastStalls {
+impl StallHistory {
     /// Takes how the threads stand now; gives the stalls, the oldest first.
-    pub fn look(&mut self, threads: &[ThreadView], now: Instant, now_ms: i64) -> Arc<[PastStall]> {
+    pub fn look(
+        &mut self,
+        threads: &[ThreadView],
+        now: Instant,
+        now_ms: i64,
+    ) -> Arc<[StallRecord]> {
         let mut changed = false;
         for (open, since) in &mut self.stalls {
             if open.lasted_ms.is_some() {
@@ -35,7 +40,7 @@ impl PastStalls {
         }
         for thread in threads.iter().filter(|t| t.state == ThreadState::Stalled) {
             let known =
-                |(s, _): &(PastStall, Instant)| s.lasted_ms.is_none() && s.tid == thread.tid;
+                |(s, _): &(StallRecord, Instant)| s.lasted_ms.is_none() && s.tid == thread.tid;
             if self.stalls.iter().any(known) {
                 continue;
             }
@@ -44,7 +49,7 @@ impl PastStalls {
             }
             let silent = i64::try_from(thread.beat_age_ms).unwrap_or(i64::MAX);
             let since = now.checked_sub(Duration::from_millis(thread.beat_age_ms));
-            let stall = PastStall {
+            let stall = StallRecord {
                 name: thread.name.clone(),
                 tid: thread.tid,
                 class: thread.class,
@@ -82,31 +87,35 @@ mod tests {
 
     #[test]
     fn a_stall_is_remembered_from_the_last_beat_to_the_next() {
-        let mut past = PastStalls::default();
+        let mut history = StallHistory::default();
         let begun = Instant::now();
         let at = |ms| begun + Duration::from_millis(ms);
         let (idle, stalled) = (ThreadState::Idle, ThreadState::Stalled);
-        assert!(past.look(&[thread(1, idle)], at(9_000), 9_000).is_empty());
-        let lasting = past.look(&[thread(1, stalled), thread(2, idle)], at(10_000), 10_000);
+        assert!(
+            history
+                .look(&[thread(1, idle)], at(9_000), 9_000)
+                .is_empty()
+        );
+        let lasting = history.look(&[thread(1, stalled), thread(2, idle)], at(10_000), 10_000);
         assert_eq!((lasting[0].since_ms, lasting[0].lasted_ms), (8_000, None));
-        let same = past.look(&[thread(1, stalled)], at(10_250), 10_250);
+        let same = history.look(&[thread(1, stalled)], at(10_250), 10_250);
         assert!(Arc::ptr_eq(&lasting, &same));
         // The wall clock goes back meanwhile.
-        let over = past.look(&[thread(1, idle), thread(2, stalled)], at(11_000), 500);
+        let over = history.look(&[thread(1, idle), thread(2, stalled)], at(11_000), 500);
         assert_eq!(over[0].lasted_ms, Some(3_000));
         // A thread that is gone stalls no longer.
-        let gone = past.look(&[], at(12_000), 1_500);
+        let gone = history.look(&[], at(12_000), 1_500);
         assert!(gone.len() == 2 && gone.iter().all(|s| s.lasted_ms.is_some()));
     }
 
     #[test]
     fn the_oldest_are_forgotten() {
-        let mut past = PastStalls::default();
+        let mut history = StallHistory::default();
         let now = Instant::now();
         for tid in 1..=150 {
-            past.look(&[thread(tid, ThreadState::Stalled)], now, i64::from(tid));
+            history.look(&[thread(tid, ThreadState::Stalled)], now, i64::from(tid));
         }
-        let told = past.look(&[], now, 1_000);
+        let told = history.look(&[], now, 1_000);
         assert_eq!((told.len(), told[0].tid), (STALLS_MAX, 51));
     }
 }
