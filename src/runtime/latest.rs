@@ -28,7 +28,8 @@ pub fn latest<T>() -> (LatestTx<T>, LatestRx<T>) {
     recent(1)
 }
 
-/// A cell with room for the most recent `places` values: a new one replaces the oldest.
+/// A cell with room for the most recent `places` values: a new one replaces the oldest. With two or more a
+/// reader that comes while one is being replaced finds another, and none only where none is new.
 #[must_use]
 pub fn recent<T>(places: usize) -> (LatestTx<T>, LatestRx<T>) {
     let (tx, rx) = bounded(places);
@@ -94,5 +95,15 @@ mod tests {
         tx.publish(2);
         assert_eq!(rx.take(), Some(2));
         assert_eq!(rx.take(), None);
+    }
+
+    #[test]
+    fn while_one_of_two_is_replaced_the_other_is_there() {
+        let (tx, rx) = recent(2);
+        tx.publish(1);
+        tx.publish(2);
+        // A publisher that is held up in the middle of its third.
+        assert_eq!(tx.rx.try_recv(), Ok(1));
+        assert_eq!(rx.take(), Some(2));
     }
 }

@@ -14,7 +14,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use super::counter::Counter;
 use super::gauge::Gauge;
 use super::heartbeat::{Beat, Heartbeat, Order};
-use super::latest::{LatestRx, LatestTx, latest};
+use super::latest::{LatestRx, LatestTx, latest, recent};
 use super::stop::{Stop, stop};
 use super::threads::{Class, Limits, OnPanic, ThreadName};
 
@@ -239,7 +239,8 @@ impl Supervisor {
     ) -> io::Result<ThreadId> {
         let class = self.limits.class(name.kind);
         let id = ThreadId(self.ids.next());
-        let (cell, beats) = latest();
+        // With a second place the reader never finds none because one is just being replaced.
+        let (cell, beats) = recent(2);
         let (orders, taken) = latest();
         let heartbeat = Heartbeat::new(cell, Some(taken));
         heartbeat.begin("starting");

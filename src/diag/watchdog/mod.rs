@@ -1,7 +1,9 @@
 //! The watchdog: who is stalled, since when, doing what.
 //!
-//! [`ledger`] decides; `thread` reads beats; `event_log` writes `watchdog.log`; `probe` is a client of the
-//! server's own port; `reporter` has all stacks copied ([`crate::diag::capture`]) and named
+//! `core` decides what is done, with [`ledger`] (who is stalled), `port_check`, `drills`, `reports` (which
+//! report is due), `replacements`, `give_up` and `stall_history`: all pure. `thread` tells the core what
+//! happened and does what it says; `event_log` writes `watchdog.log`; `probe` is a client of the server's
+//! own port; `reporter` has all stacks copied ([`crate::diag::capture`]) and named
 //! ([`crate::diag::symbolizer`]); `sentinel` watches the watchdog itself.
 
 use std::sync::Arc;
@@ -11,17 +13,21 @@ use crossbeam::channel::Sender;
 use crate::diag::symbolizer::Forms;
 use crate::runtime::Drill;
 
+mod core;
 mod cpu;
 mod drills;
 mod event_log;
 pub mod export;
-mod figures;
+mod give_up;
 pub mod ledger;
 pub mod manager;
 mod port_check;
 mod probe;
+mod replacements;
 mod report;
+mod report_context;
 mod reporter;
+mod reports;
 pub mod sentinel;
 mod snapshot;
 mod stall_history;

@@ -25,9 +25,16 @@ impl PortCheck {
             }
             (Probed::Answers, Some((since, _))) => Some(format!(
                 "[INFO] [WATCHDOG] the server's own port answers again after {:.1} s",
-                now.duration_since(since).as_secs_f64()
+                now.saturating_duration_since(since).as_secs_f64()
             )),
             (Probed::Answers, None) => None,
+        }
+    }
+
+    /// The watchdog did not run for this long: the port is not blamed for that time.
+    pub fn excuse(&mut self, late: Duration) {
+        if let Some((since, _)) = &mut self.0 {
+            *since += late;
         }
     }
 
@@ -35,7 +42,7 @@ impl PortCheck {
     #[must_use]
     pub fn silent_for(&self, now: Instant) -> Option<Duration> {
         let (since, _) = self.0.as_ref()?;
-        Some(now.duration_since(*since))
+        Some(now.saturating_duration_since(*since))
     }
 
     /// What is wrong with it, in words.
@@ -44,7 +51,7 @@ impl PortCheck {
         let (since, why) = self.0.as_ref()?;
         Some(format!(
             "the server's own port has accepted without answering for {} s ({why})",
-            now.duration_since(*since).as_secs()
+            now.saturating_duration_since(*since).as_secs()
         ))
     }
 }

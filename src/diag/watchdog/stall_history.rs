@@ -32,16 +32,15 @@ impl StallHistory {
             if open.lasted_ms.is_some() {
                 continue;
             }
-            let is_it = |t: &&ThreadView| t.state == ThreadState::Stalled && t.tid == open.tid;
-            if !threads.iter().any(|t| is_it(&t)) {
+            let is_it = |t: &ThreadView| t.state == ThreadState::Stalled && is_of(open, t);
+            if !threads.iter().any(is_it) {
                 open.lasted_ms = Some(millis(now.saturating_duration_since(*since)));
                 changed = true;
             }
         }
         for thread in threads.iter().filter(|t| t.state == ThreadState::Stalled) {
-            let known =
-                |(s, _): &(StallRecord, Instant)| s.lasted_ms.is_none() && s.tid == thread.tid;
-            if self.stalls.iter().any(known) {
+            let mut open = self.stalls.iter().filter(|(s, _)| s.lasted_ms.is_none());
+            if open.any(|(s, _)| is_of(s, thread)) {
                 continue;
             }
             if self.stalls.len() == STALLS_MAX {
@@ -65,6 +64,11 @@ impl StallHistory {
         }
         Arc::clone(&self.told)
     }
+}
+
+/// Where the system gives threads no numbers, the name must do.
+fn is_of(stall: &StallRecord, thread: &ThreadView) -> bool {
+    stall.tid == thread.tid && stall.name == thread.name
 }
 
 #[cfg(test)]
