@@ -415,7 +415,7 @@ impl World {
     }
 
     /// Reports of stalls within their bucket, over every stretch of time.
-    fn reports_are_bounded(&self) {
+    fn reports_keep_to_their_bucket(&self) {
         let stalls: Vec<Instant> = self
             .captures
             .iter()
@@ -433,7 +433,7 @@ impl World {
 
     /// Everybody goes on and ends, and all that is due has its time.
     pub fn settle(&mut self) {
-        self.reports_are_bounded();
+        self.reports_keep_to_their_bucket();
         for id in self.living.keys().copied().collect::<Vec<_>>() {
             self.end(id, 1);
         }
