@@ -1,20 +1,18 @@
 //! Telling the log and the totals what was mended, in few lines.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+use crate::runtime::log_throttle::LogThrottle;
 
 use super::mended::Mended;
 use super::totals::{Source, count};
-
-/// The same reader's losses are told no more often than this; the counts go on.
-const SAY_EVERY: Duration = Duration::from_secs(60);
 
 /// One reader's account of what it had to mend or leave out.
 #[derive(Debug)]
 pub struct Account {
     source: Source,
     who: &'static str,
-    said: Option<Instant>,
-    unsaid: u64,
+    losses: LogThrottle,
 }
 
 impl Account {
@@ -24,12 +22,11 @@ impl Account {
         Self {
             source,
             who,
-            said: None,
-            unsaid: 0,
+            losses: LogThrottle::default(),
         }
     }
 
-    /// Counts what was mended in `what`; a line in the log where something was lost, once a minute.
+    /// Counts what was mended in `what`; a line in the log where something was lost, at most once a minute while it lasts.
     pub fn tell(&mut self, what: &str, mended: &Mended) {
         if mended.is_none() {
             return;
@@ -39,15 +36,8 @@ impl Account {
             log::debug!(target: "INPUT", "{what} of {}: {mended}", self.who);
             return;
         }
-        let now = Instant::now();
-        if self.said.is_some_and(|at| now < at + SAY_EVERY) {
-            self.unsaid += 1;
+        let Some(before) = self.losses.happened(Instant::now()) else {
             return;
-        }
-        self.said = Some(now);
-        let before = match std::mem::take(&mut self.unsaid) {
-            0 => String::new(),
-            n => format!(" ({n} times before this were not logged)"),
         };
         log::warn!(
             target: "INPUT",

@@ -16,6 +16,7 @@ mod gauge;
 mod heartbeat;
 mod latest;
 pub mod local_server;
+pub mod log_throttle;
 mod one_shot;
 pub mod scratch;
 mod semaphore;

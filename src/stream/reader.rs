@@ -17,6 +17,7 @@ use crate::json::{Account, Mended, Source};
 use crate::market::{SkewBounds, Symbol};
 use crate::resilience::{Backoff, Jitter};
 use crate::runtime::clock::Clock;
+use crate::runtime::log_throttle::LogThrottle;
 use crate::runtime::{Heartbeat, LatestRx, Stop, Supervisor, ThreadKind, Tx};
 use crate::upstream::Roots;
 use crate::upstream::schwab::candles::{MarketData, MarketKey};
@@ -44,9 +45,6 @@ const REST_SLICE: Duration = Duration::from_millis(500);
 
 /// The source's state is told this often even if it did not change: a hub that began anew must know.
 const TELL_EVERY: Duration = Duration::from_secs(1);
-
-/// The same words about a lost source are logged no more often than this.
-const SAY_EVERY: Duration = Duration::from_secs(60);
 
 /// The log hears of a clock that is off by so much, or changed by it.
 const SKEW_SAID_FROM_S: i64 = 5;
@@ -133,32 +131,10 @@ struct Reader<'a> {
     heartbeat: &'a Heartbeat,
 }
 
-/// What was last logged about a source that is not there.
-#[derive(Default)]
-struct Said {
-    why: String,
-    at: Option<Instant>,
-    unsaid: u32,
-}
-
-impl Said {
-    /// Whether it is worth a line now, and how many tries had none.
-    fn is_news(&mut self, why: &str, now: Instant) -> Option<u32> {
-        let old = self.at.is_some_and(|at| now < at + SAY_EVERY) && self.why == why;
-        if old {
-            self.unsaid += 1;
-            return None;
-        }
-        why.clone_into(&mut self.why);
-        self.at = Some(now);
-        Some(std::mem::take(&mut self.unsaid))
-    }
-}
-
 impl Reader<'_> {
     fn run(&mut self) {
         let mut jitter = Jitter::new(self.config.seed);
-        let mut said = Said::default();
+        let mut failures = LogThrottle::default();
         let mut attempt = 0_u32;
         while !self.stop.is_set() {
             let began = Instant::now();
@@ -174,13 +150,12 @@ impl Reader<'_> {
                 attempt.saturating_add(1)
             };
             let wait = self.config.backoff.delay(attempt, jitter.draw());
-            if let Some(unsaid) = said.is_news(&why, Instant::now()) {
+            if let Some(untold) = failures.happened_as(Instant::now(), &why) {
                 log::warn!(
                     target: "STREAM",
-                    "no quotes from {}: {why}; next try in {} ms{}",
+                    "no quotes from {}: {why}; next try in {} ms{untold}",
                     self.config.url,
-                    wait.as_millis(),
-                    if unsaid > 0 { format!(" ({unsaid} tries were not logged)") } else { String::new() }
+                    wait.as_millis()
                 );
             }
             self.source_is(false, why);

@@ -5,6 +5,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use crate::runtime::Counter;
+use crate::runtime::log_throttle::is_worth_a_line;
 
 /// How much of a refused name or origin is repeated: more than any that a browser sends.
 const ECHO_CHARS_MAX: usize = 400;
@@ -106,7 +107,7 @@ impl Refusals {
         // The remainder is smaller than the number of counters.
         let kind = usize::try_from(hasher.finish() % KINDS as u64).unwrap_or(0);
         let nth = self.0[kind].next() + 1;
-        nth.is_power_of_two().then_some(nth)
+        is_worth_a_line(nth).then_some(nth)
     }
 }
 

@@ -15,15 +15,13 @@ use crate::edge::connection::{Conn, GateConfig, Shared};
 use crate::edge::connection::{LinkAddress, start_lanes};
 use crate::edge::listener::turn_away::{Reserve, Why, lacks_descriptor, turn_away};
 use crate::runtime::deadline_io::client_waits;
+use crate::runtime::log_throttle::LogThrottle;
 
 /// How often the acceptor looks whether the end was told.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// After an accept error (no descriptors left, say) it waits this long and goes on.
 const ERROR_WAIT: Duration = Duration::from_millis(100);
-
-/// Such errors are logged no more often than this.
-const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// Connections admitted beyond the limit while idle ones are asked to make room.
 const HEADROOM: usize = 64;
@@ -70,7 +68,7 @@ pub fn start_gate(
             open: 0,
             by_address: HashMap::new(),
             numbers: 0,
-            said: None,
+            troubles: LogThrottle::default(),
             reserve: Reserve::new(&listener),
         };
         while !stop.is_set() {
@@ -107,7 +105,7 @@ struct Door<'a> {
     open: usize,
     by_address: HashMap<IpAddr, usize>,
     numbers: u64,
-    said: Option<Instant>,
+    troubles: LogThrottle,
     reserve: Reserve,
 }
 
@@ -220,13 +218,8 @@ impl Door<'_> {
     }
 
     fn say(&mut self, words: &str) {
-        let now = Instant::now();
-        if self
-            .said
-            .is_none_or(|at| now.duration_since(at) >= SAY_EVERY)
-        {
-            self.said = Some(now);
-            log::warn!(target: "GATE", "{words}");
+        if let Some(untold) = self.troubles.happened(Instant::now()) {
+            log::warn!(target: "GATE", "{words}{untold}");
         }
     }
 }
