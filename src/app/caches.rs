@@ -12,7 +12,7 @@ use crate::market::SkewBounds;
 use crate::payload::Body;
 use crate::resilience::{Backoff, BreakerConfig};
 use crate::runtime::clock::{Clock, system_ms};
-use crate::runtime::{LatestTx, Supervisor, ThreadKind, Tx};
+use crate::runtime::{LatestTx, Supervisor, ThreadKind, Tx, channels};
 use crate::upstream::Roots;
 use crate::upstream::ollama::{self, MODEL, ModelConfig, ModelKey, ModelSaid};
 use crate::upstream::schwab::candles::{MarketData, MarketKey, make_fetch};
@@ -89,7 +89,10 @@ pub fn start_market(
     };
     let threads = CacheThreads {
         kind: ThreadKind::CandleCache,
-        fetchers: vec![ThreadKind::CandleFetch, ThreadKind::QuoteFetch],
+        fetchers: vec![
+            (ThreadKind::CandleFetch, channels::CANDLE_JOBS),
+            (ThreadKind::QuoteFetch, channels::QUOTE_JOBS),
+        ],
         tag: "CANDLES",
     };
     let client = make_fetch(SchwabConfig {
@@ -166,10 +169,10 @@ pub fn start_trader(
     let threads = CacheThreads {
         kind: ThreadKind::TraderCache,
         fetchers: vec![
-            ThreadKind::WatchlistFetch,
-            ThreadKind::VwapFetch,
-            ThreadKind::FeedFetch,
-            ThreadKind::ListsFetch,
+            (ThreadKind::WatchlistFetch, channels::WATCHLIST_JOBS),
+            (ThreadKind::VwapFetch, channels::VWAP_JOBS),
+            (ThreadKind::FeedFetch, channels::FEED_JOBS),
+            (ThreadKind::ListsFetch, channels::LISTS_JOBS),
         ],
         tag: "TRADER",
     };
@@ -247,7 +250,10 @@ pub fn start_model(
     };
     let threads = CacheThreads {
         kind: ThreadKind::ModelCache,
-        fetchers: vec![ThreadKind::ModelFetch, ThreadKind::ModelStatus],
+        fetchers: vec![
+            (ThreadKind::ModelFetch, channels::MODEL_JOBS),
+            (ThreadKind::ModelStatus, channels::MODEL_STATUS_JOBS),
+        ],
         tag: "MODEL",
     };
     let model = ModelConfig {

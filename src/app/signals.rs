@@ -11,7 +11,7 @@ use signal_hook::consts::{
 };
 
 use crate::diag::watchdog::ToWatchdog;
-use crate::runtime::{Full, Supervisor, ThreadKind, Tx};
+use crate::runtime::{Lossy, Supervisor, ThreadKind, Tx, channels};
 
 /// Signals that can wait for `main`.
 const SIGNALS_MAX: usize = 8;
@@ -39,13 +39,13 @@ pub fn start(
     supervisor: &Supervisor,
     watchdog: Tx<ToWatchdog>,
 ) -> io::Result<(Receiver<&'static str>, Listening)> {
-    let (tx, rx) = supervisor.channel("signals -> main", SIGNALS_MAX, Full::DropAndCount);
+    let (tx, rx) = supervisor.channel(channels::SIGNALS, SIGNALS_MAX);
     let listening = listen(supervisor, watchdog, tx)?;
     Ok((rx, listening))
 }
 
 #[cfg(not(unix))]
-fn listen(_: &Supervisor, _: Tx<ToWatchdog>, _: Tx<&'static str>) -> io::Result<Listening> {
+fn listen(_: &Supervisor, _: Tx<ToWatchdog>, _: Tx<&'static str, Lossy>) -> io::Result<Listening> {
     Ok(Listening {})
 }
 
@@ -53,7 +53,7 @@ fn listen(_: &Supervisor, _: Tx<ToWatchdog>, _: Tx<&'static str>) -> io::Result<
 fn listen(
     supervisor: &Supervisor,
     watchdog: Tx<ToWatchdog>,
-    tx: Tx<&'static str>,
+    tx: Tx<&'static str, Lossy>,
 ) -> io::Result<Listening> {
     let has_terminal = has_terminal();
     let heard = HEARD.iter().filter(|(number, _)| {
@@ -71,7 +71,7 @@ fn listen(
             match meaning(number, has_terminal) {
                 Meaning::End => {
                     // With eight untaken signals the process is ending already.
-                    let _ending = tx.offer(name);
+                    tx.offer(name);
                 }
                 Meaning::Report => {
                     let wanted = ToWatchdog::Dump {

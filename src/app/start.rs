@@ -17,13 +17,13 @@ use crate::diag::watchdog::{
 use crate::edge::access::{Cors, Guard, start_token_reader};
 use crate::edge::connection::{GateConfig, LinkAddress, Lookup, start_workers, unblock_workers};
 use crate::edge::listener::{bind, probe_requests, start_gate};
-use crate::edge::routes::{Caches, HttpConfig, boards, cache_names, start_board_cache};
+use crate::edge::routes::{Caches, HttpConfig, boards, start_board_cache};
 use crate::edge::ws::{Sessions, WsConfig};
 use crate::logging::{LogConfig, LogFiles, LogHandle};
 use crate::resilience::Backoff;
 use crate::runtime::clock::system_ms;
 use crate::runtime::scratch::{self, Scratch};
-use crate::runtime::{Full, Supervisor, SupervisorEnds, latest, room_for};
+use crate::runtime::{Supervisor, SupervisorEnds, channels, latest, room_for};
 use crate::stream::{HubBounds, HubOutputs, StreamConfig, start_hub, start_reader};
 use crate::upstream::trader_app::files::start_file_readers;
 
@@ -104,12 +104,10 @@ pub fn start(
     let (log, log_lines) = crate::logging::init(supervisor, &config)?;
     warn_of_company(&files);
     warn_of_exposure(address, token_file.is_some());
-    let (watchdog_tx, asked) =
-        supervisor.channel("http, signals -> watchdog", WATCHDOG_INBOX, Full::Shed);
+    let (watchdog_tx, asked) = supervisor.channel(channels::WATCHDOG, WATCHDOG_INBOX);
     let (signals, listening) =
         signals::start(supervisor, watchdog_tx.clone()).doing("listening for signals")?;
-    let (commands_tx, commands) =
-        supervisor.channel("http -> main: commands", COMMANDS, Full::DropAndCount);
+    let (commands_tx, commands) = supervisor.channel(channels::COMMANDS, COMMANDS);
 
     let http = &settings.http;
     let lanes = lanes(settings);
@@ -154,21 +152,9 @@ pub fn start(
 
     let (sources, clock) = sources(settings, supervisor)?;
 
-    let (market_tx, market) = supervisor.channel(
-        format!("http -> {}", cache_names::MARKET),
-        CACHE_INBOX,
-        Full::Shed,
-    );
-    let (trader_tx, trader) = supervisor.channel(
-        format!("http -> {}", cache_names::TRADER),
-        CACHE_INBOX,
-        Full::Shed,
-    );
-    let (model_tx, model) = supervisor.channel(
-        format!("http -> {}", cache_names::MODEL),
-        CACHE_INBOX,
-        Full::Shed,
-    );
+    let (market_tx, market) = supervisor.channel(channels::CANDLE_CACHE, CACHE_INBOX);
+    let (trader_tx, trader) = supervisor.channel(channels::TRADER_CACHE, CACHE_INBOX);
+    let (model_tx, model) = supervisor.channel(channels::MODEL_CACHE, CACHE_INBOX);
     let (skew_tx, skew) = latest();
     caches::start_market(
         supervisor, settings, &sources, clock, skew_tx, &market_tx, market,
@@ -194,15 +180,10 @@ pub fn start(
         publishers.histories,
     )
     .doing("starting the file readers")?;
-    let (reports_tx, reports) =
-        supervisor.channel("http -> report-reader", REPORTS_INBOX, Full::Shed);
+    let (reports_tx, reports) = supervisor.channel(channels::REPORT_READER, REPORTS_INBOX);
     start_report_reader(supervisor, files.reports(), reports)
         .doing("starting the report reader")?;
-    let (hub_tx, hub_inbox) = supervisor.channel(
-        "reader, sessions -> quote-hub",
-        HUB_INBOX,
-        Full::WaitWithDeadline,
-    );
+    let (hub_tx, hub_inbox) = supervisor.channel(channels::QUOTE_HUB, HUB_INBOX);
     let (wanted_tx, wanted) = latest();
     let outputs = HubOutputs {
         wanted: wanted_tx,
@@ -272,7 +253,7 @@ pub fn start(
     };
     start_workers(supervisor, &server, &caches, boards, &config, &commands_tx)
         .doing("starting the http workers")?;
-    let (looks_tx, looks) = supervisor.channel("conns -> board-cache", CACHE_INBOX, Full::Shed);
+    let (looks_tx, looks) = supervisor.channel(channels::BOARD_CACHE, CACHE_INBOX);
     if let Some(boards) = own_boards {
         start_board_cache(supervisor, boards, config.clone(), looks)
             .doing("starting the board cache")?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, never, select_biased};
 
-use crate::runtime::{Full, Supervisor, ThreadKind, ThreadName, Tx};
+use crate::runtime::{Channel, Pool, Supervisor, ThreadKind, Tx};
 
 use super::action::Action;
 use super::core::Cache;
@@ -40,8 +40,8 @@ pub enum FetcherMessage<K> {
 pub struct CacheThreads {
     /// The cache.
     pub kind: ThreadKind,
-    /// Its fetchers, by lane.
-    pub fetchers: Vec<ThreadKind>,
+    /// Its fetchers, and how jobs get to them, by lane.
+    pub fetchers: Vec<(ThreadKind, Channel<Pool>)>,
     /// Of its log lines.
     pub tag: &'static str,
 }
@@ -68,18 +68,11 @@ where
     let mut lanes = Vec::with_capacity(config.lanes.len());
     for (n, lane) in config.lanes.iter().enumerate() {
         // The cache never has more jobs out than fetchers, and a lost one is replaced at most once.
-        let (jobs_tx, jobs) = supervisor.channel(
-            format!(
-                "{} -> {} fetchers",
-                ThreadName::from(threads.kind),
-                lane.name
-            ),
-            lane.fetchers * 4,
-            Full::Never("the cache hands out no more jobs than it has fetchers"),
-        );
-        let pool = Pool {
+        let (kind, channel) = threads.fetchers[n];
+        let (jobs_tx, jobs) = supervisor.channel(channel, lane.fetchers * 4);
+        let pool = Fetchers {
             supervisor: supervisor.clone(),
-            kind: threads.fetchers[n],
+            kind,
             jobs,
             jobs_tx,
             inbox: inbox_tx.clone(),
@@ -158,7 +151,7 @@ fn apply<K: Key, V: Value>(
     }
 }
 
-fn perform<K, V, M, F>(action: ToDo<K, V::Out>, lanes: &[Pool<K, V, M, F>], tag: &'static str)
+fn perform<K, V, M, F>(action: ToDo<K, V::Out>, lanes: &[Fetchers<K, V, M, F>], tag: &'static str)
 where
     K: Key,
     V: Value<News: Send, Out: Send> + Send + 'static,
@@ -169,34 +162,31 @@ where
         // An asker that left has dropped its end.
         Action::Reply { to, reply } => drop(to.try_send(reply)),
         Action::Fetch { lane, job } => {
-            let key = job.key.to_string();
-            if lanes[lane].jobs_tx.offer(FetcherMessage::Run(job)).is_err() {
-                log::error!(target: tag, "the fetchers' queue is full, which cannot be; {key} will time out");
-            }
+            lanes[lane].jobs_tx.put(FetcherMessage::Run(job));
         }
         Action::Replace { lane } => {
             if let Err(e) = lanes[lane].start_one() {
                 log::error!(target: tag, "starting a fetcher in a lost one's place failed: {e}");
             }
         }
-        Action::Retire { lane } => drop(lanes[lane].jobs_tx.offer(FetcherMessage::Retire)),
+        Action::Retire { lane } => lanes[lane].jobs_tx.put(FetcherMessage::Retire),
         Action::Say(words) => log::warn!(target: tag, "{words}"),
     }
 }
 
 /// The fetchers of one lane.
-struct Pool<K, V: Value, M, F> {
+struct Fetchers<K, V: Value, M, F> {
     supervisor: Supervisor,
     kind: ThreadKind,
     jobs: Receiver<FetcherMessage<K>>,
-    jobs_tx: Tx<FetcherMessage<K>>,
+    jobs_tx: Tx<FetcherMessage<K>, Pool>,
     inbox: Tx<ToCache<K, V>>,
     make: M,
     started: RefCell<u32>,
     marker: std::marker::PhantomData<fn() -> F>,
 }
 
-impl<K, V, M, F> Pool<K, V, M, F>
+impl<K, V, M, F> Fetchers<K, V, M, F>
 where
     K: Key,
     V: Value<News: Send, Out: Send> + Send + 'static,

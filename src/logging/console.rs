@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use crossbeam::channel::Receiver;
 
-use crate::runtime::{Supervisor, ThreadKind, Tx};
+use crate::runtime::{Lossy, Supervisor, ThreadKind, Tx};
 
 use super::ToWriter;
 
@@ -13,7 +13,7 @@ use super::ToWriter;
 pub(super) fn start_console(
     supervisor: &Supervisor,
     lines: Receiver<ToWriter>,
-    queue: Tx<ToWriter>,
+    queue: Tx<ToWriter, Lossy>,
 ) -> io::Result<()> {
     supervisor.spawn(ThreadKind::LogConsole, move |heartbeat| {
         let mut told = 0;

@@ -8,7 +8,7 @@ use crossbeam::channel::{Receiver, RecvTimeoutError};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::runtime::{Supervisor, ThreadKind, Tx};
+use crate::runtime::{Lossy, Supervisor, ThreadKind, Tx};
 
 use super::front::stamp;
 use super::rotating::RotatingFile;
@@ -26,8 +26,8 @@ pub(super) fn start_writer(
     supervisor: &Supervisor,
     config: &LogConfig,
     lines: Receiver<ToWriter>,
-    queue: Tx<ToWriter>,
-    console: Tx<ToWriter>,
+    queue: Tx<ToWriter, Lossy>,
+    console: Tx<ToWriter, Lossy>,
 ) -> io::Result<()> {
     let config = config.clone();
     supervisor.spawn(ThreadKind::LogWriter, move |heartbeat| {
@@ -63,8 +63,8 @@ pub(super) fn start_writer(
 
 struct Sink<'a> {
     file: RotatingFile,
-    queue: &'a Tx<ToWriter>,
-    console: &'a Tx<ToWriter>,
+    queue: &'a Tx<ToWriter, Lossy>,
+    console: &'a Tx<ToWriter, Lossy>,
     /// Lines that could not be written.
     failed: u64,
     /// Lost lines that the log tells of.
@@ -114,6 +114,6 @@ impl Sink<'_> {
             stamp(Timestamp::now(), &TimeZone::system()),
             self.file.path().display()
         );
-        let _ = self.console.offer(ToWriter::Line(line.into()));
+        self.console.offer(ToWriter::Line(line.into()));
     }
 }

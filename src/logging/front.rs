@@ -13,14 +13,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use log::{Level, Record};
 
-use crate::runtime::{LatestTx, Tx};
+use crate::runtime::{LatestTx, Lossy, Tx};
 
 use super::ToWriter;
 
 /// Hands lines to the writers.
 pub struct Front {
-    file: Tx<ToWriter>,
-    console: Option<Tx<ToWriter>>,
+    file: Tx<ToWriter, Lossy>,
+    console: Option<Tx<ToWriter, Lossy>>,
     ring: LatestTx<Arc<str>>,
     zone: TimeZone,
 }
@@ -28,8 +28,8 @@ pub struct Front {
 impl Front {
     /// `console`: none when lines do not go there.
     pub fn new(
-        file: Tx<ToWriter>,
-        console: Option<Tx<ToWriter>>,
+        file: Tx<ToWriter, Lossy>,
+        console: Option<Tx<ToWriter, Lossy>>,
         ring: LatestTx<Arc<str>>,
     ) -> Self {
         Self {
@@ -47,9 +47,9 @@ impl Front {
         }
         let line: Arc<str> = line(Timestamp::now(), &self.zone, record).into();
         // What finds no room is counted by its queue.
-        let _ = self.file.offer(ToWriter::Line(Arc::clone(&line)));
+        self.file.offer(ToWriter::Line(Arc::clone(&line)));
         if let Some(console) = &self.console {
-            let _ = console.offer(ToWriter::Line(Arc::clone(&line)));
+            console.offer(ToWriter::Line(Arc::clone(&line)));
         }
         self.ring.publish(line);
     }

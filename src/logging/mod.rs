@@ -20,13 +20,13 @@ mod small_disk;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::Sender;
 use flexi_logger::{ErrorChannel, LogSpecification, Logger};
 use thiserror::Error;
 
-use crate::runtime::{Full, LatestRx, Supervisor, Tx, one_shot, recent};
+use crate::runtime::{LatestRx, Lossy, Supervisor, Tx, channels, one_shot, recent};
 
 use front::Front;
 
@@ -36,6 +36,9 @@ pub use rotating::RotatingFile;
 
 /// Lines that the watchdog keeps for its reports.
 pub const RING_LINES: usize = 200;
+
+/// Between looks for room, at the end of everything.
+const ROOM_LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Where logs go.
 #[derive(Clone, Debug)]
@@ -86,15 +89,15 @@ enum ToWriter {
 /// The log as `main` sees it.
 #[derive(Clone, Debug)]
 pub struct LogHandle {
-    file: Tx<ToWriter>,
-    console: Tx<ToWriter>,
+    file: Tx<ToWriter, Lossy>,
+    console: Tx<ToWriter, Lossy>,
 }
 
 impl LogHandle {
     /// Prints a line for people to stdout, by way of the console's thread.
     pub fn banner(&self, line: impl Into<String>) {
         // A console that takes nothing has lost its reader anyway.
-        let _ = self.console.offer(ToWriter::Banner(line.into()));
+        self.console.offer(ToWriter::Banner(line.into()));
     }
 
     /// Waits until both writers have written what they have, or the deadline.
@@ -103,7 +106,14 @@ impl LogHandle {
             .into_iter()
             .filter_map(|writer| {
                 let (done, wait) = one_shot();
-                writer.send_by(ToWriter::Flush(done), deadline).ok()?;
+                // No log line waits for room; this does, so that it is not lost behind the last of them.
+                while writer.is_full() {
+                    if Instant::now() >= deadline {
+                        return None;
+                    }
+                    std::thread::sleep(ROOM_LOOK_EVERY);
+                }
+                writer.offer(ToWriter::Flush(done));
                 Some(wait)
             })
             .collect();
@@ -148,9 +158,8 @@ fn start(
     supervisor: &Supervisor,
     config: &LogConfig,
 ) -> io::Result<(LogHandle, LatestRx<Arc<str>>, Front)> {
-    let (file, lines) = supervisor.channel("log -> log-writer", config.queue, Full::DropAndCount);
-    let (console, console_lines) =
-        supervisor.channel("log -> log-console", config.queue, Full::DropAndCount);
+    let (file, lines) = supervisor.channel(channels::LOG_WRITER, config.queue);
+    let (console, console_lines) = supervisor.channel(channels::LOG_CONSOLE, config.queue);
     let (keep, ring) = recent(RING_LINES);
     file::start_writer(supervisor, config, lines, file.clone(), console.clone())?;
     console::start_console(supervisor, console_lines, console.clone())?;

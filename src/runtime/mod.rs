@@ -3,11 +3,12 @@
 //! [`Supervisor::spawn`] is the only place that starts a thread: its [`ThreadKind`], a row of the table in
 //! [`threads`], says its name and what is expected of it; the watchdog hears of it, a panic is caught and
 //! the thread restarted where its kind allows.
-//! [`Supervisor::channel`] is the only place that makes a queue: it has a name, a bound and a
-//! [`Full`] policy, and its depth and drops can be seen. What a thread is doing it tells through its
+//! [`Supervisor::channel`] is the only place that makes a queue: a row of the table in [`channels`] says who
+//! sends and who receives and what happens when it is full, and its depth and drops can be seen. What a thread is doing it tells through its
 //! [`Heartbeat`], a conflating cell that the watchdog reads when it looks.
 
 mod channel;
+pub mod channels;
 pub mod clock;
 mod counter;
 pub mod deadline_io;
@@ -26,9 +27,10 @@ pub mod threads;
 mod watch;
 
 pub use channel::Tx;
+pub use channels::{Channel, Ends, Full, Lossy, Pool, Queue};
 pub use counter::Counter;
 pub use drill::{DRILL_MAX, Drill, How, is_meant};
-pub use gauge::{Full, Gauge};
+pub use gauge::Gauge;
 pub use heartbeat::{Beat, Doing, Heartbeat, Order};
 pub use latest::{LatestRx, LatestTx, latest, recent};
 pub use one_shot::one_shot;

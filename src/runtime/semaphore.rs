@@ -6,7 +6,7 @@ use std::time::Instant;
 use crossbeam::channel::{Receiver, bounded};
 
 use super::channel::Tx;
-use super::gauge::Full;
+use super::channels::Pool;
 use super::spawn::Supervisor;
 
 /// A fixed number of permits, shared by all clones. A free permit is a message in a channel, so that who
@@ -14,7 +14,7 @@ use super::spawn::Supervisor;
 #[derive(Clone, Debug)]
 pub struct Semaphore {
     free: Receiver<()>,
-    back: Tx<()>,
+    back: Tx<(), Pool>,
 }
 
 /// One permit. It goes back when it is dropped, also by a panic, unless it was recalled.
@@ -28,18 +28,16 @@ pub struct Permit {
 pub struct Recall {
     /// The permit lies here until its holder or somebody else takes it back: so it goes back once.
     held: Receiver<()>,
-    back: Tx<()>,
+    back: Tx<(), Pool>,
 }
 
 impl Supervisor {
     /// A semaphore with so many permits; `/api/threads` shows how many are free.
     #[must_use]
     pub fn semaphore(&self, name: impl Into<String>, permits: usize) -> Semaphore {
-        let full = Full::Never("it has room for every permit");
-        let (back, free) = self.channel(name, permits, full);
+        let (back, free) = self.gauged(name.into(), None, permits);
         for _ in 0..permits {
-            // It has room for them.
-            let _ = back.offer(());
+            back.put(());
         }
         Semaphore { free, back }
     }
@@ -83,8 +81,7 @@ impl Recall {
     pub fn take_back(&self) -> bool {
         let had = self.held.try_recv().is_ok();
         if had {
-            // It has room for every permit.
-            let _ = self.back.offer(());
+            self.back.put(());
         }
         had
     }

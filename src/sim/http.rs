@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Receiver;
 
 use crate::runtime::deadline_io::client_waits;
-use crate::runtime::{Full, Heartbeat, Stop, Supervisor, ThreadKind, ThreadName, Tx};
+use crate::runtime::{Heartbeat, Pool, Stop, Supervisor, ThreadKind, ThreadName, Tx, channels};
 
 /// No wait is longer, so that the end of the process is noticed in time.
 const SLICE: Duration = Duration::from_millis(250);
@@ -341,13 +341,12 @@ fn invalid(why: &str) -> io::Error {
 #[derive(Debug)]
 struct Slot {
     number: u32,
-    free: Tx<u32>,
+    free: Tx<u32, Pool>,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // There is room for every slot, and a slot exists once.
-        let _ = self.free.offer(self.number);
+        self.free.put(self.number);
     }
 }
 
@@ -355,19 +354,15 @@ impl Drop for Slot {
 #[derive(Clone, Debug)]
 pub(super) struct Slots {
     free: Receiver<u32>,
-    back: Tx<u32>,
+    back: Tx<u32, Pool>,
 }
 
 impl Slots {
     /// So many, shared by all addresses of the embedded market.
     pub(super) fn new(supervisor: &Supervisor, slots_max: u32) -> Self {
-        let (back, free) = supervisor.channel(
-            "sim free slots",
-            slots_max as usize,
-            Full::Never("as many places as slots"),
-        );
+        let (back, free) = supervisor.channel(channels::SIM_SLOTS, slots_max as usize);
         for number in 0..slots_max {
-            let _ = back.offer(number);
+            back.put(number);
         }
         Self { free, back }
     }

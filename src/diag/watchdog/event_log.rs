@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 
 use crate::diag::symbolizer::{Forms, ReportStore};
 use crate::logging::{LogFiles, RotatingFile, stamp};
-use crate::runtime::{Full, Supervisor, ThreadKind, Tx};
+use crate::runtime::{Lossy, Supervisor, ThreadKind, Tx, channels};
 
 /// Entries that can wait: lines, most of the time.
 const ENTRIES_MAX: usize = 256;
@@ -57,7 +57,7 @@ pub struct UnnamedReport {
 /// The watchdog's side. Never waits.
 #[derive(Debug)]
 pub struct EventLog {
-    tx: Tx<Entry>,
+    tx: Tx<Entry, Lossy>,
     zone: TimeZone,
 }
 
@@ -67,8 +67,7 @@ impl EventLog {
     /// # Errors
     /// When the system refuses it.
     pub fn start(supervisor: &Supervisor, config: EventLogConfig) -> io::Result<Self> {
-        let (tx, entries) =
-            supervisor.channel("watchdog -> watchdog.log", ENTRIES_MAX, Full::DropAndCount);
+        let (tx, entries) = supervisor.channel(channels::WATCHDOG_LOG, ENTRIES_MAX);
         let lost = tx.counter();
         supervisor.spawn(ThreadKind::WatchdogLog, move |heartbeat| {
             let mut writer = Writer {
@@ -114,12 +113,12 @@ impl EventLog {
 
     /// Whole lines.
     pub fn entry(&self, bytes: Vec<u8>) {
-        let _counted = self.tx.offer(Entry::Lines(bytes));
+        self.tx.offer(Entry::Lines(bytes));
     }
 
     /// A report that was made without the symbolizer.
     pub fn unnamed(&self, report: UnnamedReport) {
-        let _counted = self.tx.offer(Entry::Report(Box::new(report)));
+        self.tx.offer(Entry::Report(Box::new(report)));
     }
 }
 

@@ -284,7 +284,7 @@ impl Watchdog {
             depth: (g.depth)(),
             capacity: g.capacity,
             drops: g.drops.get(),
-            when_full: g.full.to_string(),
+            when_full: g.full().to_string(),
         };
         let mut channels: Vec<ChannelView> = self.gauges.iter().map(view).collect();
         channels.sort_by(|a, b| a.name.cmp(&b.name));

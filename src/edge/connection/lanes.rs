@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, select_biased};
 
-use crate::runtime::{Full, Stop, Supervisor, ThreadKind, Tx};
+use crate::runtime::{Pool, Stop, Supervisor, ThreadKind, Tx, channels};
 
 use crate::edge::routes::LANE_PING_PATH;
 use crate::runtime::deadline_io::{read_some_unless, write_all};
@@ -58,8 +58,8 @@ pub struct Lane {
     pub patience: Duration,
     index: usize,
     idle: Receiver<Link>,
-    back: Tx<Link>,
-    lost: Tx<usize>,
+    back: Tx<Link, Pool>,
+    lost: Tx<usize, Pool>,
 }
 
 impl Lane {
@@ -88,8 +88,7 @@ impl Leased<'_> {
     pub fn give_back(self) {
         let Self { link, mut place } = self;
         place.is_vacant = false;
-        // There is room for every connection of the lane.
-        drop(place.lane.back.offer(link));
+        place.lane.back.put(link);
     }
 }
 
@@ -102,8 +101,8 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if self.is_vacant && self.lane.lost.offer(self.lane.index).is_err() {
-            log::error!(target: "GATE", "a lost connection of lane {} could not be reported", self.lane.name);
+        if self.is_vacant {
+            self.lane.lost.put(self.lane.index);
         }
     }
 }
@@ -111,14 +110,13 @@ impl Drop for Place<'_> {
 /// A connection that the keeper owes a lane. A panic over it does not forgive it.
 struct Owed<'a> {
     lane: usize,
-    lost: &'a Tx<usize>,
+    lost: &'a Tx<usize, Pool>,
 }
 
 impl Drop for Owed<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // There is room for every connection.
-            let _ = self.lost.offer(self.lane);
+            self.lost.put(self.lane);
         }
     }
 }
@@ -133,22 +131,13 @@ pub fn start_lanes(
     address: LinkAddress,
 ) -> io::Result<Vec<Lane>> {
     let slots: usize = specs.iter().map(|s| s.slots).sum();
-    let (lost_tx, lost) = supervisor.channel(
-        "conns -> lane-keeper",
-        slots,
-        Full::Never("there are no more connections to lose"),
-    );
+    let (lost_tx, lost) = supervisor.channel(channels::LOST_LINKS, slots);
     let mut lanes = Vec::new();
     let mut fills = Vec::new();
     for (index, spec) in specs.iter().enumerate() {
-        let (back, idle) = supervisor.channel(
-            format!("lane {}: idle connections", spec.name),
-            spec.slots,
-            Full::Never("it has room for every connection of the lane"),
-        );
+        let (back, idle) = supervisor.channel(channels::IDLE_LINKS.of(spec.name), spec.slots);
         for _ in 0..spec.slots {
-            // One place for each slot: it fits.
-            let _ = lost_tx.offer(index);
+            lost_tx.put(index);
         }
         fills.push(back.clone());
         lanes.push(Lane {
@@ -174,7 +163,7 @@ pub fn start_lanes(
                 heartbeat.wait("opening a connection to the http workers", by);
                 match open(&address, by, &stop) {
                     Ok(link) => {
-                        drop(fills[lane].offer(link));
+                        fills[lane].put(link);
                         break;
                     }
                     Err(e) => {
@@ -225,8 +214,8 @@ mod tests {
     fn a_panic_over_a_leased_connection_leaves_the_lane_its_place() {
         let (_stopper, stop) = stop();
         let (supervisor, _ends) = Supervisor::new(crate::runtime::Limits::default(), stop);
-        let (back, idle) = supervisor.channel("idle", 1, Full::Never("one is all"));
-        let (lost, told) = supervisor.channel("lost", 1, Full::Never("one is all"));
+        let (back, idle) = supervisor.channel(channels::IDLE_LINKS, 1);
+        let (lost, told) = supervisor.channel(channels::LOST_LINKS, 1);
         let lane = Lane {
             name: "market",
             patience: Duration::from_secs(2),
@@ -236,7 +225,7 @@ mod tests {
             lost,
         };
         let (link, _workers) = Link::pair().unwrap();
-        drop(lane.back.offer(link));
+        lane.back.put(link);
         let soon = || Instant::now() + Duration::from_secs(5);
         lane.lease(soon()).unwrap().give_back();
         assert!(told.try_recv().is_err(), "it is as it was");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tiny_http::{Request, Server};
 
 use crate::cache::AskId;
-use crate::runtime::{Heartbeat, Stop, Supervisor, ThreadKind, Tx};
+use crate::runtime::{Heartbeat, Lossy, Stop, Supervisor, ThreadKind, Tx};
 
 use crate::edge::answer::{Answer, Wants};
 use crate::edge::routes;
@@ -30,7 +30,7 @@ pub fn start_workers(
     caches: &Caches,
     boards: Vec<Boards>,
     config: &HttpConfig,
-    commands: &Tx<Command>,
+    commands: &Tx<Command, Lossy>,
 ) -> io::Result<()> {
     for (number, boards) in (1..).zip(boards) {
         let worker = Worker {
@@ -80,7 +80,7 @@ struct Worker {
     server: Arc<Server>,
     caches: Caches,
     config: HttpConfig,
-    commands: Tx<Command>,
+    commands: Tx<Command, Lossy>,
     boards: RefCell<Boards>,
     stop: Stop,
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
 
-use crate::runtime::{Full, Heartbeat, Supervisor, ThreadKind, Tx, one_shot};
+use crate::runtime::{Heartbeat, Lossy, Pool, Supervisor, ThreadKind, Tx, channels, one_shot};
 
 use crate::edge::access::Refusals;
 use crate::edge::connection::{Conn, GateConfig, Shared};
@@ -41,13 +41,8 @@ pub fn start_gate(
 ) -> io::Result<()> {
     let lanes = start_lanes(supervisor, &config.lanes, workers)?;
     let most = config.connections_max + HEADROOM;
-    let (ended_tx, ended) = supervisor.channel(
-        "conns -> gate: ended",
-        most + 1,
-        Full::Never("each connection ends once, and there are no more of them"),
-    );
-    let (evict, evictions) =
-        supervisor.channel("gate -> conns: make room", HEADROOM, Full::DropAndCount);
+    let (ended_tx, ended) = supervisor.channel(channels::CONNS_ENDED, most + 1);
+    let (evict, evictions) = supervisor.channel(channels::MAKE_ROOM, HEADROOM);
     let stop = supervisor.stop().clone();
     let shared = Arc::new(Shared {
         config,
@@ -85,22 +80,21 @@ pub fn start_gate(
 
 /// A connection's place: given back when its thread ends, however it ends.
 pub struct Place {
-    ended: Tx<IpAddr>,
+    ended: Tx<IpAddr, Pool>,
     address: IpAddr,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // There is room for every connection.
-        let _ = self.ended.offer(self.address);
+        self.ended.put(self.address);
     }
 }
 
 struct Door<'a> {
     spawner: &'a Supervisor,
     ended: &'a Receiver<IpAddr>,
-    ended_tx: &'a Tx<IpAddr>,
-    evict: &'a Tx<()>,
+    ended_tx: &'a Tx<IpAddr, Pool>,
+    evict: &'a Tx<(), Lossy>,
     shared: &'a Arc<Shared>,
     open: usize,
     by_address: HashMap<IpAddr, usize>,
@@ -173,7 +167,7 @@ impl Door<'_> {
         }
         if self.open >= self.shared.config.connections_max {
             // Full: as many were asked already.
-            let _ = self.evict.offer(());
+            self.evict.offer(());
         }
         if let Err(e) = stream
             .set_nonblocking(false)

@@ -13,7 +13,7 @@ use crate::diag::watchdog::ToWatchdog;
 use crate::payload::Body;
 use crate::resilience::Failure;
 use crate::runtime::clock::Clock;
-use crate::runtime::{Heartbeat, Stop, Tx, one_shot};
+use crate::runtime::{Heartbeat, Lossy, Stop, Tx, one_shot};
 use crate::upstream::ollama::{ModelKey, ModelSaid, Prompt};
 use crate::upstream::schwab::candles::{MarketData, MarketKey, MarketOut};
 use crate::upstream::trader_app::TraderKey;
@@ -101,7 +101,7 @@ pub struct Context<'a> {
     /// The limits.
     pub config: &'a HttpConfig,
     /// `main`'s inbox.
-    pub commands: &'a Tx<Command>,
+    pub commands: &'a Tx<Command, Lossy>,
     /// The request's number, by which it can be cancelled.
     pub id: AskId,
     /// "GET /api/candles/ELPW"

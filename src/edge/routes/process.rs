@@ -126,7 +126,7 @@ pub fn shutdown(context: &Context<'_>) -> Answer {
         );
     }
     // A full inbox holds the same command already.
-    let _already_told = context.commands.offer(Command::Shutdown);
+    context.commands.offer(Command::Shutdown);
     log::info!(target: "HTTP", "shutdown asked for by {} through POST /api/shutdown", context.peer);
     Answer::value(&json!({ "status": "shutting_down" }))
 }

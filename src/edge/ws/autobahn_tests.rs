@@ -15,7 +15,7 @@ use tungstenite::Message;
 
 use crate::edge::request::{Parsed, parse_head};
 use crate::runtime::deadline_io::read_some;
-use crate::runtime::{Full, Limits, Supervisor, ThreadKind, stop};
+use crate::runtime::{Limits, Supervisor, ThreadKind, channels, stop};
 use crate::stream::{Pen, ToHub};
 
 use super::limits::WsConfig;
@@ -47,7 +47,7 @@ impl Listener for Echo {
 
 /// A hub without quotes: it has the pen and lends it to who asks.
 fn start_lender(supervisor: &Supervisor) -> crate::runtime::Tx<ToHub> {
-    let (tx, inbox) = supervisor.channel("testee -> hub", 1_024, Full::WaitWithDeadline);
+    let (tx, inbox) = supervisor.channel(channels::QUOTE_HUB, 1_024);
     supervisor
         .spawn(ThreadKind::QuoteHub, move |_| {
             let mut pens = HashMap::new();

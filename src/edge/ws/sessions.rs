@@ -3,11 +3,10 @@
 use std::net::TcpStream;
 use std::time::Instant;
 
-use crossbeam::channel::Receiver;
 use tungstenite::handshake::derive_accept_key;
 
 use crate::runtime::deadline_io::{Sparing, write_all};
-use crate::runtime::{Full, Heartbeat, Supervisor, Tx, one_shot};
+use crate::runtime::{Heartbeat, Permit, Semaphore, Supervisor, Tx, one_shot};
 use crate::stream::{SessionId, ToHub};
 
 use super::limits::WsConfig;
@@ -23,9 +22,7 @@ const WORDS_MAX: usize = 32;
 pub struct Sessions {
     config: WsConfig,
     hub: Tx<ToHub>,
-    /// Holds one token for each session that lives.
-    places: Tx<()>,
-    taken: Receiver<()>,
+    places: Semaphore,
 }
 
 /// A connection that asks to become a session.
@@ -47,6 +44,7 @@ pub struct Upgrade {
 struct Place<'a> {
     sessions: &'a Sessions,
     id: SessionId,
+    _permit: Permit,
 }
 
 impl Drop for Place<'_> {
@@ -60,7 +58,6 @@ impl Drop for Place<'_> {
         {
             log::error!(target: "WS", "the quote hub could not be told that a session ended; it finds out at the next quote");
         }
-        let _mine = self.sessions.taken.try_recv();
     }
 }
 
@@ -68,16 +65,11 @@ impl Sessions {
     /// A handle.
     #[must_use]
     pub fn new(supervisor: &Supervisor, hub: Tx<ToHub>, config: WsConfig) -> Self {
-        let (places, taken) = supervisor.channel(
-            "ws sessions (places taken)",
-            config.sessions_max,
-            Full::Shed,
-        );
+        let places = supervisor.semaphore("ws sessions: free places", config.sessions_max);
         Self {
             config,
             hub,
             places,
-            taken,
         }
     }
 
@@ -103,14 +95,18 @@ impl Sessions {
         heartbeat: &Heartbeat,
         listener: impl Listener,
     ) -> Result<(), String> {
-        if self.places.offer(()).is_err() {
+        let Ok(permit) = self.places.acquire(Instant::now()) else {
             return Err(format!(
                 "All {} places for streams are taken; close some, or raise ws.sessions_max",
                 self.config.sessions_max
             ));
-        }
+        };
         let id = SessionId(upgrade.number);
-        let place = Place { sessions: self, id };
+        let place = Place {
+            sessions: self,
+            id,
+            _permit: permit,
+        };
         let (to_writer, words) = supervisor.private_channel(WORDS_MAX);
         let (end, last) = one_shot();
         let (out, pen) = one_shot();

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{select_biased, tick};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
-use crate::runtime::{Full, Supervisor, ThreadKind, ThreadName, WatchTx};
+use crate::runtime::{Channel, Lossy, Supervisor, ThreadKind, WatchTx, channels};
 use crate::upstream::schwab::TokenExpiry;
 
 pub use history::Lines;
@@ -58,50 +58,62 @@ pub fn start_file_readers(
     let trades = data_dir.join("paper_trading");
     let folders = vec![data_dir.clone(), trades];
     let dir = data_dir.clone();
-    follow(supervisor, ThreadKind::HistoryReader, folders, move || {
-        let mut history = HistoryFile::new(history_path(&dir));
-        let histories = histories.clone();
-        Box::new(move |is_due| {
-            let changed = history.look();
-            if changed {
-                say(&history.history);
-            }
-            // Told again at each slow look: a worker that took another's place has heard nothing yet.
-            if changed || is_due {
-                publish(&histories, history.history.clone());
-            }
-        })
-    })?;
+    follow(
+        supervisor,
+        ThreadKind::HistoryReader,
+        channels::HISTORY_NOTICES,
+        folders,
+        move || {
+            let mut history = HistoryFile::new(history_path(&dir));
+            let histories = histories.clone();
+            Box::new(move |is_due| {
+                let changed = history.look();
+                if changed {
+                    say(&history.history);
+                }
+                // Told again at each slow look: a worker that took another's place has heard nothing yet.
+                if changed || is_due {
+                    publish(&histories, history.history.clone());
+                }
+            })
+        },
+    )?;
     let folders = vec![data_dir.clone()];
-    follow(supervisor, ThreadKind::FileReader, folders, move || {
-        let mut runners = RunnersFile::new(runners_path(&data_dir));
-        let mut token = TokenExpiry::new(token_file.clone());
-        let reads = reads.clone();
-        Box::new(move |is_due| {
-            let runners_changed = runners.look();
-            if runners_changed && let Some(why) = &runners.error {
-                let kept = if runners.good.is_some() {
-                    "; the last good one is served"
-                } else {
-                    ""
+    follow(
+        supervisor,
+        ThreadKind::FileReader,
+        channels::FILE_NOTICES,
+        folders,
+        move || {
+            let mut runners = RunnersFile::new(runners_path(&data_dir));
+            let mut token = TokenExpiry::new(token_file.clone());
+            let reads = reads.clone();
+            Box::new(move |is_due| {
+                let runners_changed = runners.look();
+                if runners_changed && let Some(why) = &runners.error {
+                    let kept = if runners.good.is_some() {
+                        "; the last good one is served"
+                    } else {
+                        ""
+                    };
+                    log::warn!(target: "FILES", "{why}{kept}");
+                }
+                let read = |token: &TokenExpiry| FilesRead {
+                    runners: runners.good.clone(),
+                    runners_error: runners.error.clone(),
+                    token_expires_ms: token.at_ms,
+                    has_token: token.has_token,
                 };
-                log::warn!(target: "FILES", "{why}{kept}");
-            }
-            let read = |token: &TokenExpiry| FilesRead {
-                runners: runners.good.clone(),
-                runners_error: runners.error.clone(),
-                token_expires_ms: token.at_ms,
-                has_token: token.has_token,
-            };
-            // Before the token is looked for: it may lie on another disk.
-            if runners_changed || is_due {
-                publish(&reads, read(&token));
-            }
-            if token.look() {
-                publish(&reads, read(&token));
-            }
-        })
-    })
+                // Before the token is looked for: it may lie on another disk.
+                if runners_changed || is_due {
+                    publish(&reads, read(&token));
+                }
+                if token.look() {
+                    publish(&reads, read(&token));
+                }
+            })
+        },
+    )
 }
 
 /// Looks at files: told whether everything is to be published, changed or not.
@@ -111,15 +123,12 @@ type Look = Box<dyn FnMut(bool)>;
 fn follow(
     supervisor: &Supervisor,
     kind: ThreadKind,
+    changes: Channel<Lossy>,
     folders: Vec<PathBuf>,
     make: impl Fn() -> Look + Send + 'static,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
-    let (notices_tx, notices) = supervisor.channel(
-        format!("file notices -> {}", ThreadName::from(kind)),
-        NOTICES_MAX,
-        Full::DropAndCount,
-    );
+    let (notices_tx, notices) = supervisor.channel(changes, NOTICES_MAX);
     supervisor.spawn(kind, move |heartbeat| {
         let tell = notices_tx.clone();
         // The watcher's own thread only sends: a full queue holds a notice already. Reading a file is
@@ -127,7 +136,7 @@ fn follow(
         let mut watcher =
             notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
                 if !event.is_ok_and(|e| e.kind.is_access()) {
-                    let _ = tell.offer(());
+                    tell.offer(());
                 }
             })
             .ok();

@@ -1,0 +1,305 @@
+//! Every channel between threads in one table: who sends, who receives, and what happens when it is full.
+//!
+//! `Supervisor::channel` takes a row of it and nothing else. The policy is a type, so a sender has the
+//! methods that the policy allows and no others. A channel's name in `/api/threads`, what waits for a
+//! stalled thread in a report, and the table in the crate's documentation are made from it.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::threads::ThreadKind::{self, *};
+
+/// The policy of a channel whose sender learns that it is full, and may wait for room until a deadline.
+#[derive(Clone, Copy, Debug)]
+pub enum Queue {}
+
+/// The policy of a channel whose sender never waits and never learns: what finds no room is lost and counted.
+#[derive(Clone, Copy, Debug)]
+pub enum Lossy {}
+
+/// The policy of a channel that has room for all there is of what it holds: jobs, permits, connections.
+#[derive(Clone, Copy, Debug)]
+pub enum Pool {}
+
+/// What happens to a message that finds its queue full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// The asker is answered 503 at once.
+    Shed,
+    /// The message is lost and counted.
+    DropAndCount,
+    /// The sender waits, with a deadline: its own work is what must slow down.
+    WaitWithDeadline,
+    /// It cannot be full; the words say why.
+    Never(&'static str),
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shed => f.write_str("shed"),
+            Self::DropAndCount => f.write_str("drop and count"),
+            Self::WaitWithDeadline => f.write_str("wait with deadline"),
+            Self::Never(why) => write!(f, "never full: {why}"),
+        }
+    }
+}
+
+/// Who sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Senders {
+    /// Threads of these kinds.
+    Threads(&'static [ThreadKind]),
+    /// Every thread, of whatever kind.
+    AnyThread,
+    /// The system, through a library.
+    System,
+}
+
+/// A row of the table, without its policy's type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// Who sends.
+    pub from: Senders,
+    /// Who receives. Threads of one kind share what comes.
+    pub to: &'static [ThreadKind],
+    /// What is sent, where its ends do not say it; empty elsewhere.
+    pub what: &'static str,
+    /// Which of several with the same ends: "candles"; empty where there is one.
+    pub part: &'static str,
+    /// What happens to a message that finds it full.
+    pub full: Full,
+    /// What comes through it, in a sentence.
+    pub carries: &'static str,
+}
+
+/// A row of the table, with its policy.
+#[derive(Debug)]
+pub struct Channel<P> {
+    /// The row.
+    pub ends: Ends,
+    policy: PhantomData<P>,
+}
+
+impl<P> Clone for Channel<P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for Channel<P> {}
+
+impl<P> Channel<P> {
+    const fn new(from: Senders, to: &'static [ThreadKind], what: &'static str, full: Full) -> Self {
+        Self {
+            ends: Ends {
+                from,
+                to,
+                what,
+                part: "",
+                full,
+                carries: "",
+            },
+            policy: PhantomData,
+        }
+    }
+
+    const fn carrying(mut self, what: &'static str) -> Self {
+        self.ends.carries = what;
+        self
+    }
+
+    /// The one of several that is this part.
+    #[must_use]
+    pub const fn of(mut self, part: &'static str) -> Self {
+        self.ends.part = part;
+        self
+    }
+}
+
+impl Channel<Queue> {
+    /// Who finds it full answers its own asker at once.
+    const fn shed(from: &'static [ThreadKind], to: &'static [ThreadKind]) -> Self {
+        Self::new(Senders::Threads(from), to, "", Full::Shed)
+    }
+
+    /// Who finds it full waits, with a deadline: its own work is what must slow down.
+    const fn waited_for(from: &'static [ThreadKind], to: &'static [ThreadKind]) -> Self {
+        Self::new(Senders::Threads(from), to, "", Full::WaitWithDeadline)
+    }
+}
+
+impl Channel<Lossy> {
+    const fn lossy(from: Senders, to: &'static [ThreadKind], what: &'static str) -> Self {
+        Self::new(from, to, what, Full::DropAndCount)
+    }
+}
+
+impl Channel<Pool> {
+    const fn pool(
+        from: &'static [ThreadKind],
+        to: &'static [ThreadKind],
+        what: &'static str,
+        why_never_full: &'static str,
+    ) -> Self {
+        Self::new(
+            Senders::Threads(from),
+            to,
+            what,
+            Full::Never(why_never_full),
+        )
+    }
+
+    const fn jobs(cache: &'static [ThreadKind], fetchers: &'static [ThreadKind]) -> Self {
+        let why = "the cache hands out no more jobs than it has fetchers";
+        Self::pool(cache, fetchers, "jobs", why)
+    }
+}
+
+impl fmt::Display for Ends {
+    /// `http, signals -> watchdog: wishes of candles`, as `/api/threads` and reports name it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.from {
+            Senders::Threads(kinds) => list(f, kinds)?,
+            Senders::AnyThread => f.write_str("any thread")?,
+            Senders::System => f.write_str("the system")?,
+        }
+        f.write_str(" -> ")?;
+        list(f, self.to)?;
+        if !self.what.is_empty() {
+            write!(f, ": {}", self.what)?;
+        }
+        if !self.part.is_empty() {
+            write!(f, " of {}", self.part)?;
+        }
+        Ok(())
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, kinds: &[ThreadKind]) -> fmt::Result {
+    for (n, kind) in kinds.iter().enumerate() {
+        let comma = if n == 0 { "" } else { ", " };
+        write!(f, "{comma}{}", kind.prefix())?;
+    }
+    Ok(())
+}
+
+/// Makes the rows and the list of all from one text.
+macro_rules! table {
+    ($($(#[doc = $doc:literal])+ $name:ident: $policy:ty = $make:ident($($args:expr),+);)+) => {
+        $(
+            $(#[doc = $doc])+
+            pub const $name: Channel<$policy> =
+                Channel::<$policy>::$make($($args),+).carrying(concat!($($doc),+).trim_ascii());
+        )+
+
+        /// All of them, in the order of the table.
+        pub const ALL: &[Ends] = &[$($name.ends),+];
+    };
+}
+
+use Senders::{AnyThread, System, Threads};
+
+#[rustfmt::skip]
+table! {
+    /// Requests, looks, fetched answers, candles made of the stream, symbols of the watchlist.
+    CANDLE_CACHE: Queue = shed(&[Http, Conn, CandleFetch, QuoteFetch, WatchlistFetch, QuoteReader], &[CandleCache]);
+    /// Requests, looks, fetched answers.
+    TRADER_CACHE: Queue = shed(&[Http, Conn, WatchlistFetch, VwapFetch, FeedFetch, ListsFetch], &[TraderCache]);
+    /// Requests, looks, fetched answers.
+    MODEL_CACHE: Queue = shed(&[Http, Conn, ModelFetch, ModelStatus], &[ModelCache]);
+    /// Candles to fetch.
+    CANDLE_JOBS: Pool = jobs(&[CandleCache], &[CandleFetch]);
+    /// Quotes to fetch.
+    QUOTE_JOBS: Pool = jobs(&[CandleCache], &[QuoteFetch]);
+    /// Watchlists to fetch.
+    WATCHLIST_JOBS: Pool = jobs(&[TraderCache], &[WatchlistFetch]);
+    /// VWAPs to fetch.
+    VWAP_JOBS: Pool = jobs(&[TraderCache], &[VwapFetch]);
+    /// States of the feed to fetch.
+    FEED_JOBS: Pool = jobs(&[TraderCache], &[FeedFetch]);
+    /// Signals and positions to fetch.
+    LISTS_JOBS: Pool = jobs(&[TraderCache], &[ListsFetch]);
+    /// Validations to ask for.
+    MODEL_JOBS: Pool = jobs(&[ModelCache], &[ModelFetch]);
+    /// Looks whether the model is there.
+    MODEL_STATUS_JOBS: Pool = jobs(&[ModelCache], &[ModelStatus]);
+    /// Looks at what snapshots say.
+    BOARD_CACHE: Queue = shed(&[Conn], &[BoardCache]);
+    /// Questions for past stall reports.
+    REPORT_READER: Queue = shed(&[Http], &[ReportReader]);
+    /// Wishes for reports and drills.
+    WATCHDOG: Queue = shed(&[Http, Signals], &[Watchdog]);
+    /// Quotes, and what sessions want and have got.
+    QUOTE_HUB: Queue = waited_for(&[QuoteReader, Conn, WsWriter], &[QuoteHub]);
+    /// The order to end, from a client.
+    COMMANDS: Lossy = lossy(Threads(&[Http]), &[Main], "commands");
+    /// The order to end, from the system.
+    SIGNALS: Lossy = lossy(Threads(&[Signals]), &[Main], "signals");
+    /// Lines for `backend.log`.
+    LOG_WRITER: Lossy = lossy(AnyThread, &[LogWriter], "");
+    /// Lines for the console.
+    LOG_CONSOLE: Lossy = lossy(AnyThread, &[LogConsole], "");
+    /// Lines and reports for `watchdog.log`.
+    WATCHDOG_LOG: Lossy = lossy(Threads(&[Watchdog]), &[WatchdogLog], "");
+    /// That something changed in the trader's folder.
+    FILE_NOTICES: Lossy = lossy(System, &[FileReader], "notices");
+    /// That something changed in the folder of paper trades.
+    HISTORY_NOTICES: Lossy = lossy(System, &[HistoryReader], "notices");
+    /// Connections that have ended.
+    CONNS_ENDED: Pool = pool(&[Conn], &[Gate], "ended connections", "each connection ends once, and there are no more of them");
+    /// That an idle connection is to make room for another.
+    MAKE_ROOM: Lossy = lossy(Threads(&[Gate]), &[Conn], "make room");
+    /// Private connections to http workers that were lost.
+    LOST_LINKS: Pool = pool(&[Conn, LaneKeeper], &[LaneKeeper], "lost connections", "there are no more connections to lose");
+    /// Private connections to http workers that nobody uses now.
+    IDLE_LINKS: Pool = pool(&[Conn, LaneKeeper], &[Conn], "idle connections", "it has room for every connection of the lane");
+    /// Numbers for connections to the embedded market.
+    SIM_SLOTS: Pool = pool(&[SimConn], &[SimSchwab, SimTrader], "free slots", "as many places as slots");
+}
+
+/// The table in Markdown, as the crate's documentation has it.
+#[must_use]
+pub fn markdown() -> String {
+    let rows = ALL
+        .iter()
+        .map(|ends| format!("| {ends} | {} | {} |\n", ends.carries, ends.full));
+    format!(
+        "| channel | what comes through it | when it is full |\n|---|---|---|\n{}",
+        rows.collect::<String>()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn each_channel_has_a_name_of_its_own_and_the_documentation_has_the_same_table() {
+        let mut names = HashSet::new();
+        for ends in ALL {
+            assert!(names.insert(ends.to_string()), "{ends} is there twice");
+        }
+        let table = markdown();
+        assert!(
+            include_str!("../threads.md").contains(&table),
+            "src/threads.md must have this:\n{table}"
+        );
+    }
+
+    #[test]
+    fn a_name_says_who_sends_to_whom_and_what() {
+        assert_eq!(
+            QUOTE_HUB.ends.to_string(),
+            "quote-reader, conn, ws -> quote-hub"
+        );
+        assert_eq!(COMMANDS.ends.to_string(), "http -> main: commands");
+        let candles = IDLE_LINKS.of("candles").ends.to_string();
+        assert_eq!(
+            candles,
+            "conn, lane-keeper -> conn: idle connections of candles"
+        );
+    }
+}
