@@ -1,8 +1,8 @@
 //! The port under what clients do to it, by accident or on purpose: it costs only the one who does it.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::kit::client::say;
 use crate::kit::{Fault, PATIENCE, Server, Upstreams, eventually, get};
@@ -92,27 +92,58 @@ fn heads_and_bodies_that_are_wrong_are_refused_and_the_connection_closed() {
     health(&server);
 }
 
-#[test]
-fn slow_heads_and_bodies_are_given_up_after_their_deadline() {
-    let server = Server::start(&["--set", "gate.head_deadline=500ms"]);
-    let mut slow: Vec<TcpStream> = (0..20)
-        .map(|n| {
-            let mut stream = open(&server);
-            let begun: &[u8] = if n % 2 == 0 {
-                b"GET /api/hea"
-            } else {
-                b"POST /api/validate/TOYO HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nfew"
-            };
-            stream.write_all(begun).unwrap();
-            stream
-        })
-        .collect();
-    health(&server);
-    for stream in &mut slow {
-        let status = read_answer(stream);
-        assert!(status.is_none_or(|s| s == 408), "{status:?}");
-        assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "it is closed");
+/// Begins a request that never ends, has `drip` go on with it, and reads what comes: 408 at the deadline and
+/// not before, and the end of the connection.
+fn is_given_up_at(deadline: Duration, server: &Server, begun: &str, drip: Option<&str>) {
+    let mut stream = open(server);
+    let began = Instant::now();
+    stream.write_all(begun.as_bytes()).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_millis(20)))
+        .unwrap();
+    while began.elapsed() < deadline {
+        match stream.peek(&mut [0]) {
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+            other => {
+                let after = began.elapsed();
+                assert!(after >= deadline, "{begun:?}: {other:?} after {after:?}");
+            }
+        }
+        if let Some(drip) = drip {
+            let _closed_just_now = stream.write(drip.as_bytes());
+        }
     }
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(read_answer(&mut stream), Some(408), "{begun:?}");
+    let late = began.elapsed() - deadline;
+    assert!(late < Duration::from_secs(1), "{begun:?}: {late:?} late");
+    assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "it is closed");
+}
+
+#[test]
+fn slow_heads_and_bodies_get_their_408_at_the_deadline_and_not_before() {
+    let server = Server::start(&["--set", "gate.head_deadline=700ms"]);
+    let body =
+        "POST /api/validate/TOYO HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nfew";
+    std::thread::scope(|scope| {
+        for n in 0..20 {
+            let (begun, drip) = match n % 4 {
+                0 => ("GET /api/hea", None),
+                1 => (
+                    "GET /api/health HTTP/1.1\r\nHost: localhost\r\nX: ",
+                    Some("a"),
+                ),
+                2 => (body, None),
+                _ => (body, Some("b")),
+            };
+            let server = &server;
+            scope.spawn(move || {
+                is_given_up_at(Duration::from_millis(700), server, begun, drip);
+            });
+        }
+        health(&server);
+    });
+    health(&server);
 }
 
 #[test]
