@@ -36,5 +36,8 @@ pub mod payload;
 pub mod resilience;
 pub mod runtime;
 pub mod sim;
+#[cfg(test)]
+#[path = "../tests/kit/skip.rs"]
+mod skip;
 pub mod stream;
 pub mod upstream;

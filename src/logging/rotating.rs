@@ -155,7 +155,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn on_a_full_disk_a_line_is_whole_or_absent() {
         if !rustix::process::geteuid().is_root() {
-            println!("skipped: only root can mount a small disk");
+            crate::skip::skip("only root can mount a small disk");
             return;
         }
         let disk = super::super::small_disk::SmallDisk::mount(16);

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use crate::kit::bystanders::ROUTES;
 use crate::kit::client::say;
 use crate::kit::faults::wrap;
-use crate::kit::{self, Server, Upstreams, eventually};
+use crate::kit::{self, Server, Upstreams, eventually, skip};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::http::HeaderName;
 
@@ -236,7 +236,7 @@ fn what_a_proxy_sent_on_needs_the_token_and_is_not_of_this_machine() {
 #[test]
 fn who_changes_something_from_another_machine_is_known() {
     let Some(ip) = own_address() else {
-        println!("skipped: this machine has no address but loopback ones");
+        skip("this machine has no address but loopback ones");
         return;
     };
     let server = Server::start(&["--listen", "0.0.0.0:0"]);

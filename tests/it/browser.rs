@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::kit::{self, Fault, SHORT_LIMITS, Server, Upstreams, eventually};
+use crate::kit::server::dies_with_the_test;
+use crate::kit::{self, Fault, SHORT_LIMITS, Server, Upstreams, eventually, skip};
 use serde_json::json;
 
 /// Where everything is installed; none where it is not.
 fn installed() -> Option<PathBuf> {
     if std::env::var_os("TAPEWARDEN_BROWSER").is_none() {
-        println!("skipped: run tests/browser/install.sh and set TAPEWARDEN_BROWSER=1");
+        skip("run tests/browser/install.sh and set TAPEWARDEN_BROWSER=1");
         return None;
     }
     Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/browser"))
@@ -44,7 +45,9 @@ fn run(scenario: &str, server: &Server, mut obey: impl FnMut(&str) -> String) {
     // Each scenario copies for itself: they run at the same time.
     let scripts = folder.join(format!("run-{scenario}"));
     copy(&sources("tests/browser"), &scripts);
-    let mut child = Command::new("node")
+    let mut node = Command::new("node");
+    dies_with_the_test(&mut node);
+    let mut child = node
         .arg(scripts.join("scenarios.mjs"))
         .arg(scenario)
         .arg(format!("http://{}", server.address))

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::kit::faults::{SMALL_PIPE, Terminal, fifo, fill, flood, is_root, small_pipe};
 use crate::kit::small_disk::{SmallDisk, run};
 use crate::kit::town::{LIVELY, Town, Trial};
-use crate::kit::{PATIENCE, Quotes, SHORT_LIMITS, Server, Upstreams, eventually};
+use crate::kit::{PATIENCE, Quotes, SHORT_LIMITS, Server, Upstreams, eventually, skip};
 
 /// A town whose server logs all that it can to this console, which is its stdout as well.
 fn talkative(console: OwnedFd) -> Town {
@@ -173,7 +173,7 @@ fn log_files_that_vanish_block_or_are_forbidden_cost_lines_alone() {
 #[test]
 fn a_full_disk_costs_lines_alone() {
     if !is_root() {
-        println!("skipped: only root can mount a small disk");
+        skip("only root can mount a small disk");
         return;
     }
     let disk = SmallDisk::mount(256);

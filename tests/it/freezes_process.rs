@@ -10,12 +10,12 @@ use crate::kit::bystanders::{POLLED, Records};
 use crate::kit::client::try_say;
 use crate::kit::faults::{ShiftedClock, flood, small_pipe};
 use crate::kit::town::{LIVELY, Stream, Town, Trial};
-use crate::kit::{self, Fault, Got, Quotes, Server, Upstreams, eventually, get};
+use crate::kit::{self, Fault, Got, Quotes, Server, Upstreams, eventually, get, skip};
 
 #[test]
 fn a_wall_clock_that_jumps_is_no_stall_and_costs_nobody_anything() {
     let Some(clock) = ShiftedClock::build() else {
-        println!("skipped: no C compiler");
+        skip("no C compiler");
         return;
     };
     let up = Upstreams::start();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::kit::bystanders::Part;
 use crate::kit::faults::fifo;
 use crate::kit::town::{Stream, Town, Trial};
-use crate::kit::{Fault, Quotes, Server, Upstreams, eventually};
+use crate::kit::{Fault, Quotes, Server, Upstreams, eventually, skip};
 
 /// REST alone: the stream is another connection, which stays.
 #[test]
@@ -118,7 +118,7 @@ fn its_loss_is_told_within_a_second_and_every_subscription_is_back() {
 fn upstreams_that_listen_on_one_address_of_their_name_are_found() {
     for at in ["127.0.0.1", "[::1]"] {
         let Some(up) = Upstreams::start_at(&format!("{at}:0")) else {
-            println!("skipped: this machine has no {at}");
+            skip(format!("this machine has no {at}"));
             continue;
         };
         let args: Vec<String> = up.args();

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::kit::faults::{Terminal, fifo, is_root, wrap};
 use crate::kit::server::program;
 use crate::kit::small_disk::{SmallDisk, run};
-use crate::kit::{PATIENCE, SHORT_LIMITS, Server, eventually};
+use crate::kit::{PATIENCE, SHORT_LIMITS, Server, eventually, skip};
 
 #[test]
 fn what_others_prepared_in_the_folder_for_temporary_files_does_not_hold_up_the_start() {
@@ -183,7 +183,7 @@ fn answers_to_a_burst(server: &Server, clients: usize) -> Vec<String> {
 #[test]
 fn who_gets_no_thread_or_descriptor_is_told_with_a_whole_answer_and_served_later() {
     if !is_root() {
-        println!("skipped: only root can start it as another user");
+        skip("only root can start it as another user");
         return;
     }
     for (n, limits, word) in [
@@ -229,7 +229,7 @@ fn a_start_that_the_system_refuses_names_limit_path_and_variable() {
     assert!(said.contains("/nowhere/at/all"), "{said}");
     assert!(said.contains("TMPDIR"), "{said}");
     if !is_root() {
-        println!("skipped: only root can start it as another user");
+        skip("only root can start it as another user");
         return;
     }
     for threads in [3, 20, 40, 60, 112, 150] {
@@ -247,7 +247,7 @@ fn a_start_that_the_system_refuses_names_limit_path_and_variable() {
 #[test]
 fn on_a_full_disk_reports_are_whole_or_absent_and_the_console_has_the_verdict() {
     if !is_root() {
-        println!("skipped: only root can mount a small disk");
+        skip("only root can mount a small disk");
         return;
     }
     let disk = SmallDisk::mount(6_000);

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::kit::bystanders::ROUTES;
-use crate::kit::{Fault, NOBODY_THERE, Server, Upstreams, eventually};
+use crate::kit::server::dies_with_the_test;
+use crate::kit::{Fault, NOBODY_THERE, Server, Upstreams, eventually, skip};
 use serde_json::{Value, json};
 use tapewarden::edge::answer::page::ASSETS;
 
@@ -82,7 +83,9 @@ impl Findings {
     /// REDbot's, of the answers to these requests.
     fn of<'a>(server: &Server, requests: impl IntoIterator<Item = Asked<'a>>) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut judge = Command::new(root.join("target/redbot/venv/bin/python"))
+        let mut python = Command::new(root.join("target/redbot/venv/bin/python"));
+        dies_with_the_test(&mut python);
+        let mut judge = python
             .arg(root.join("tests/redbot/judge.py"))
             .arg(format!("http://{}", server.address))
             .stdin(Stdio::piped())
@@ -246,7 +249,7 @@ fn clients_are_strangers() -> Findings {
 #[test]
 fn redbot_finds_nothing_bad_and_warns_of_nothing() {
     if std::env::var_os("TAPEWARDEN_REDBOT").is_none() {
-        println!("skipped: run tests/redbot/install.sh and set TAPEWARDEN_REDBOT=1");
+        skip("run tests/redbot/install.sh and set TAPEWARDEN_REDBOT=1");
         return;
     }
     let mut serious = BTreeMap::new();

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
+use crate::kit::server::dies_with_the_test;
 use crate::kit::{self, PATIENCE, Quotes, Server, interop_folder};
 
 /// A foreign server; killed when it is dropped.
@@ -18,6 +19,7 @@ struct Foreign {
 impl Foreign {
     /// The server's port is free again when it is started on it anew.
     fn start(mut command: Command) -> Self {
+        dies_with_the_test(&mut command);
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

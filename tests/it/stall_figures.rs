@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::kit::{self, SHORT_LIMITS, Server, eventually};
+use crate::kit::{self, SHORT_LIMITS, Server, eventually, skip};
 use serde_json::Value;
 
 /// A stall is seen this long after its class's limit at the latest.
@@ -425,15 +425,15 @@ fn stacks_agree_with_a_debuggers() {
             .output();
         let after = cpu(&server);
         let Ok(gdb) = gdb else {
-            eprintln!("skipped: gdb is not installed");
+            skip("gdb is not installed");
             return;
         };
         let theirs = debuggers_view(&String::from_utf8_lossy(&gdb.stdout));
         if theirs.is_empty() {
-            eprintln!(
-                "skipped: gdb may not look into the process: {}",
+            skip(format!(
+                "gdb may not look into the process: {}",
                 String::from_utf8_lossy(&gdb.stderr)
-            );
+            ));
             return;
         }
         for thread in ours["dump"].as_array().unwrap() {

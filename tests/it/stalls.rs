@@ -5,7 +5,7 @@ use std::net::{IpAddr, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::kit::{self, Quotes, SHORT_LIMITS, Server, eventually};
+use crate::kit::{self, Quotes, SHORT_LIMITS, Server, eventually, skip};
 use serde_json::json;
 
 fn order(server: &Server, thread: &str, how: &str, seconds: u32) {
@@ -593,7 +593,7 @@ fn own_address() -> Option<IpAddr> {
 fn drills_are_not_ordered_by_another_address_with_any_token() {
     const TOKEN: &str = "a-token-of-these-tests-0123456789";
     let Some(own) = own_address() else {
-        eprintln!("skipped: this machine has no address but loopback");
+        skip("this machine has no address but loopback ones");
         return;
     };
     let home = tempfile::tempdir().unwrap();

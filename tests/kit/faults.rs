@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::server::{Server, eventually};
+use super::server::{Server, dies_with_the_test, eventually};
 use super::small_disk::run;
 
 /// Whether this process may mount, bind name servers' port and the like. Tests that need it say a word
@@ -263,15 +263,18 @@ pub fn wrap(command: &mut Command, program: &str, args: &[&str]) {
         }
     }
     *command = outer;
+    dies_with_the_test(command);
 }
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A FIFO that nobody opens.
+/// A FIFO that nobody opens; in place of the file that is there.
 pub fn fifo(path: &Path) {
-    run("mkfifo", &[text(path)]);
+    let made = path.with_extension("fifo");
+    run("mkfifo", &[text(&made)]);
+    fs::rename(made, path).unwrap();
 }
 
 /// Writes to a pipe or FIFO until it takes no more.

@@ -9,6 +9,7 @@ pub mod fake;
 pub mod faults;
 pub mod flood;
 pub mod server;
+pub mod skip;
 pub mod small_disk;
 #[cfg(target_os = "linux")]
 pub mod storm;
@@ -20,12 +21,13 @@ pub mod upstream;
 pub use client::{Got, Quotes, ask, get};
 pub use flood::Flood;
 pub use server::{NOBODY_THERE, PATIENCE, SHORT_LIMITS, Server, eventually};
+pub use skip::skip;
 pub use upstream::{Fault, Model, Schwab, Trader, Upstreams};
 
 /// Where `tests/interop/install.sh` put its programs; none where they are not to be tried.
 pub fn interop_folder() -> Option<std::path::PathBuf> {
     if std::env::var_os("TAPEWARDEN_INTEROP").is_none() {
-        println!("skipped: run tests/interop/install.sh and set TAPEWARDEN_INTEROP=1");
+        skip("run tests/interop/install.sh and set TAPEWARDEN_INTEROP=1");
         return None;
     }
     Some(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/interop"))

@@ -66,6 +66,24 @@ pub struct Server {
     storm: Option<super::storm::Storm>,
 }
 
+/// Has the system kill what this command starts when the thread that starts it ends: a test whose process is
+/// killed leaves nothing behind.
+pub fn dies_with_the_test(command: &mut Command) {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::process::CommandExt;
+        let set = || {
+            // SAFETY: a system call with plain numbers, which is all that may be done between fork and exec.
+            match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        };
+        // SAFETY: as said.
+        unsafe { command.pre_exec(set) };
+    }
+}
+
 /// The program, ready to be given arguments, in a folder of its own; waits for the test's turn.
 pub fn program(home: &Path) -> Command {
     turn::take();
@@ -75,6 +93,7 @@ pub fn program(home: &Path) -> Command {
         .arg(home.join("logs"))
         .current_dir(home)
         .stdin(Stdio::null());
+    dies_with_the_test(&mut command);
     command
 }
 
@@ -91,6 +110,8 @@ impl Server {
         let mut command = program(home.path());
         command.stdout(Stdio::piped());
         prepare(&mut command);
+        // Once more: it may be another command now.
+        dies_with_the_test(&mut command);
         let mut child = command.spawn().unwrap();
         let mut stdout = child.stdout.take().map(BufReader::new);
         let line = match &mut stdout {

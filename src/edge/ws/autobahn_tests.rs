@@ -165,7 +165,7 @@ fn run_suite(installed: &Path, port: u16) -> Vec<(String, String, String)> {
 #[test]
 fn the_fuzzing_client_of_autobahn_finds_nothing() {
     if std::env::var_os("TAPEWARDEN_AUTOBAHN").is_none() {
-        println!("skipped: run tests/autobahn/install.sh and set TAPEWARDEN_AUTOBAHN=1");
+        crate::skip::skip("run tests/autobahn/install.sh and set TAPEWARDEN_AUTOBAHN=1");
         return;
     }
     let installed = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/autobahn");
