@@ -23,6 +23,7 @@ mod page;
 mod page_build;
 mod polls;
 mod port;
+mod promises;
 mod readme;
 mod redbot;
 mod routes;
