@@ -66,13 +66,12 @@ fn no_secret_is_in_any_log_report_answer_or_listing_after_every_fault() {
         command.args(&args).stderr(Stdio::from(screen));
     });
     let mut answers: Vec<(String, String)> = Vec::new();
-    let mut ask = |method: &str, path: &str, token: &str| {
+    let answer = |method: &str, path: &str, token: &str| {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         );
-        if let Ok(got) = try_say(&server.address, request.as_bytes()) {
-            answers.push((format!("{method} {path}"), got.head.clone() + &got.text()));
-        }
+        let got = try_say(&server.address, request.as_bytes()).ok()?;
+        Some((format!("{method} {path}"), got.head.clone() + &got.text()))
     };
     let echoes = format!(
         r#"{{"errors":[{{"title":"bad","detail":"the token {ACCESS} and Bearer {ACCESS} are no good"}}]}}"#
@@ -87,14 +86,31 @@ fn no_secret_is_in_any_log_report_answer_or_listing_after_every_fault() {
     ]);
     for (n, fault) in faults.enumerate() {
         up.fault(&fault);
-        for (method, path) in ROUTES.into_iter().filter(|(_, path)| *path != END) {
-            ask(method, &path.replace("NEW1", &format!("F{n}")), CLIENTS);
-        }
-        ask("GET", "/api/health", GUESSED);
-        ask("GET", &format!("/api/ws/quotes?token={GUESSED}"), "none");
+        let guess = format!("/api/ws/quotes?token={GUESSED}");
+        let guesses = [
+            ("GET", "/api/health", GUESSED),
+            ("GET", guess.as_str(), "none"),
+        ];
+        std::thread::scope(|scope| {
+            // All at once: who has no older value waits for the next try.
+            let asked: Vec<_> = ROUTES
+                .into_iter()
+                .filter(|(_, path)| *path != END)
+                .map(|(method, path)| (method, path, CLIENTS))
+                .chain(guesses)
+                .map(|(method, path, token)| {
+                    let path = path.replace("NEW1", &format!("F{n}"));
+                    scope.spawn(move || answer(method, &path, token))
+                })
+                .collect();
+            answers.extend(asked.into_iter().filter_map(|asked| asked.join().unwrap()));
+        });
         up.heal();
         std::thread::sleep(Duration::from_millis(100));
     }
+    let mut ask = |method: &str, path: &str, token: &str| {
+        answers.extend(answer(method, path, token));
+    };
     // A token file that is half written, and one with a token where none belongs.
     std::fs::write(
         up.file("token.json"),
