@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion, Throughput};
 use flate2::{Compress, Compression, FlushCompress};
 use serde_json::json;
-use tapewarden::cache::{AskId, Cache, CacheConfig, LaneConfig};
+use tapewarden::cache::{AskId, Cache, CacheConfig, QueueConfig};
 use tapewarden::diag::watchdog::ledger::Ledger;
 use tapewarden::edge::{access::Cors, routes::route};
 use tapewarden::edge::{
@@ -23,7 +23,7 @@ use tapewarden::market::{Candle, Quote, Symbol, Timeframe};
 use tapewarden::resilience::Backoff;
 use tapewarden::runtime::{Beat, Class, Doing, OnStall, ThreadId};
 use tapewarden::stream::frame::{numbered_ping, text_frame};
-use tapewarden::stream::{Build, Encode, Hub, Merge, Outbox, SessionId, Wanted};
+use tapewarden::stream::{CandleBuilder, Encode, Hub, Merge, Outbox, SessionId, Wanted};
 use tapewarden::upstream::schwab::candles::{MarketData, MarketKey, Series};
 use tapewarden::upstream::schwab::parse;
 use tapewarden::upstream::trader_app::files::Lines;
@@ -73,7 +73,7 @@ fn candles(count: i64) -> Vec<Candle> {
 }
 
 fn cache(c: &mut Criterion) {
-    let lane = LaneConfig {
+    let queue = QueueConfig {
         name: "candles",
         fetchers: 6,
         pending_max: 128,
@@ -94,7 +94,7 @@ fn cache(c: &mut Criterion) {
     };
     let config = CacheConfig {
         upstream: "the provider",
-        lanes: vec![lane.clone(), lane],
+        queues: vec![queue.clone(), queue],
         entries_max: 512,
         idle_max: Duration::from_secs(900),
         waiters_max: 256,
@@ -291,7 +291,7 @@ fn stream(c: &mut Criterion) {
     c.bench_function("quote: its frame", |b| {
         b.iter(|| text_frame(&black_box(quote).to_frame_json()));
     });
-    let mut build = Build::default();
+    let mut build = CandleBuilder::default();
     build.keep(&wanted());
     c.bench_function("candles: a quote into its minute", |b| {
         b.iter(|| build.quote(black_box(quote), 1_770_000_000_000));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crossbeam::channel::Receiver;
 
-use crate::cache::{CacheConfig, CacheThreads, Job, LaneConfig, ToCache, start_cache};
+use crate::cache::{CacheConfig, CacheThreads, Job, QueueConfig, ToCache, start_cache};
 use crate::config::Settings;
 use crate::market::SkewBounds;
 use crate::payload::Body;
@@ -14,7 +14,7 @@ use crate::resilience::{Backoff, BreakerConfig};
 use crate::runtime::clock::{Clock, system_ms};
 use crate::runtime::{LatestTx, Supervisor, ThreadKind, Tx, channels};
 use crate::upstream::Roots;
-use crate::upstream::ollama::{self, MODEL, ModelConfig, ModelKey, ModelSaid};
+use crate::upstream::ollama::{self, OLLAMA, OllamaConfig, ValidationAnswer, ValidationKey};
 use crate::upstream::schwab::candles::{MarketData, MarketKey, make_fetch};
 use crate::upstream::schwab::{QUOTES_MAX, SCHWAB, SchwabConfig};
 use crate::upstream::trader_app::{self, TRADER, TraderKey};
@@ -39,7 +39,7 @@ pub fn start_market(
     inbox: Receiver<ToCache<MarketKey, MarketData>>,
 ) -> io::Result<()> {
     let s = &settings.schwab;
-    let lane = |name, fetchers, fresh_for, stale_max| LaneConfig {
+    let queue = |name, fetchers, fresh_for, stale_max| QueueConfig {
         name,
         fetchers,
         pending_max: s.pending_max,
@@ -60,13 +60,13 @@ pub fn start_market(
     };
     let config = CacheConfig {
         upstream: SCHWAB,
-        lanes: vec![
+        queues: vec![
             // A candle says itself of when it is; the last price of a quote is taken for today's.
-            lane("candles", s.candle_fetchers, s.fresh_candles, None),
-            LaneConfig {
+            queue("candles", s.candle_fetchers, s.fresh_candles, None),
+            QueueConfig {
                 together_max: QUOTES_MAX,
                 gather_for: GATHER_QUOTES_FOR,
-                ..lane(
+                ..queue(
                     "quotes",
                     s.quote_fetchers,
                     s.fresh_quote,
@@ -129,7 +129,7 @@ pub fn start_trader(
     inbox: Receiver<ToCache<TraderKey, Body>>,
 ) -> io::Result<()> {
     let s = &settings.trader;
-    let lane = |name, fresh_for, stale_max| LaneConfig {
+    let queue = |name, fresh_for, stale_max| QueueConfig {
         name,
         fetchers: s.fetchers,
         pending_max: s.pending_max,
@@ -148,11 +148,11 @@ pub fn start_trader(
     };
     let config = CacheConfig {
         upstream: TRADER,
-        lanes: vec![
-            lane("watchlists", s.fresh_watchlist, None),
-            lane("VWAPs", s.fresh_vwap, Some(s.stale_max)),
-            lane("stream states", s.fresh_feed, None),
-            lane("signals and positions", s.fresh_lists, Some(s.stale_max)),
+        queues: vec![
+            queue("watchlists", s.fresh_watchlist, None),
+            queue("VWAPs", s.fresh_vwap, Some(s.stale_max)),
+            queue("stream states", s.fresh_feed, None),
+            queue("signals and positions", s.fresh_lists, Some(s.stale_max)),
         ],
         entries_max: s.cache_max,
         idle_max: s.cache_idle,
@@ -200,11 +200,11 @@ pub fn start_model(
     supervisor: &Supervisor,
     settings: &Settings,
     clock: Clock,
-    inbox_tx: &Tx<ToCache<ModelKey, ModelSaid>>,
-    inbox: Receiver<ToCache<ModelKey, ModelSaid>>,
+    inbox_tx: &Tx<ToCache<ValidationKey, ValidationAnswer>>,
+    inbox: Receiver<ToCache<ValidationKey, ValidationAnswer>>,
 ) -> io::Result<()> {
     let s = &settings.model;
-    let lane = |name, fetchers, fresh_for, unread_for, deadline| LaneConfig {
+    let queue = |name, fetchers, fresh_for, unread_for, deadline| QueueConfig {
         name,
         fetchers,
         pending_max: s.pending_max,
@@ -222,9 +222,9 @@ pub fn start_model(
         backoff: NO_RETRIES,
     };
     let config = CacheConfig {
-        upstream: MODEL,
-        lanes: vec![
-            lane(
+        upstream: OLLAMA,
+        queues: vec![
+            queue(
                 "validations",
                 s.fetchers,
                 s.cache_ttl,
@@ -232,7 +232,7 @@ pub fn start_model(
                 s.deadline,
             ),
             // Of now, or of no use.
-            lane(
+            queue(
                 "model status",
                 1,
                 s.status_ttl,
@@ -256,7 +256,7 @@ pub fn start_model(
         ],
         tag: "MODEL",
     };
-    let model = ModelConfig {
+    let model = OllamaConfig {
         url: s.url.0.clone(),
         name: s.name.clone(),
         attempts_max: count(s.attempts_max),
@@ -267,7 +267,7 @@ pub fn start_model(
     };
     let make = move || {
         let fetch = ollama::Fetch::new(&model);
-        move |job: &Job<ModelKey>| fetch.run(job).into()
+        move |job: &Job<ValidationKey>| fetch.run(job).into()
     };
     start_cache(supervisor, threads, config, inbox_tx, inbox, make)
 }
@@ -278,7 +278,7 @@ const MODEL_HOLD: Duration = Duration::from_secs(2);
 /// A verdict that came after its askers had left is kept this long for the next one.
 const UNREAD_FOR: Duration = Duration::from_secs(300);
 
-/// For lanes whose flights make one call.
+/// For queues whose flights make one call.
 const NO_RETRIES: Backoff = Backoff {
     min: Duration::from_millis(250),
     max: Duration::from_millis(250),

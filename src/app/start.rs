@@ -169,7 +169,7 @@ pub fn start(
     let caches = Caches {
         market: market_tx,
         trader: trader_tx,
-        model: model_tx,
+        validation: model_tx,
     };
 
     start_file_readers(
@@ -187,7 +187,7 @@ pub fn start(
     let (wanted_tx, wanted) = latest();
     let outputs = HubOutputs {
         wanted: wanted_tx,
-        boards: publishers.streams,
+        snapshots: publishers.streams,
     };
     let ws = WsConfig {
         sessions_max: settings.ws.sessions_max,

@@ -14,20 +14,20 @@ pub enum Action<K, V, R> {
     },
     /// Have this fetched.
     Fetch {
-        /// By a fetcher of this lane.
-        lane: usize,
+        /// By a fetcher of this queue.
+        queue: usize,
         /// The job.
         job: Job<K>,
     },
-    /// A fetcher of this lane is lost: start another.
+    /// A fetcher of this queue is lost: start another.
     Replace {
-        /// Which lane.
-        lane: usize,
+        /// Which queue.
+        queue: usize,
     },
-    /// A lost fetcher of this lane came back: let one end.
+    /// A lost fetcher of this queue came back: let one end.
     Retire {
-        /// Which lane.
-        lane: usize,
+        /// Which queue.
+        queue: usize,
     },
     /// Words for the log, about something that a reader can act on.
     Say(String),

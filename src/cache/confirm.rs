@@ -26,8 +26,8 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         let mut wants: Vec<(Instant, K)> = wants.map(|(k, e)| (e.asked, k.clone())).collect();
         wants.sort_by_key(|(asked, _)| Reverse(*asked));
         for (_, key) in wants {
-            let lane = key.lane();
-            if !self.has_spare_room(now, lane) {
+            let queue = key.queue();
+            if !self.has_spare_room(now, queue) {
                 continue;
             }
             self.flights += 1;
@@ -36,14 +36,14 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 entry.take_off(now, id);
                 entry.confirm_after = now + CONFIRM_EVERY;
                 self.busy.insert(key.clone());
-                self.start(now, lane, key, out);
+                self.start(now, queue, key, out);
             }
         }
     }
 
-    fn has_spare_room(&self, now: Instant, lane: usize) -> bool {
-        let state = &self.lanes[lane];
-        let closed = |b: &crate::resilience::Breaker<K>| b.look(now, lane) == Permit::Closed;
+    fn has_spare_room(&self, now: Instant, queue: usize) -> bool {
+        let state = &self.queues[queue];
+        let closed = |b: &crate::resilience::Breaker<K>| b.look(now, queue) == Permit::Closed;
         let room = |b: &crate::resilience::Budget| b.room_at(now, Need::Spare) <= now;
         state.running < state.capacity
             && state.pending.is_empty()
@@ -55,20 +55,20 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{K, config};
-    use super::super::{AskId, CacheConfig, Heard, Job, Reply};
+    use super::super::{AskId, CacheConfig, Freshness, Job, Reply};
     use super::*;
-    use crate::resilience::Failure;
+    use crate::resilience::FetchError;
 
-    /// A value that makes of news what the news say.
+    /// A value that makes of an update what that says.
     #[derive(Debug)]
     struct Said(u32);
 
     impl Value for Said {
-        type News = Heard;
+        type Update = Freshness;
         type Out = u32;
 
-        fn hear(&mut self, news: &Heard) -> Heard {
-            *news
+        fn apply(&mut self, update: &Freshness) -> Freshness {
+            *update
         }
 
         fn out(&mut self) -> u32 {
@@ -103,7 +103,7 @@ mod tests {
         fn fetched(
             &mut self,
             job: &Job<K>,
-            result: Result<u32, Failure>,
+            result: Result<u32, FetchError>,
         ) -> (Vec<Job<K>>, Option<Reply<u32>>) {
             let mut out = Vec::new();
             let result = result.map(Said);
@@ -118,9 +118,9 @@ mod tests {
             self.fetched(&jobs[0], Ok(1));
         }
 
-        fn heard(&mut self, keys: &[u16], heard: Heard) -> Vec<Job<K>> {
+        fn updated(&mut self, keys: &[u16], freshness: Freshness) -> Vec<Job<K>> {
             for key in keys {
-                self.cache.news(self.now, &K(*key), &heard);
+                self.cache.update(self.now, &K(*key), &freshness);
             }
             let mut out = Vec::new();
             self.cache.confirm(self.now, &mut out);
@@ -140,8 +140,8 @@ mod tests {
         (jobs, said)
     }
 
-    fn down() -> Failure {
-        Failure::Status {
+    fn down() -> FetchError {
+        FetchError::Status {
             upstream: "the upstream",
             code: 500,
             detail: String::new(),
@@ -156,29 +156,29 @@ mod tests {
             world.shown(key);
         }
         let all = [1, 2, 3];
-        assert!(world.heard(&all, Heard::Current).is_empty());
-        let jobs = world.heard(&all, Heard::Unconfirmed);
+        assert!(world.updated(&all, Freshness::Current).is_empty());
+        let jobs = world.updated(&all, Freshness::Unconfirmed);
         let keys: Vec<u16> = jobs.iter().map(|j| j.key.0).collect();
         assert_eq!(keys, [3, 2], "there are two fetchers");
         let (_, said) = world.ask(3);
         assert_eq!(said.unwrap().unwrap().value, 1, "nobody waits for it");
         world.fetched(&jobs[0], Ok(7));
         assert_eq!(world.ask(3).1.unwrap().unwrap().value, 7);
-        let jobs = world.heard(&all, Heard::Unconfirmed);
+        let jobs = world.updated(&all, Freshness::Unconfirmed);
         assert_eq!(jobs[0].key, K(1));
         assert_eq!(jobs.len(), 1, "none is asked for again so soon");
         world.fetched(&jobs[0], Ok(7));
         world.now += CONFIRM_EVERY;
-        assert_eq!(world.heard(&[3], Heard::Unconfirmed)[0].key, K(3));
+        assert_eq!(world.updated(&[3], Freshness::Unconfirmed)[0].key, K(3));
     }
 
     #[test]
     fn a_confirmation_that_fails_makes_nothing_stale_and_is_not_repeated_at_once() {
         let mut world = World::new(120);
         world.shown(1);
-        let jobs = world.heard(&[1], Heard::Unconfirmed);
+        let jobs = world.updated(&[1], Freshness::Unconfirmed);
         world.fetched(&jobs[0], Err(down()));
-        let timeout = Failure::Timeout {
+        let timeout = FetchError::Timeout {
             upstream: "the upstream",
             after_ms: 1,
         };
@@ -186,13 +186,13 @@ mod tests {
             world.cache.tick(world.now, &mut Vec::new());
             let served = world.ask(1).1.unwrap().unwrap();
             assert!(served.stale_because.is_none());
-            assert!(world.heard(&[1], Heard::Unconfirmed).is_empty());
+            assert!(world.updated(&[1], Freshness::Unconfirmed).is_empty());
             world.now += CONFIRM_EVERY;
-            let jobs = world.heard(&[1], Heard::Unconfirmed);
+            let jobs = world.updated(&[1], Freshness::Unconfirmed);
             assert_eq!(jobs.len(), 1);
             world.fetched(&jobs[0], Err(failure));
         }
-        world.heard(&[1], Heard::Outdated);
+        world.updated(&[1], Freshness::Outdated);
         let served = world.ask(1).1.unwrap().unwrap();
         assert!(served.stale_because.is_some(), "what is missing is told");
     }
@@ -202,7 +202,7 @@ mod tests {
         let mut world = World::new(40);
         world.shown(1);
         let mut made = 0;
-        while let Some(job) = world.heard(&[1], Heard::Unconfirmed).pop() {
+        while let Some(job) = world.updated(&[1], Freshness::Unconfirmed).pop() {
             made += 1;
             world.fetched(&job, Ok(1));
             if let Some(entry) = world.cache.entries.get_mut(&K(1)) {
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(waited, 2, "as many as there are fetchers");
         world.now += Duration::from_secs(60);
         assert!(
-            world.heard(&[1], Heard::Unconfirmed).is_empty(),
+            world.updated(&[1], Freshness::Unconfirmed).is_empty(),
             "others wait"
         );
     }

@@ -7,16 +7,16 @@
 //! - A value whose askers had all left before it came is kept for `unread_for`, for the next one.
 //! - A key that failed is left alone for a while by itself, other keys are not; a kind or the whole
 //!   upstream only by what [`Breaker`] says. Who has no older value waits for the next try (`hold`).
-//! - Flights beyond a lane's fetchers wait: those that somebody sees nothing without before refreshes, then
+//! - Flights beyond a queue's fetchers wait: those that somebody sees nothing without before refreshes, then
 //!   the newest-asked first; beyond `pending_max` the oldest is shed. A waiting flight that nobody wants
 //!   any more is dropped; a running one is let finish.
 //! - A retryable failure is tried again after a jittered backoff (or what the upstream asked for) while
 //!   attempts and the flight's deadline allow; waiting for that holds no fetcher.
-//! - Keys that are failing never have all fetchers of a lane. A call for one of them that is late while
+//! - Keys that are failing never have all fetchers of a queue. A call for one of them that is late while
 //!   somebody waits becomes a *straggler*: the key is tried anew beside it, and whichever answer comes
 //!   first counts, so that an upstream which works again is heard at the next try and not at the deadline.
 //! - A fetcher that has not answered [`LOST_GRACE`] after its flight's deadline is lost: it is replaced,
-//!   at most once for each fetcher of the lane, and what it says later is discarded.
+//!   at most once for each fetcher of the queue, and what it says later is discarded.
 //!
 //! `cargo bench --bench cores`: a fresh value of one of 100 series in 0.18 µs.
 
@@ -26,21 +26,21 @@ use std::time::{Duration, Instant};
 use super::action::Action;
 use super::entry::{Call, Entry, Failed, Stage, Waiter, retry_at};
 use super::known::Known;
-use super::limits::{CacheConfig, LaneConfig};
+use super::last_updates::LastUpdates;
+use super::limits::{CacheConfig, QueueConfig};
 use super::spent::Spent;
-use super::told::Told;
 use super::{AskId, Key, Reply, Value};
 use crate::resilience::Breaker;
 use crate::resilience::Budget;
 use crate::resilience::Jitter;
-use crate::resilience::{Evidence, Failure};
+use crate::resilience::{Evidence, FetchError};
 
 /// How much longer than its deadline a fetcher may take before it is given up.
 pub const LOST_GRACE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
-pub(super) struct Lane<K> {
-    pub(super) config: LaneConfig,
+pub(super) struct FetchQueue<K> {
+    pub(super) config: QueueConfig,
     pub(super) running: usize,
     pub(super) capacity: usize,
     pub(super) replaced: usize,
@@ -50,7 +50,7 @@ pub(super) struct Lane<K> {
     pub(super) pending: Vec<K>,
 }
 
-impl<K> Lane<K> {
+impl<K> FetchQueue<K> {
     /// Whether another call for a key that is failing may run: the others keep a third of the fetchers, at
     /// least one.
     pub(super) fn takes_sick(&self) -> bool {
@@ -90,7 +90,7 @@ pub(super) struct Straggler<K> {
 #[derive(Debug)]
 pub struct Cache<K: Key, V: Value, R> {
     pub(super) config: CacheConfig,
-    pub(super) lanes: Vec<Lane<K>>,
+    pub(super) queues: Vec<FetchQueue<K>>,
     pub(super) entries: HashMap<K, Entry<V, R>>,
     /// Keys with a flight or waiters: what a tick looks at.
     pub(super) busy: BTreeSet<K>,
@@ -103,7 +103,7 @@ pub struct Cache<K: Key, V: Value, R> {
     pub(super) budget: Option<Budget>,
     pub(super) spent: Spent<K>,
     pub(super) known: Known<K>,
-    pub(super) told: Told<K, V::News>,
+    pub(super) updates: LastUpdates<K, V::Update>,
     pub(super) jitter: Jitter,
 }
 
@@ -112,16 +112,16 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     #[must_use]
     pub fn new(config: CacheConfig) -> Self {
         Self {
-            lanes: config
-                .lanes
+            queues: config
+                .queues
                 .iter()
-                .map(|lane| Lane {
+                .map(|queue| FetchQueue {
                     running: 0,
-                    capacity: lane.fetchers,
+                    capacity: queue.fetchers,
                     replaced: 0,
                     sick: 0,
                     pending: Vec::new(),
-                    config: lane.clone(),
+                    config: queue.clone(),
                 })
                 .collect(),
             entries: HashMap::new(),
@@ -130,11 +130,11 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             stragglers: HashMap::new(),
             waiters: 0,
             flights: 0,
-            breaker: config.breaker.map(|b| Breaker::new(b, config.lanes.len())),
+            breaker: config.breaker.map(|b| Breaker::new(b, config.queues.len())),
             budget: config.per_minute.map(Budget::new),
             spent: Spent::new(),
             known: Known::new(),
-            told: Told::new(),
+            updates: LastUpdates::new(),
             jitter: Jitter::new(config.seed),
             config,
         }
@@ -150,7 +150,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         to: R,
         out: &mut Vec<Action<K, V::Out, R>>,
     ) {
-        let lane = key.lane();
+        let queue = key.queue();
         if !self.entries.contains_key(key) {
             self.make_room();
         }
@@ -159,7 +159,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             .entry(key.clone())
             .or_insert_with(|| Entry::new(now));
         entry.ask(now);
-        let limits = &self.lanes[lane].config;
+        let limits = &self.queues[queue].config;
         let waits = self.config.patient_max > 0;
         if let Some(reply) = entry.settled(limits, waits, now) {
             out.push(Action::Reply { to, reply });
@@ -172,7 +172,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         if self.waiters >= self.config.waiters_max {
             self.shed_oldest_waiter(now, out);
         }
-        let lane = &mut self.lanes[lane];
+        let queue = &mut self.queues[queue];
         let entry = self
             .entries
             .entry(key.clone())
@@ -189,11 +189,11 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             None => {
                 self.flights += 1;
                 entry.take_off(now, self.flights);
-                lane.pending.push(key.clone());
+                queue.pending.push(key.clone());
             }
             Some(flight) if flight.stage == Stage::Pending => {
-                lane.pending.retain(|k| k != key);
-                lane.pending.push(key.clone());
+                queue.pending.retain(|k| k != key);
+                queue.pending.push(key.clone());
             }
             Some(_) => {}
         }
@@ -205,7 +205,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         let waits = self.waits();
         let entry = self.entries.get_mut(key)?;
         entry.ask(now);
-        let limits = &self.lanes[key.lane()].config;
+        let limits = &self.queues[key.queue()].config;
         if let Some(reply) = entry.settled(limits, waits, now) {
             return Some(reply);
         }
@@ -213,24 +213,24 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     }
 
     /// Something was learnt of a key.
-    pub fn news(&mut self, now: Instant, key: &K, news: &V::News) {
+    pub fn update(&mut self, now: Instant, key: &K, update: &V::Update) {
         if let Some(subject) = key.subject() {
             self.known(now, subject);
         }
-        self.told.heard(now, key, news);
+        self.updates.insert(now, key, update);
         if let Some(entry) = self.entries.get_mut(key) {
-            entry.hear(now, news);
+            entry.apply(now, update);
         }
     }
 
     /// Somebody says that this subject exists: "there is nothing" no longer means that nobody knows it.
     pub fn known(&mut self, now: Instant, subject: K) {
-        if !self.known.heard(now, subject.clone()) {
+        if !self.known.insert(now, subject.clone()) {
             return;
         }
         for (key, entry) in &mut self.entries {
             let unknown =
-                matches!(&entry.failed, Some(f) if matches!(f.failure, Failure::NoData { .. }));
+                matches!(&entry.failed, Some(f) if matches!(f.failure, FetchError::NoData { .. }));
             if unknown && key.subject().as_ref() == Some(&subject) {
                 entry.failed = None;
             }
@@ -249,7 +249,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 self.waiters -= 1;
                 out.push(Action::Reply {
                     to: waiter.to,
-                    reply: Err(Failure::Cancelled),
+                    reply: Err(FetchError::Cancelled),
                 });
             }
             self.drop_unwanted(&key);
@@ -261,7 +261,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     pub fn called_again(&mut self, now: Instant, key: &K) {
         if let Some(budget) = &mut self.budget {
             budget.charge(now);
-            self.spent.made(now, key.lane(), key);
+            self.spent.made(now, key.queue(), key);
         }
     }
 
@@ -271,16 +271,16 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         now: Instant,
         key: &K,
         flight: u64,
-        result: Result<V, Failure>,
+        result: Result<V, FetchError>,
         out: &mut Vec<Action<K, V::Out, R>>,
     ) {
-        if let Some((lane, was_replaced)) = self.lost.remove(&flight) {
-            self.found(lane, was_replaced, out);
+        if let Some((queue, was_replaced)) = self.lost.remove(&flight) {
+            self.found(queue, was_replaced, out);
             self.dispatch(now, out);
             return;
         }
         if let Some(late) = self.stragglers.remove(&flight) {
-            self.lanes[key.lane()].ends(late.call);
+            self.queues[key.queue()].ends(late.call);
             match result {
                 Ok(value) => self.learnt(now, key, late.call.made, value, out),
                 // The try beside it says how it is now.
@@ -298,13 +298,13 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         let Stage::Running(call) = mine.stage else {
             return;
         };
-        self.lanes[key.lane()].ends(call);
+        self.queues[key.queue()].ends(call);
         // No fetcher is out with it any more.
         mine.stage = Stage::Pending;
         match result {
             Ok(value) => self.learnt(now, key, call.made, value, out),
-            Err(failure @ Failure::NoData { .. }) => {
-                let hold = self.lanes[key.lane()].config.nodata_hold;
+            Err(failure @ FetchError::NoData { .. }) => {
+                let hold = self.queues[key.queue()].config.nodata_hold;
                 entry.refreshed(None);
                 entry.failed = Some(Failed {
                     failure,
@@ -314,10 +314,10 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 self.land(now, key, out);
             }
             Err(failure) => {
-                let limits = &self.lanes[key.lane()].config;
+                let limits = &self.queues[key.queue()].config;
                 let retry = retry_at(now, mine, &failure, limits, &mut self.jitter);
                 let failure = self.judged(now, key, call, failure, out);
-                let paused = matches!(failure, Failure::Paused { .. });
+                let paused = matches!(failure, FetchError::Paused { .. });
                 let mine = self.entries.get_mut(key).and_then(|e| e.flight.as_mut());
                 match (retry.filter(|_| !paused), mine) {
                     (Some(at), Some(mine)) => {
@@ -348,8 +348,8 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     ) {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.refreshed(Some((value, now)));
-            if let Some(news) = self.told.of(now, key) {
-                entry.hear(now, news);
+            if let Some(update) = self.updates.of(now, key) {
+                entry.apply(now, update);
             }
         }
         if let Some(subject) = key.subject() {
@@ -362,7 +362,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     /// The flight ended with a value or with "there is nothing": everybody is answered.
     fn land(&mut self, now: Instant, key: &K, out: &mut Vec<Action<K, V::Out, R>>) {
         self.end_flight(now, key);
-        let limits = &self.lanes[key.lane()].config;
+        let limits = &self.queues[key.queue()].config;
         let Some(entry) = self.entries.get_mut(key) else {
             return;
         };
@@ -374,7 +374,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             reply: match (entry.served(limits), &entry.failed) {
                 (Some(served), _) => Ok(served),
                 (None, Some(failed)) => Err(failed.failure.clone()),
-                (None, None) => Err(Failure::Cancelled),
+                (None, None) => Err(FetchError::Cancelled),
             },
         }));
     }
@@ -386,14 +386,14 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         now: Instant,
         key: &K,
         called: Option<Instant>,
-        failure: Failure,
+        failure: FetchError,
         out: &mut Vec<Action<K, V::Out, R>>,
     ) {
         self.end_flight(now, key);
         let until = match &failure {
             // Being shed or refused says nothing about the key: the next asker may try.
-            Failure::Busy { .. } => now,
-            Failure::Paused { retry_in, .. } => now + *retry_in,
+            FetchError::Busy { .. } => now,
+            FetchError::Paused { retry_in, .. } => now + *retry_in,
             _ => {
                 if let Some(entry) = self.entries.get_mut(key) {
                     if entry.failures == 0 {
@@ -428,7 +428,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         {
             self.flights += 1;
             entry.take_off(now, self.flights);
-            self.lanes[key.lane()].pending.push(key.clone());
+            self.queues[key.queue()].pending.push(key.clone());
         } else {
             self.busy.remove(key);
         }
@@ -436,7 +436,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
 
     /// The key has no flight any more. A call that is still out becomes a straggler.
     pub(super) fn end_flight(&mut self, now: Instant, key: &K) {
-        self.lanes[key.lane()].pending.retain(|k| k != key);
+        self.queues[key.queue()].pending.retain(|k| k != key);
         let entry = self.entries.get_mut(key);
         if let Some(flight) = entry.and_then(|e| e.flight.take())
             && let Stage::Running(call) = flight.stage

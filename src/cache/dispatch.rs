@@ -8,19 +8,19 @@ use super::entry::{Call, Stage};
 use super::{Job, Key, Value};
 use crate::resilience::Budget;
 use crate::resilience::Permit;
-use crate::resilience::{Failure, Need};
+use crate::resilience::{FetchError, Need};
 
 impl<K: Key, V: Value, R> Cache<K, V, R> {
     /// Starts what may start, and sheds what is too much.
     pub(super) fn dispatch(&mut self, now: Instant, out: &mut Vec<Action<K, V::Out, R>>) {
-        for lane in 0..self.lanes.len() {
-            while let Some(key) = self.next_to_start(now, lane) {
-                self.start(now, lane, key, out);
+        for queue in 0..self.queues.len() {
+            while let Some(key) = self.next_to_start(now, queue) {
+                self.start(now, queue, key, out);
             }
-            while self.lanes[lane].pending.len() > self.lanes[lane].config.pending_max {
-                let key = self.lanes[lane].pending[0].clone();
-                let failure = Failure::Busy {
-                    what: self.lanes[lane].config.name.to_owned(),
+            while self.queues[queue].pending.len() > self.queues[queue].config.pending_max {
+                let key = self.queues[queue].pending[0].clone();
+                let failure = FetchError::Busy {
+                    what: self.queues[queue].config.name.to_owned(),
                     retry_in: Duration::from_secs(1),
                 };
                 self.fail(now, &key, None, failure, out);
@@ -29,15 +29,15 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         self.settle(now, out);
     }
 
-    /// Of the waiting flights of a lane the one to start now: for a trial a key that is not known to fail
+    /// Of the waiting flights of a queue the one to start now: for a trial a key that is not known to fail
     /// if there is one; what somebody sees nothing without before a refresh; the newest-asked.
-    pub(super) fn next_to_start(&self, now: Instant, lane: usize) -> Option<K> {
-        let state = &self.lanes[lane];
+    pub(super) fn next_to_start(&self, now: Instant, queue: usize) -> Option<K> {
+        let state = &self.queues[queue];
         if state.running >= state.capacity {
             return None;
         }
         let permit = match &self.breaker {
-            Some(breaker) => breaker.look(now, lane),
+            Some(breaker) => breaker.look(now, queue),
             None => Permit::Closed,
         };
         if matches!(permit, Permit::Open { .. }) {
@@ -70,12 +70,12 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     pub(super) fn start(
         &mut self,
         now: Instant,
-        lane: usize,
+        queue: usize,
         key: K,
         out: &mut Vec<Action<K, V::Out, R>>,
     ) {
         let sick = self.is_sick(&key);
-        let state = &mut self.lanes[lane];
+        let state = &mut self.queues[queue];
         state.pending.retain(|k| *k != key);
         let subject = key.subject();
         let known = subject.is_some_and(|subject| self.known.has(&subject));
@@ -86,14 +86,14 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         if let Some(budget) = &mut self.budget {
             // There is room: it was looked for.
             budget.take(now, need);
-            self.spent.made(now, lane, &key);
+            self.spent.made(now, queue, &key);
         }
         let trial = self
             .breaker
             .as_mut()
-            .is_some_and(|b| b.enter(now, lane) == Permit::Trial);
-        let within = self.call_deadline(lane, sick, trial);
-        let state = &mut self.lanes[lane];
+            .is_some_and(|b| b.enter(now, queue) == Permit::Trial);
+        let within = self.call_deadline(queue, sick, trial);
+        let state = &mut self.queues[queue];
         let Some(flight) = self.entries.get_mut(&key).and_then(|e| e.flight.as_mut()) else {
             return;
         };
@@ -107,12 +107,12 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         let deadline = *flight.deadline.get_or_insert(now + within);
         let (id, attempt) = (flight.id, flight.attempt);
         let others = if flight.may_go_along() && !sick && !trial {
-            self.take_along(now, lane, deadline)
+            self.take_along(now, queue, deadline)
         } else {
             Vec::new()
         };
         out.push(Action::Fetch {
-            lane,
+            queue,
             job: Job {
                 flight: id,
                 attempt,
@@ -132,14 +132,14 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
 
     /// How long a call may take. Keys that are failing share the fetchers that they may have, each with a
     /// call every `open_for`: none may be out for longer than leaves a fetcher for the next.
-    fn call_deadline(&self, lane: usize, sick: bool, trial: bool) -> Duration {
-        let state = &self.lanes[lane];
+    fn call_deadline(&self, queue: usize, sick: bool, trial: bool) -> Duration {
+        let state = &self.queues[queue];
         let Some(breaker) = self.breaker.as_ref().filter(|_| sick && self.waits()) else {
             return state.config.deadline;
         };
         let sharing = self.busy.iter().filter(|key| {
             let flies = || self.entries.get(key).is_some_and(|e| e.flight.is_some());
-            key.lane() == lane && flies() && self.is_sick(key)
+            key.queue() == queue && flies() && self.is_sick(key)
         });
         let sharing = if trial { 1 } else { sharing.count().max(1) };
         let each = u32::try_from((state.sick_max() / sharing).max(1)).unwrap_or(u32::MAX);

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use crate::runtime::clock::millis;
 
 use super::action::Action;
-use super::limits::LaneConfig;
-use super::{AskId, Heard, Reply, Served, Value};
+use super::limits::QueueConfig;
+use super::{AskId, Freshness, Reply, Served, Value};
 use crate::resilience::Jitter;
-use crate::resilience::{Failure, Need};
+use crate::resilience::{FetchError, Need};
 
 /// A refresh waits this long for room in the budget; beyond, its askers get what there is at once.
 const BUDGET_PATIENCE: Duration = Duration::from_secs(2);
@@ -17,13 +17,13 @@ const BUDGET_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(super) struct Hold {
     pub(super) until: Instant,
-    pub(super) why: Failure,
+    pub(super) why: FetchError,
 }
 
 impl Hold {
     /// Whether it is over so soon that a refresh waits for it as for an answer.
     pub(super) fn is_brief(&self, now: Instant) -> bool {
-        matches!(self.why, Failure::Budget { .. }) && self.until <= now + BUDGET_PATIENCE
+        matches!(self.why, FetchError::Budget { .. }) && self.until <= now + BUDGET_PATIENCE
     }
 }
 
@@ -68,7 +68,7 @@ pub(super) struct Flight {
 /// What went wrong last.
 #[derive(Debug)]
 pub(super) struct Failed {
-    pub(super) failure: Failure,
+    pub(super) failure: FetchError,
     /// The key is left alone until then.
     pub(super) next_try: Instant,
 }
@@ -153,7 +153,7 @@ impl<V: Value, R> Entry<V, R> {
     }
 
     /// Whether the value may still be shown.
-    pub(super) fn usable(&self, limits: &LaneConfig, now: Instant) -> bool {
+    pub(super) fn usable(&self, limits: &QueueConfig, now: Instant) -> bool {
         self.value.as_ref().is_some_and(|(_, as_of)| {
             let age = now.saturating_duration_since(*as_of);
             limits.stale_max.is_none_or(|max| age < max)
@@ -161,7 +161,7 @@ impl<V: Value, R> Entry<V, R> {
     }
 
     /// For whom a call would be made.
-    pub(super) fn need(&self, limits: &LaneConfig, now: Instant) -> Need {
+    pub(super) fn need(&self, limits: &QueueConfig, now: Instant) -> Need {
         if self.usable(limits, now) {
             Need::Refresh
         } else {
@@ -173,7 +173,7 @@ impl<V: Value, R> Entry<V, R> {
     /// there is. `waits`: who has nothing waits for the next try of what may pass.
     pub(super) fn settled(
         &mut self,
-        limits: &LaneConfig,
+        limits: &QueueConfig,
         waits: bool,
         now: Instant,
     ) -> Option<Reply<V::Out>> {
@@ -196,8 +196,8 @@ impl<V: Value, R> Entry<V, R> {
     pub(super) fn give_up<K>(
         &mut self,
         waiter: usize,
-        why: &Failure,
-        limits: &LaneConfig,
+        why: &FetchError,
+        limits: &QueueConfig,
         now: Instant,
     ) -> Action<K, V::Out, R> {
         let to = self.waiters.remove(waiter).to;
@@ -210,7 +210,7 @@ impl<V: Value, R> Entry<V, R> {
         self.failed.as_ref().is_some_and(|f| f.next_try > now)
     }
 
-    fn is_fresh(&self, limits: &LaneConfig, now: Instant) -> bool {
+    fn is_fresh(&self, limits: &QueueConfig, now: Instant) -> bool {
         let Some((value, as_of)) = &self.value else {
             return false;
         };
@@ -226,7 +226,7 @@ impl<V: Value, R> Entry<V, R> {
     }
 
     /// The value, if there is one.
-    pub(super) fn served(&mut self, limits: &LaneConfig) -> Option<Served<V::Out>> {
+    pub(super) fn served(&mut self, limits: &QueueConfig) -> Option<Served<V::Out>> {
         self.value.as_mut().map(|(value, as_of)| Served {
             value: value.out(),
             as_of: *as_of,
@@ -238,8 +238,8 @@ impl<V: Value, R> Entry<V, R> {
     /// The old value with the reason, or the reason.
     pub(super) fn instead(
         &mut self,
-        failure: &Failure,
-        limits: &LaneConfig,
+        failure: &FetchError,
+        limits: &QueueConfig,
         now: Instant,
     ) -> Reply<V::Out> {
         let usable = self.usable(limits, now);
@@ -248,7 +248,7 @@ impl<V: Value, R> Entry<V, R> {
                 stale_because: Some(failure.clone()),
                 ..served
             }),
-            Some(served) => Err(Failure::Outdated {
+            Some(served) => Err(FetchError::Outdated {
                 age: now.saturating_duration_since(served.as_of),
                 last: Box::new(failure.clone()),
             }),
@@ -257,7 +257,7 @@ impl<V: Value, R> Entry<V, R> {
     }
 
     /// Since when a refresh is under way that is no longer worth waiting for, as there is an older value.
-    pub(super) fn refreshing_since(&self, limits: &LaneConfig, now: Instant) -> Option<Instant> {
+    pub(super) fn refreshing_since(&self, limits: &QueueConfig, now: Instant) -> Option<Instant> {
         self.flight.as_ref()?;
         let late = |since: &Instant| now >= self.patient_until(*since, limits);
         self.refresh_since
@@ -266,10 +266,10 @@ impl<V: Value, R> Entry<V, R> {
     }
 
     /// Why there is nothing fresh after waiting so long.
-    pub(super) fn why_not_fresh(&self, upstream: &'static str, waited: Duration) -> Failure {
+    pub(super) fn why_not_fresh(&self, upstream: &'static str, waited: Duration) -> FetchError {
         match &self.failed {
             Some(failed) => failed.failure.clone(),
-            None => Failure::Timeout {
+            None => FetchError::Timeout {
                 upstream,
                 after_ms: millis(waited),
             },
@@ -280,7 +280,7 @@ impl<V: Value, R> Entry<V, R> {
     pub(super) fn gives_up(
         &self,
         waiter: &Waiter<R>,
-        limits: &LaneConfig,
+        limits: &QueueConfig,
         now: Instant,
     ) -> Instant {
         match (self.usable(limits, now), self.refresh_since) {
@@ -295,7 +295,7 @@ impl<V: Value, R> Entry<V, R> {
 
     /// An old value is held back for a refresh until then; not at all when the last one failed: an
     /// upstream in trouble must not make every poll slow.
-    fn patient_until(&self, since: Instant, limits: &LaneConfig) -> Instant {
+    fn patient_until(&self, since: Instant, limits: &QueueConfig) -> Instant {
         match &self.failed {
             Some(_) => since,
             None => since + limits.stale_patience,
@@ -303,18 +303,18 @@ impl<V: Value, R> Entry<V, R> {
     }
 
     /// Something was learnt of the value.
-    pub(super) fn hear(&mut self, now: Instant, news: &V::News) {
+    pub(super) fn apply(&mut self, now: Instant, update: &V::Update) {
         let Some((value, as_of)) = &mut self.value else {
             return;
         };
-        let heard = value.hear(news);
-        match heard {
-            Heard::Nothing => {}
-            Heard::Current | Heard::Unconfirmed => {
+        let freshness = value.apply(update);
+        match freshness {
+            Freshness::Unchanged => {}
+            Freshness::Current | Freshness::Unconfirmed => {
                 *as_of = now;
-                self.unconfirmed = heard == Heard::Unconfirmed;
+                self.unconfirmed = freshness == Freshness::Unconfirmed;
             }
-            Heard::Outdated => self.outdated = true,
+            Freshness::Outdated => self.outdated = true,
         }
     }
 }
@@ -323,8 +323,8 @@ impl<V: Value, R> Entry<V, R> {
 pub(super) fn retry_at(
     now: Instant,
     flight: &Flight,
-    failure: &Failure,
-    limits: &LaneConfig,
+    failure: &FetchError,
+    limits: &QueueConfig,
     jitter: &mut Jitter,
 ) -> Option<Instant> {
     if !failure.is_retryable() || flight.attempt >= limits.attempts_max {
@@ -332,7 +332,7 @@ pub(super) fn retry_at(
     }
     let backoff = limits.backoff.delay(flight.attempt, jitter.draw());
     let wait = match failure {
-        Failure::Status {
+        FetchError::Status {
             retry_after: Some(wait),
             ..
         } => *wait,

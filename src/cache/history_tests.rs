@@ -19,9 +19,9 @@ proptest! {
     ) {
         let mut now = Instant::now();
         let mut config = config();
-        for lane in &mut config.lanes {
-            lane.together_max = together_max;
-            lane.gather_for = Duration::from_millis(gather_ms);
+        for queue in &mut config.queues {
+            queue.together_max = together_max;
+            queue.gather_for = Duration::from_millis(gather_ms);
         }
         let mut core = Core::new(CacheConfig {
             patient_max,
@@ -49,8 +49,8 @@ proptest! {
                     let result = |what| match what {
                         4 => Ok(1),
                         5 => Err(broken()),
-                        7 => Err(Failure::Malformed { upstream: "the upstream", why: String::new() }),
-                        _ => Err(Failure::NoData { what: String::new() }),
+                        7 => Err(FetchError::Malformed { upstream: "the upstream", why: String::new() }),
+                        _ => Err(FetchError::NoData { what: String::new() }),
                     };
                     prop_assert!(job.others.len() < together_max);
                     // An answer for each of them, for some, or none.
@@ -71,7 +71,7 @@ proptest! {
                     _ => {}
                 }
             }
-            // Two fetchers of each lane, and each replaced at most once.
+            // Two fetchers of each queue, and each replaced at most once.
             prop_assert!(running.len() <= 8);
             prop_assert!(core.waiters() <= 6 && core.waiters() == open.len());
         }

@@ -12,10 +12,10 @@ use super::core::Cache;
 use super::entry::{Call, Failed, Hold, Stage};
 use super::{Key, Reply, Value};
 use crate::resilience::{Failing, Permit, Turn, Why};
-use crate::resilience::{Failure, Need};
+use crate::resilience::{FetchError, Need};
 
 /// Failures in a row after which the log hears of a single key.
-const TOLD_AFTER: u32 = 3;
+const UPDATES_AFTER: u32 = 3;
 
 impl<K: Key, V: Value, R> Cache<K, V, R> {
     /// Whether who has nothing waits for another try.
@@ -25,20 +25,20 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
 
     /// What keeps this key from being fetched now; of several the longest.
     pub(super) fn hold(&self, now: Instant, key: &K) -> Option<Hold> {
-        let lane = key.lane();
-        let limits = &self.lanes[lane].config;
+        let queue = key.queue();
+        let limits = &self.queues[queue].config;
         let entry = self.entries.get(key);
         let by_itself = entry.and_then(|e| e.failed.as_ref()).map(|failed| Hold {
             until: failed.next_try,
             why: failed.failure.clone(),
         });
-        let by_breaker = self.held_by_breaker(now, lane);
+        let by_breaker = self.held_by_breaker(now, queue);
         let need = entry.map_or(Need::Waited, |e| e.need(limits, now));
         let by_budget = self.budget.as_ref().map(|budget| {
             let until = budget.room_at(now, need);
             Hold {
                 until,
-                why: Failure::Budget {
+                why: FetchError::Budget {
                     upstream: self.config.upstream,
                     per_minute: budget.per_minute(),
                     retry_in: until.saturating_duration_since(now),
@@ -52,13 +52,13 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             .max_by_key(|hold| hold.until)
     }
 
-    fn held_by_breaker(&self, now: Instant, lane: usize) -> Option<Hold> {
-        let Permit::Open { until, why } = self.breaker.as_ref()?.look(now, lane) else {
+    fn held_by_breaker(&self, now: Instant, queue: usize) -> Option<Hold> {
+        let Permit::Open { until, why } = self.breaker.as_ref()?.look(now, queue) else {
             return None;
         };
         let upstream = self.config.upstream;
         let retry_in = until.saturating_duration_since(now);
-        let open = |what, Failing { keys, last }| Failure::BreakerOpen {
+        let open = |what, Failing { keys, last }| FetchError::BreakerOpen {
             upstream,
             what,
             keys,
@@ -66,9 +66,9 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             retry_in,
         };
         let why = match why {
-            Why::Kind(failing) => open(self.lanes[lane].config.name, failing),
+            Why::Kind(failing) => open(self.queues[queue].config.name, failing),
             Why::Whole(failing) => open("requests", failing),
-            Why::Asked(asked) => Failure::Paused {
+            Why::Asked(asked) => FetchError::Paused {
                 upstream,
                 asked,
                 retry_in,
@@ -85,17 +85,17 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         deadline: Option<Instant>,
     ) -> Option<Reply<V::Out>> {
         let refreshing = self.entries.get(key).and_then(|entry| {
-            let limits = &self.lanes[key.lane()].config;
+            let limits = &self.queues[key.queue()].config;
             entry.refreshing_since(limits, now)
         });
         if let Some(since) = refreshing {
             let why = self.why_not(now, key, since);
-            let limits = &self.lanes[key.lane()].config;
+            let limits = &self.queues[key.queue()].config;
             return Some(self.entries.get_mut(key)?.instead(&why, limits, now));
         }
         let hold = self.hold(now, key)?;
         let waits = self.waits();
-        let limits = &self.lanes[key.lane()].config;
+        let limits = &self.queues[key.queue()].config;
         let Some(entry) = self.entries.get_mut(key) else {
             let worth = waits && hold.why.may_pass();
             let waits = worth && deadline.is_none_or(|by| hold.until < by);
@@ -115,15 +115,15 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     /// Answers who waits for a flight that is held and has no reason to.
     pub(super) fn settle(&mut self, now: Instant, out: &mut Vec<Action<K, V::Out, R>>) {
         let pending: Vec<K> = self
-            .lanes
+            .queues
             .iter()
-            .flat_map(|lane| lane.pending.iter().cloned())
+            .flat_map(|queue| queue.pending.iter().cloned())
             .collect();
         for key in pending {
             let Some(hold) = self.hold(now, &key) else {
                 continue;
             };
-            if matches!(hold.why, Failure::Budget { .. }) {
+            if matches!(hold.why, FetchError::Budget { .. }) {
                 self.tell_of_budget(now, out);
             }
             self.dismiss(now, &key, &hold, out);
@@ -143,7 +143,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         out: &mut Vec<Action<K, V::Out, R>>,
     ) {
         let waits = self.waits() && hold.why.may_pass();
-        let limits = &self.lanes[key.lane()].config;
+        let limits = &self.queues[key.queue()].config;
         let Some(entry) = self.entries.get_mut(key) else {
             return;
         };
@@ -173,7 +173,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             let Some(entry) = self.entries.get(key) else {
                 continue;
             };
-            let limits = &self.lanes[key.lane()].config;
+            let limits = &self.queues[key.queue()].config;
             let running = |stage| matches!(stage, Stage::Running(_));
             let flies = entry.flight.as_ref().is_some_and(|f| running(f.stage));
             let held = || !flies && self.hold(now, key).is_some();
@@ -193,7 +193,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             .collect();
         for (asked, key) in dismissed {
             let why = self.why_not(now, &key, asked);
-            let limits = &self.lanes[key.lane()].config;
+            let limits = &self.queues[key.queue()].config;
             let Some(entry) = self.entries.get_mut(&key) else {
                 continue;
             };
@@ -206,7 +206,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     }
 
     /// Why there is nothing for who asked then: the key's own failure before what holds it now.
-    pub(super) fn why_not(&self, now: Instant, key: &K, asked: Instant) -> Failure {
+    pub(super) fn why_not(&self, now: Instant, key: &K, asked: Instant) -> FetchError {
         let waited = now.saturating_duration_since(asked);
         let failed = |entry: &super::entry::Entry<V, R>| entry.failed.is_some();
         match self.entries.get(key) {
@@ -214,7 +214,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             entry => match (self.hold(now, key), entry) {
                 (Some(hold), _) => hold.why,
                 (None, Some(entry)) => entry.why_not_fresh(self.config.upstream, waited),
-                (None, None) => Failure::Cancelled,
+                (None, None) => FetchError::Cancelled,
             },
         }
     }
@@ -226,16 +226,16 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         now: Instant,
         key: &K,
         call: Call,
-        failure: Failure,
+        failure: FetchError,
         out: &mut Vec<Action<K, V::Out, R>>,
-    ) -> Failure {
+    ) -> FetchError {
         let upstream = self.config.upstream;
         let failing = self.entries.get(key).filter(|e| e.failures > 0);
         let since = failing.map_or(call.made, |e| e.failing_since.min(call.made));
         let Some(breaker) = &mut self.breaker else {
             return failure;
         };
-        if let Failure::Status {
+        if let FetchError::Status {
             code: 429,
             retry_after: asked,
             ..
@@ -243,7 +243,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             && self.budget.is_some()
         {
             let retry_in = breaker.pause(now, asked);
-            let failure = Failure::Paused {
+            let failure = FetchError::Paused {
                 upstream,
                 asked,
                 retry_in,
@@ -256,9 +256,9 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         if !call.leads {
             return failure;
         }
-        let turn = breaker.failure(now, key.lane(), key, since, &failure);
+        let turn = breaker.failure(now, key.queue(), key, since, &failure);
         let kind = match turn {
-            Turn::KindOpened => Some(self.lanes[key.lane()].config.name),
+            Turn::KindOpened => Some(self.queues[key.queue()].config.name),
             Turn::WholeOpened => Some("all requests"),
             _ => None,
         };
@@ -276,16 +276,16 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     pub(super) fn left_alone_for(
         &mut self,
         key: &K,
-        failure: &Failure,
+        failure: &FetchError,
         out: &mut Vec<Action<K, V::Out, R>>,
     ) -> Duration {
-        let limits = &self.lanes[key.lane()].config;
+        let limits = &self.queues[key.queue()].config;
         let first = limits.failure_hold;
         let failures = self.entries.get(key).map_or(1, |e| e.failures);
         let Some(config) = self.config.breaker.filter(|_| failure.may_pass()) else {
             return first;
         };
-        if failures == TOLD_AFTER {
+        if failures == UPDATES_AFTER {
             out.push(Action::Say(format!(
                 "{key} of {} failed {failures} times in a row and is tried each {} ms, others as ever: {failure}",
                 self.config.upstream,
@@ -294,7 +294,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         }
         let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(16));
         let wish = match failure {
-            Failure::Status {
+            FetchError::Status {
                 code: 429,
                 retry_after: Some(wish),
                 ..
@@ -312,13 +312,13 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         called: Instant,
         out: &mut Vec<Action<K, V::Out, R>>,
     ) {
-        let lane = key.lane();
+        let queue = key.queue();
         let Some(breaker) = &mut self.breaker else {
             return;
         };
-        let turn = breaker.success(now, lane, called);
+        let turn = breaker.success(now, queue, called);
         let what = match turn {
-            Turn::KindClosed => self.lanes[lane].config.name,
+            Turn::KindClosed => self.queues[queue].config.name,
             Turn::WholeClosed => "all requests",
             _ => return,
         };
@@ -330,7 +330,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         for (key, entry) in &mut self.entries {
             if let Some(Failed { failure, next_try }) = &mut entry.failed
                 && failure.may_pass()
-                && (turn == Turn::WholeClosed || key.lane() == lane)
+                && (turn == Turn::WholeClosed || key.queue() == queue)
             {
                 *next_try = (*next_try).min(now);
             }
@@ -338,8 +338,8 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     }
 
     fn tell_of_budget(&mut self, now: Instant, out: &mut Vec<Action<K, V::Out, R>>) {
-        let lanes: Vec<&'static str> = self.lanes.iter().map(|l| l.config.name).collect();
-        if let (Some(budget), Some(on)) = (&self.budget, self.spent.told(now, &lanes)) {
+        let queues: Vec<&'static str> = self.queues.iter().map(|l| l.config.name).collect();
+        if let (Some(budget), Some(on)) = (&self.budget, self.spent.told(now, &queues)) {
             out.push(Action::Say(format!(
                 "the budget of {} requests a minute to {} has no room now; in the last minute: {on}",
                 budget.per_minute(),

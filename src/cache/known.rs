@@ -19,7 +19,7 @@ impl<K: Clone + Eq + Hash> Known<K> {
     }
 
     /// Somebody met it. True if nobody had before.
-    pub(super) fn heard(&mut self, now: Instant, subject: K) -> bool {
+    pub(super) fn insert(&mut self, now: Instant, subject: K) -> bool {
         if let Some(at) = self.0.get_mut(&subject) {
             *at = now;
             return false;
@@ -51,8 +51,8 @@ mod tests {
         let t0 = Instant::now();
         for n in 0..KNOWN_MAX + 10 {
             let now = t0 + Duration::from_millis(n as u64);
-            assert!(known.heard(now, n));
-            known.heard(now, 0);
+            assert!(known.insert(now, n));
+            known.insert(now, 0);
         }
         assert_eq!(known.0.len(), KNOWN_MAX);
         assert!(known.has(&0) && !known.has(&5) && known.has(&(KNOWN_MAX + 9)));

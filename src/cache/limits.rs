@@ -7,7 +7,7 @@ use crate::resilience::BreakerConfig;
 
 /// One kind of work of a cache.
 #[derive(Clone, Debug)]
-pub struct LaneConfig {
+pub struct QueueConfig {
     /// As errors name it: "candles".
     pub name: &'static str,
     /// Flights that may run at once.
@@ -46,8 +46,8 @@ pub struct LaneConfig {
 pub struct CacheConfig {
     /// Whom it asks, as errors name it: "Schwab market data".
     pub upstream: &'static str,
-    /// Its kinds of work, by [`Key::lane`].
-    pub lanes: Vec<LaneConfig>,
+    /// Its kinds of work, by [`Key::queue`].
+    pub queues: Vec<QueueConfig>,
     /// Keys kept.
     pub entries_max: usize,
     /// A key that nobody asked for in this long is dropped.

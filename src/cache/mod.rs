@@ -6,7 +6,7 @@
 //! key, one call for several that wait, freshness, stale answers in place of errors, retries with backoff, a
 //! [`Breaker`], a [`Budget`].
 //!
-//! What a failure costs, and whom: [`Failure::evidence`] says what is broken, [`Failure::may_pass`] whether
+//! What a failure costs, and whom: [`FetchError::evidence`] says what is broken, [`FetchError::may_pass`] whether
 //! it is worth waiting for.
 
 mod action;
@@ -18,6 +18,7 @@ mod entry;
 mod history_tests;
 mod hold;
 mod known;
+mod last_updates;
 mod limits;
 mod spent;
 #[cfg(test)]
@@ -26,7 +27,6 @@ mod thread;
 mod together;
 #[cfg(test)]
 mod together_tests;
-mod told;
 #[cfg(test)]
 mod trials;
 mod upkeep;
@@ -39,11 +39,11 @@ use std::time::Instant;
 use crossbeam::channel::Sender;
 
 use crate::payload::Body;
-use crate::resilience::Failure;
+use crate::resilience::FetchError;
 
 pub use self::core::{Cache, LOST_GRACE};
 pub use action::Action;
-pub use limits::{CacheConfig, LaneConfig};
+pub use limits::{CacheConfig, QueueConfig};
 pub use thread::{CacheThreads, FetcherMessage, start_cache};
 
 /// One client's request, numbered by the gate, so that it can be cancelled when the client leaves.
@@ -52,8 +52,8 @@ pub struct AskId(pub u64);
 
 /// What a cache caches by. Its `Display` is shown in errors and activities: "candles ELPW 1m".
 pub trait Key: Clone + Eq + Hash + Ord + fmt::Display + fmt::Debug + Send + Sync + 'static {
-    /// Which of the cache's lanes (kinds of work, each with its own fetchers and limits) it is of.
-    fn lane(&self) -> usize;
+    /// Which of the cache's queues (kinds of work, each with its own fetchers and limits) it is of.
+    fn queue(&self) -> usize;
 
     /// The key that stands for what this is about, where "there is nothing" can mean two things: nothing
     /// of something that is known, or of something that nobody knows.
@@ -72,21 +72,21 @@ pub struct Served<V> {
     /// From then on it is too old to be shown; none where it is shown at any age, marked.
     pub until: Option<Instant>,
     /// Why there is nothing fresher, if the value is served in place of an error.
-    pub stale_because: Option<Failure>,
+    pub stale_because: Option<FetchError>,
 }
 
 /// What an asker gets.
-pub type Reply<V> = Result<Served<V>, Failure>;
+pub type Reply<V> = Result<Served<V>, FetchError>;
 
 /// What a cache keeps of a key.
 pub trait Value {
     /// What may be learnt of a value between two calls of the upstream.
-    type News: Clone;
+    type Update: Clone;
     /// What askers get of it: cheap to clone.
     type Out;
 
-    /// Takes news in.
-    fn hear(&mut self, news: &Self::News) -> Heard;
+    /// Takes an update in.
+    fn apply(&mut self, update: &Self::Update) -> Freshness;
 
     /// The upstream said this in place of the old one, from which what was learnt otherwise may pass on.
     fn succeed(&mut self, _old: Self)
@@ -95,7 +95,7 @@ pub trait Value {
     {
     }
 
-    /// What is served. Built here, so that what many news changed is built once.
+    /// What is served. Built here, so that what many updates changed is built once.
     fn out(&mut self) -> Self::Out;
 
     /// Whether it says that there is nothing yet: then it is asked for again as soon as after "no data".
@@ -106,11 +106,11 @@ pub trait Value {
 
 impl Value for Body {
     /// Bodies that are passed through change only at the upstream.
-    type News = Infallible;
+    type Update = Infallible;
     type Out = Self;
 
-    fn hear(&mut self, news: &Infallible) -> Heard {
-        match *news {}
+    fn apply(&mut self, update: &Infallible) -> Freshness {
+        match *update {}
     }
 
     fn out(&mut self) -> Self {
@@ -118,11 +118,11 @@ impl Value for Body {
     }
 }
 
-/// What news made of a value.
+/// What an update made of a value: how current it is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// Nothing.
-    Nothing,
+pub enum Freshness {
+    /// The value and its age stay as they are.
+    Unchanged,
     /// It is as current as if the upstream had just said it.
     Current,
     /// As current, but the upstream may know it better: it is asked when there is room.
@@ -157,7 +157,7 @@ pub enum ToCache<K, V: Value> {
         reply: Sender<Option<Reply<V::Out>>>,
     },
     /// Something was learnt of keys that may be kept here.
-    News(Vec<(K, V::News)>),
+    Updates(Vec<(K, V::Update)>),
     /// Somebody says that there are these, by their [`Key::subject`].
     Known(Vec<K>),
     /// The client of this request left; its place is free.
@@ -198,15 +198,15 @@ pub struct Other<K> {
 #[derive(Debug)]
 pub struct Answers<V> {
     /// What the upstream said of its key, or why it did not.
-    pub own: Result<V, Failure>,
+    pub own: Result<V, FetchError>,
     /// The same of its others, in their order. None of one that must be asked for by itself, and of those
     /// beyond the last.
-    pub others: Vec<Option<Result<V, Failure>>>,
+    pub others: Vec<Option<Result<V, FetchError>>>,
 }
 
-impl<V> From<Result<V, Failure>> for Answers<V> {
+impl<V> From<Result<V, FetchError>> for Answers<V> {
     /// Of a job without others.
-    fn from(own: Result<V, Failure>) -> Self {
+    fn from(own: Result<V, FetchError>) -> Self {
         Self {
             own,
             others: Vec::new(),

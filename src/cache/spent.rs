@@ -25,10 +25,10 @@ impl<K: Ord + Clone + Display> Spent<K> {
         }
     }
 
-    /// A request of this lane for this key is made. As many are kept as the budget lets through in a minute.
-    pub(super) fn made(&mut self, now: Instant, lane: usize, key: &K) {
+    /// A request of this queue for this key is made. As many are kept as the budget lets through in a minute.
+    pub(super) fn made(&mut self, now: Instant, queue: usize, key: &K) {
         self.forget(now);
-        self.made.push_back((now, lane, key.clone()));
+        self.made.push_back((now, queue, key.clone()));
     }
 
     fn forget(&mut self, now: Instant) {
@@ -38,20 +38,20 @@ impl<K: Ord + Clone + Display> Spent<K> {
     }
 
     /// "45 candles, 12 quotes; most for candles TOYO 1m (9), …"; none if it was told within the minute.
-    pub(super) fn told(&mut self, now: Instant, lanes: &[&'static str]) -> Option<String> {
+    pub(super) fn told(&mut self, now: Instant, queues: &[&'static str]) -> Option<String> {
         self.forget(now);
         if self.told.is_some_and(|at| now < at + WINDOW) {
             return None;
         }
         self.told = Some(now);
-        let (mut by_lane, mut by_key) = (BTreeMap::new(), BTreeMap::new());
-        for (_, lane, key) in &self.made {
-            *by_lane.entry(*lane).or_insert(0_u32) += 1;
+        let (mut by_queue, mut by_key) = (BTreeMap::new(), BTreeMap::new());
+        for (_, queue, key) in &self.made {
+            *by_queue.entry(*queue).or_insert(0_u32) += 1;
             *by_key.entry(key).or_insert(0_u32) += 1;
         }
-        let kinds: Vec<String> = by_lane
+        let kinds: Vec<String> = by_queue
             .iter()
-            .map(|(lane, count)| format!("{count} {}", lanes[*lane]))
+            .map(|(queue, count)| format!("{count} {}", queues[*queue]))
             .collect();
         let mut keys: Vec<_> = by_key.into_iter().collect();
         keys.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
@@ -78,8 +78,8 @@ mod tests {
         let t0 = Instant::now();
         spent.made(t0, 0, &"old");
         let now = t0 + WINDOW;
-        for (lane, key) in [(0, "A"), (0, "A"), (1, "B"), (0, "C")] {
-            spent.made(now, lane, &key);
+        for (queue, key) in [(0, "A"), (0, "A"), (1, "B"), (0, "C")] {
+            spent.made(now, queue, &key);
         }
         let words = spent.told(now, &["candles", "quotes"]).unwrap();
         assert_eq!(words, "3 candles, 1 quotes; most for A (2), B (1), C (1)");

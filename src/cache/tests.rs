@@ -16,7 +16,7 @@ impl fmt::Display for K {
 }
 
 impl Key for K {
-    fn lane(&self) -> usize {
+    fn queue(&self) -> usize {
         usize::from(self.0 / 1_000)
     }
 
@@ -27,16 +27,16 @@ impl Key for K {
 }
 
 impl Value for u32 {
-    type News = Option<u32>;
+    type Update = Option<u32>;
     type Out = Self;
 
-    fn hear(&mut self, news: &Option<u32>) -> Heard {
-        match news {
+    fn apply(&mut self, update: &Option<u32>) -> Freshness {
+        match update {
             Some(n) => {
                 *self = *n;
-                Heard::Current
+                Freshness::Current
             }
-            None => Heard::Outdated,
+            None => Freshness::Outdated,
         }
     }
 
@@ -49,7 +49,7 @@ pub(super) type Core = Cache<K, u32, u64>;
 pub(super) type Out = Vec<Action<K, u32, u64>>;
 
 pub(crate) fn config() -> CacheConfig {
-    let lane = |name| LaneConfig {
+    let queue = |name| QueueConfig {
         name,
         fetchers: 2,
         pending_max: 3,
@@ -70,7 +70,7 @@ pub(crate) fn config() -> CacheConfig {
     };
     CacheConfig {
         upstream: "the upstream",
-        lanes: vec![lane("things"), lane("others")],
+        queues: vec![queue("things"), queue("others")],
         entries_max: 8,
         idle_max: Duration::from_secs(900),
         waiters_max: 6,
@@ -110,7 +110,7 @@ pub(super) fn fetched(
     core: &mut Core,
     now: Instant,
     job: &Job<K>,
-    result: Result<u32, Failure>,
+    result: Result<u32, FetchError>,
 ) -> Out {
     let mut out = Out::new();
     core.fetched(now, &job.key, job.flight, result, &mut out);
@@ -126,8 +126,8 @@ pub(super) fn replies(out: &Out) -> Vec<(u64, &Reply<u32>)> {
         .collect()
 }
 
-pub(super) fn broken() -> Failure {
-    Failure::Unreachable {
+pub(super) fn broken() -> FetchError {
+    FetchError::Unreachable {
         upstream: "the upstream",
         why: "refused".into(),
     }
@@ -166,9 +166,9 @@ fn a_value_that_came_after_its_askers_left_is_kept_until_it_is_read() {
     let begun = Instant::now();
     let at = |s| begun + Duration::from_secs(s);
     let mut config = config();
-    for lane in &mut config.lanes {
-        lane.unread_for = Duration::from_secs(300);
-        lane.fetchers = 8;
+    for queue in &mut config.queues {
+        queue.unread_for = Duration::from_secs(300);
+        queue.fetchers = 8;
     }
     let landed = |core: &mut Core, key, left: bool| {
         let job = jobs(&ask(core, begun, 1, key)).remove(0);
@@ -196,7 +196,7 @@ fn different_keys_open_their_kind_and_one_trial_of_another_key_closes_it() {
     let mut core = Core::new(config());
     for key in 0..3 {
         let job = jobs(&ask(&mut core, now, u64::from(key), key)).remove(0);
-        let sick = Failure::Malformed {
+        let sick = FetchError::Malformed {
             upstream: "the upstream",
             why: String::new(),
         };
@@ -205,7 +205,7 @@ fn different_keys_open_their_kind_and_one_trial_of_another_key_closes_it() {
     let out = ask(&mut core, now, 9, 7);
     assert!(matches!(
         replies(&out)[0].1,
-        Err(Failure::BreakerOpen {
+        Err(FetchError::BreakerOpen {
             keys: 3,
             what: "things",
             ..
@@ -222,7 +222,7 @@ fn different_keys_open_their_kind_and_one_trial_of_another_key_closes_it() {
     let out = ask(&mut core, now, 11, 6);
     assert!(matches!(
         replies(&out)[0].1,
-        Err(Failure::BreakerOpen { .. })
+        Err(FetchError::BreakerOpen { .. })
     ));
     fetched(&mut core, now, &trial[0], Ok(1));
     assert_eq!(jobs(&ask(&mut core, now, 12, 6)).len(), 1);
@@ -244,7 +244,7 @@ fn tries_of_one_flight_are_one_failure() {
         ..config()
     });
     let sick = || {
-        Err(Failure::Status {
+        Err(FetchError::Status {
             upstream: "the upstream",
             code: 500,
             detail: String::new(),
@@ -261,7 +261,7 @@ fn tries_of_one_flight_are_one_failure() {
     let out = fetched(&mut core, now, &job, sick());
     assert!(matches!(
         replies(&out)[0].1,
-        Err(Failure::Status { code: 500, .. })
+        Err(FetchError::Status { code: 500, .. })
     ));
     assert_eq!(jobs(&ask(&mut core, now, 2, 2)).len(), 1, "others go on");
 }
@@ -271,7 +271,7 @@ fn a_wish_to_be_left_alone_is_kept_to_by_all_and_tried_once_after_it() {
     let now = Instant::now();
     let mut core = Core::new(config());
     let job = jobs(&ask(&mut core, now, 1, 1)).remove(0);
-    let busy = Failure::Status {
+    let busy = FetchError::Status {
         upstream: "the upstream",
         code: 429,
         detail: String::new(),
@@ -306,7 +306,7 @@ fn a_wish_to_be_left_alone_is_kept_to_by_all_and_tried_once_after_it() {
 fn an_older_value_than_may_be_shown_is_not() {
     let t0 = Instant::now();
     let mut limits = config();
-    limits.lanes[0].stale_max = Some(Duration::from_secs(90));
+    limits.queues[0].stale_max = Some(Duration::from_secs(90));
     let mut core = Core::new(limits);
     let job = jobs(&ask(&mut core, t0, 1, 1)).remove(0);
     fetched(&mut core, t0, &job, Ok(5));
@@ -322,11 +322,11 @@ fn an_older_value_than_may_be_shown_is_not() {
     let Err(failure) = replies(&out)[0].1 else {
         panic!("it is 90 s old");
     };
-    assert!(matches!(failure, Failure::Outdated { .. }));
+    assert!(matches!(failure, FetchError::Outdated { .. }));
     assert_eq!(failure.http_status(), 502);
     assert!(matches!(
         core.look(now, &K(1)),
-        Some(Err(Failure::Outdated { .. }))
+        Some(Err(FetchError::Outdated { .. }))
     ));
 }
 
@@ -336,7 +336,7 @@ fn what_is_known_is_told_to_the_fetcher_and_ends_a_no() {
     let mut core = Core::new(config());
     let job = jobs(&ask(&mut core, now, 1, 600)).remove(0);
     assert!(!job.known);
-    let nothing = Failure::NoData {
+    let nothing = FetchError::NoData {
         what: "key 600".into(),
     };
     fetched(&mut core, now, &job, Err(nothing));
@@ -353,10 +353,16 @@ fn a_lost_fetcher_is_replaced_and_what_it_says_later_is_discarded() {
     let job = jobs(&ask(&mut core, now, 1, 1)).remove(0);
     let mut out = Out::new();
     core.tick(now + Duration::from_secs(13), &mut out);
-    assert!(out.iter().any(|a| matches!(a, Action::Replace { lane: 0 })));
-    assert!(matches!(replies(&out)[0].1, Err(Failure::Timeout { .. })));
+    assert!(
+        out.iter()
+            .any(|a| matches!(a, Action::Replace { queue: 0 }))
+    );
+    assert!(matches!(
+        replies(&out)[0].1,
+        Err(FetchError::Timeout { .. })
+    ));
     let out = fetched(&mut core, now + Duration::from_secs(20), &job, Ok(1));
-    assert!(out.iter().any(|a| matches!(a, Action::Retire { lane: 0 })));
+    assert!(out.iter().any(|a| matches!(a, Action::Retire { queue: 0 })));
     assert!(replies(&out).is_empty());
 }
 
@@ -421,13 +427,13 @@ fn an_old_value_whose_refresh_finds_no_free_fetcher_is_held_back_once() {
 fn news_keep_a_value_fresh_or_have_it_fetched_anew() {
     let t0 = Instant::now();
     let mut core = Core::new(config());
-    core.news(t0, &K(1), &Some(1));
+    core.update(t0, &K(1), &Some(1));
     let job = jobs(&ask(&mut core, t0, 1, 1)).remove(0);
     fetched(&mut core, t0, &job, Ok(5));
-    core.news(t0 + Duration::from_secs(50), &K(1), &Some(6));
+    core.update(t0 + Duration::from_secs(50), &K(1), &Some(6));
     let later = t0 + Duration::from_secs(100);
     assert!(matches!(core.look(later, &K(1)), Some(Ok(s)) if s.value == 6));
-    core.news(later, &K(1), &None);
+    core.update(later, &K(1), &None);
     assert!(core.look(later, &K(1)).is_none());
     let job = jobs(&ask(&mut core, later, 2, 1)).remove(0);
     let later = later + Duration::from_secs(30);

@@ -1,7 +1,7 @@
 //! The threads of a cache: the owner, which decides, and its fetchers, which do the I/O.
 //!
 //! `<name>` (for example `candle-cache`) owns the [`Cache`]; its inbox comes in, jobs go out to each
-//! lane's fetchers. A fetcher takes one job at a time and answers into the same inbox.
+//! queue's fetchers. A fetcher takes one job at a time and answers into the same inbox.
 
 use std::cell::RefCell;
 use std::io;
@@ -40,7 +40,7 @@ pub enum FetcherMessage<K> {
 pub struct CacheThreads {
     /// The cache.
     pub kind: ThreadKind,
-    /// Its fetchers, and how jobs get to them, by lane.
+    /// Its fetchers, and how jobs get to them, by queue.
     pub fetchers: Vec<(ThreadKind, Channel<Pool>)>,
     /// Of its log lines.
     pub tag: &'static str,
@@ -61,15 +61,15 @@ pub fn start_cache<K, V, M, F>(
 ) -> io::Result<()>
 where
     K: Key,
-    V: Value<News: Send, Out: Send> + Send + 'static,
+    V: Value<Update: Send, Out: Send> + Send + 'static,
     M: Fn() -> F + Clone + Send + 'static,
     F: Fn(&Job<K>) -> Answers<V> + 'static,
 {
-    let mut lanes = Vec::with_capacity(config.lanes.len());
-    for (n, lane) in config.lanes.iter().enumerate() {
+    let mut queues = Vec::with_capacity(config.queues.len());
+    for (n, queue) in config.queues.iter().enumerate() {
         // The cache never has more jobs out than fetchers, and a lost one is replaced at most once.
         let (kind, channel) = threads.fetchers[n];
-        let (jobs_tx, jobs) = supervisor.channel(channel, lane.fetchers * 4);
+        let (jobs_tx, jobs) = supervisor.channel(channel, queue.fetchers * 4);
         let pool = Fetchers {
             supervisor: supervisor.clone(),
             kind,
@@ -80,10 +80,10 @@ where
             started: RefCell::new(0),
             marker: std::marker::PhantomData,
         };
-        for _ in 0..lane.fetchers {
+        for _ in 0..queue.fetchers {
             pool.start_one()?;
         }
-        lanes.push(pool);
+        queues.push(pool);
     }
     let stop = supervisor.stop().clone();
     let tag = threads.tag;
@@ -115,7 +115,7 @@ where
                 cache.tick(now, &mut actions);
             }
             for action in actions.drain(..) {
-                perform(action, &lanes, tag);
+                perform(action, &queues, tag);
             }
         }
     })?;
@@ -134,9 +134,9 @@ fn apply<K: Key, V: Value>(
         }
         // A looker that left has dropped its end.
         ToCache::Look { key, reply } => drop(reply.try_send(cache.look(now, &key))),
-        ToCache::News(news) => {
-            for (key, news) in &news {
-                cache.news(now, key, news);
+        ToCache::Updates(updates) => {
+            for (key, update) in &updates {
+                cache.update(now, key, update);
             }
             cache.confirm(now, actions);
         }
@@ -151,30 +151,30 @@ fn apply<K: Key, V: Value>(
     }
 }
 
-fn perform<K, V, M, F>(action: ToDo<K, V::Out>, lanes: &[Fetchers<K, V, M, F>], tag: &'static str)
+fn perform<K, V, M, F>(action: ToDo<K, V::Out>, queues: &[Fetchers<K, V, M, F>], tag: &'static str)
 where
     K: Key,
-    V: Value<News: Send, Out: Send> + Send + 'static,
+    V: Value<Update: Send, Out: Send> + Send + 'static,
     M: Fn() -> F + Clone + Send + 'static,
     F: Fn(&Job<K>) -> Answers<V> + 'static,
 {
     match action {
         // An asker that left has dropped its end.
         Action::Reply { to, reply } => drop(to.try_send(reply)),
-        Action::Fetch { lane, job } => {
-            lanes[lane].jobs_tx.put(FetcherMessage::Run(job));
+        Action::Fetch { queue, job } => {
+            queues[queue].jobs_tx.put(FetcherMessage::Run(job));
         }
-        Action::Replace { lane } => {
-            if let Err(e) = lanes[lane].start_one() {
+        Action::Replace { queue } => {
+            if let Err(e) = queues[queue].start_one() {
                 log::error!(target: tag, "starting a fetcher in a lost one's place failed: {e}");
             }
         }
-        Action::Retire { lane } => lanes[lane].jobs_tx.put(FetcherMessage::Retire),
+        Action::Retire { queue } => queues[queue].jobs_tx.put(FetcherMessage::Retire),
         Action::Say(words) => log::warn!(target: tag, "{words}"),
     }
 }
 
-/// The fetchers of one lane.
+/// The fetchers of one queue.
 struct Fetchers<K, V: Value, M, F> {
     supervisor: Supervisor,
     kind: ThreadKind,
@@ -189,7 +189,7 @@ struct Fetchers<K, V: Value, M, F> {
 impl<K, V, M, F> Fetchers<K, V, M, F>
 where
     K: Key,
-    V: Value<News: Send, Out: Send> + Send + 'static,
+    V: Value<Update: Send, Out: Send> + Send + 'static,
     M: Fn() -> F + Clone + Send + 'static,
     F: Fn(&Job<K>) -> Answers<V> + 'static,
 {
@@ -239,7 +239,7 @@ fn named<K: Key>(job: &Job<K>) -> String {
 }
 
 /// A job that a fetcher works on. If it panics over it, the cache is told at once: else it would wait for
-/// the job's whole deadline, and the lane would have one place less.
+/// the job's whole deadline, and the queue would have one place less.
 struct InHand<'a, K: Key, V: Value> {
     inbox: &'a Tx<ToCache<K, V>>,
     fetcher: ThreadKind,
@@ -251,7 +251,7 @@ impl<K: Key, V: Value> Drop for InHand<'_, K, V> {
         if !std::thread::panicking() {
             return;
         }
-        let failure = super::Failure::Panicked {
+        let failure = super::FetchError::Panicked {
             fetcher: self.fetcher.prefix(),
         };
         // A full inbox: the deadline ends the job.

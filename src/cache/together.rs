@@ -1,7 +1,7 @@
 //! Keys that one call asks for. Pure; a part of [`Cache`].
 //!
-//! A flight waits for a moment where its lane says so, so that what many ask for at once is one call. When
-//! it gets a fetcher, others of its lane that wait go with it, as many as the lane allows. It is
+//! A flight waits for a moment where its queue says so, so that what many ask for at once is one call. When
+//! it gets a fetcher, others of its queue that wait go with it, as many as the queue allows. It is
 //! one call: of the budget, for the breaker, and of a fetcher. Each key has its own flight and its own answer
 //! all the same. What is failing, or is tried again, goes by itself, so that what is wrong with one key is
 //! found with that one and costs the others one call; so does what the answer says nothing of.
@@ -22,14 +22,14 @@ impl Flight {
 }
 
 impl<K: Key, V: Value, R> Cache<K, V, R> {
-    /// Of the waiting flights of a lane those that go with a call that is made now, the newest-asked first.
+    /// Of the waiting flights of a queue those that go with a call that is made now, the newest-asked first.
     pub(super) fn take_along(
         &mut self,
         now: Instant,
-        lane: usize,
+        queue: usize,
         deadline: Instant,
     ) -> Vec<Other<K>> {
-        let state = &self.lanes[lane];
+        let state = &self.queues[queue];
         let room = state.config.together_max.saturating_sub(1);
         let waiting = state.pending.iter().rev();
         let keys: Vec<K> = waiting
@@ -39,7 +39,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             .collect();
         let mut others = Vec::with_capacity(keys.len());
         for key in keys {
-            self.lanes[lane].pending.retain(|k| *k != key);
+            self.queues[queue].pending.retain(|k| *k != key);
             let entry = self.entries.get_mut(&key);
             if let Some(flight) = entry.and_then(|e| e.flight.as_mut()) {
                 flight.stage = Stage::Running(Call {
@@ -66,7 +66,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     /// Until when a waiting flight waits for others to go with it; none where it is failing, or somebody's
     /// patience ends before: nobody would be left to want it.
     pub(super) fn gathers_until(&self, now: Instant, key: &K) -> Option<Instant> {
-        let limits = &self.lanes[key.lane()].config;
+        let limits = &self.queues[key.queue()].config;
         if limits.gather_for.is_zero() || self.is_sick(key) {
             return None;
         }
@@ -110,7 +110,9 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         mine.stage = Stage::Pending;
         mine.deadline = None;
         mine.alone = true;
-        self.lanes[other.key.lane()].pending.push(other.key.clone());
+        self.queues[other.key.queue()]
+            .pending
+            .push(other.key.clone());
         self.drop_unwanted(&other.key);
         self.dispatch(now, out);
     }

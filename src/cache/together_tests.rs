@@ -9,10 +9,10 @@ use super::*;
 fn together() -> CacheConfig {
     let mut config = config();
     config.waiters_max = 20;
-    for lane in &mut config.lanes {
-        lane.fetchers = 1;
-        lane.pending_max = 10;
-        lane.together_max = 4;
+    for queue in &mut config.queues {
+        queue.fetchers = 1;
+        queue.pending_max = 10;
+        queue.together_max = 4;
     }
     config
 }
@@ -24,7 +24,7 @@ fn done(core: &mut Core, now: Instant, job: &Job<K>, answers: Answers<u32>) -> O
     out
 }
 
-fn each(n: usize, result: impl Fn() -> Result<u32, Failure>) -> Answers<u32> {
+fn each(n: usize, result: impl Fn() -> Result<u32, FetchError>) -> Answers<u32> {
     Answers {
         own: result(),
         others: (1..n).map(|_| Some(result())).collect(),
@@ -52,7 +52,7 @@ fn what_waits_goes_with_the_next_call_and_each_has_its_own_answer() {
     let mut core = Core::new(together());
     let job = after_one(&mut core, now, &[1, 2, 3]);
     assert_eq!(keys(&job), [3, 2, 1], "the newest-asked first");
-    let nothing = || Failure::NoData {
+    let nothing = || FetchError::NoData {
         what: "key 2".into(),
     };
     let answers = Answers {
@@ -82,7 +82,7 @@ fn a_call_for_several_counts_once_and_asks_for_no_more_than_its_lane_allows() {
     done(&mut core, now, &next[0], each(2, || Ok(1)));
     let out = ask(&mut core, now, 7, 7);
     assert!(
-        matches!(replies(&out)[0].1, Err(Failure::Budget { .. })),
+        matches!(replies(&out)[0].1, Err(FetchError::Budget { .. })),
         "the fourth call of this minute"
     );
 }
@@ -134,7 +134,7 @@ fn a_try_that_may_help_is_made_for_each_by_itself() {
     let now = Instant::now();
     let mut core = Core::new(together());
     let job = after_one(&mut core, now, &[1, 2]);
-    let refused = || Failure::Status {
+    let refused = || FetchError::Status {
         upstream: "the upstream",
         code: 500,
         detail: String::new(),
@@ -184,7 +184,7 @@ fn a_fetcher_that_panics_over_several_is_told_to_its_key_and_the_others_are_aske
     let now = Instant::now();
     let mut core = Core::new(together());
     let job = after_one(&mut core, now, &[1, 2]);
-    let panicked = Failure::Panicked { fetcher: "fetch" };
+    let panicked = FetchError::Panicked { fetcher: "fetch" };
     let out = done(&mut core, now, &job, Err(panicked.clone()).into());
     assert!(matches!(replies(&out)[..], [(2, Err(f))] if *f == panicked));
     assert_eq!(keys(&jobs(&out)[0]), [1]);
@@ -211,7 +211,8 @@ fn a_fetcher_lost_with_several_is_replaced_once_and_all_are_told() {
         out.iter().filter(of).count()
     };
     assert_eq!(replaced(&out), 1);
-    let late_for = |(_, reply): &(u64, &Reply<u32>)| matches!(reply, Err(Failure::Timeout { .. }));
+    let late_for =
+        |(_, reply): &(u64, &Reply<u32>)| matches!(reply, Err(FetchError::Timeout { .. }));
     assert!(replies(&out).len() == 3 && replies(&out).iter().all(late_for));
     let job_of_the_next = jobs(&out).remove(0);
     assert_eq!(keys(&job_of_the_next), [6, 5, 4]);
@@ -228,14 +229,14 @@ fn a_wish_to_be_left_alone_is_told_to_each_and_said_once() {
     let now = Instant::now();
     let mut core = Core::new(together());
     let job = after_one(&mut core, now, &[1, 2, 3]);
-    let busy = || Failure::Status {
+    let busy = || FetchError::Status {
         upstream: "the upstream",
         code: 429,
         detail: String::new(),
         retry_after: Some(Duration::from_secs(20)),
     };
     let out = done(&mut core, now, &job, each(3, || Err(busy())));
-    let paused = |(_, reply): &(u64, &Reply<u32>)| matches!(reply, Err(Failure::Paused { .. }));
+    let paused = |(_, reply): &(u64, &Reply<u32>)| matches!(reply, Err(FetchError::Paused { .. }));
     assert!(replies(&out).len() == 3 && replies(&out).iter().all(paused));
     let says = |a: &&Action<K, u32, u64>| matches!(a, Action::Say(_));
     assert_eq!(out.iter().filter(says).count(), 1);
@@ -249,9 +250,9 @@ fn what_many_ask_for_at_once_gathers_for_a_moment_and_is_one_call() {
     let now = Instant::now();
     let moment = Duration::from_millis(5);
     let mut config = together();
-    for lane in &mut config.lanes {
-        lane.fetchers = 3;
-        lane.gather_for = moment;
+    for queue in &mut config.queues {
+        queue.fetchers = 3;
+        queue.gather_for = moment;
     }
     let mut core = Core::new(config);
     for key in 1..4 {
@@ -284,22 +285,22 @@ fn who_has_an_older_value_and_no_patience_has_the_refresh_begin_at_once() {
         jobs(&out).remove(0)
     };
     let mut config = together();
-    for lane in &mut config.lanes {
-        lane.gather_for = moment;
+    for queue in &mut config.queues {
+        queue.gather_for = moment;
     }
     let mut core = Core::new(config.clone());
     let first = gathered(&mut core, t0, 1);
     done(&mut core, t0, &first, Ok(1).into());
     let later = t0 + Duration::from_secs(61);
     let second = gathered(&mut core, later, 2);
-    let panicked = Failure::Panicked { fetcher: "fetch" };
+    let panicked = FetchError::Panicked { fetcher: "fetch" };
     done(&mut core, later, &second, Err(panicked).into());
     // After a failure an older value is given at once, and nobody waits for the refresh.
     let again = ask(&mut core, later + Duration::from_secs(10), 3, 1);
     assert_eq!(jobs(&again).len(), 1);
 
-    for lane in &mut config.lanes {
-        lane.stale_patience = Duration::ZERO;
+    for queue in &mut config.queues {
+        queue.stale_patience = Duration::ZERO;
     }
     let mut core = Core::new(config);
     let first = gathered(&mut core, t0, 1);

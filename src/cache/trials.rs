@@ -16,7 +16,7 @@ fn ms(n: u64) -> Duration {
 
 /// As the server's defaults for the provider.
 fn provider() -> CacheConfig {
-    let lane = |name, fetchers| LaneConfig {
+    let queue = |name, fetchers| QueueConfig {
         name,
         fetchers,
         pending_max: 128,
@@ -37,7 +37,7 @@ fn provider() -> CacheConfig {
     };
     CacheConfig {
         upstream: "the upstream",
-        lanes: vec![lane("candles", 6), lane("quotes", 3)],
+        queues: vec![queue("candles", 6), queue("quotes", 3)],
         entries_max: 512,
         idle_max: ms(900_000),
         waiters_max: 1_024,
@@ -53,10 +53,10 @@ fn provider() -> CacheConfig {
 
 /// What becomes of a call that is made now: after how long, and what; none: it is never answered, and its
 /// fetcher gives up at the deadline.
-type Upstream<'a> = dyn Fn(Duration, &K) -> Option<(Duration, Result<u32, Failure>)> + 'a;
+type Upstream<'a> = dyn Fn(Duration, &K) -> Option<(Duration, Result<u32, FetchError>)> + 'a;
 
 /// A call and what will become of it.
-type Call = (Job<K>, Result<u32, Failure>);
+type Call = (Job<K>, Result<u32, FetchError>);
 
 struct World<'a> {
     core: Core,
@@ -99,7 +99,7 @@ impl<'a> World<'a> {
                 }
                 Action::Fetch { job, .. } => {
                     self.calls.push((self.at(), job.key.clone()));
-                    let timeout = Failure::Timeout {
+                    let timeout = FetchError::Timeout {
                         upstream: "the upstream",
                         after_ms: 7_000,
                     };
@@ -169,12 +169,12 @@ impl<'a> World<'a> {
     }
 }
 
-fn well(after: u64) -> Option<(Duration, Result<u32, Failure>)> {
+fn well(after: u64) -> Option<(Duration, Result<u32, FetchError>)> {
     Some((ms(after), Ok(1)))
 }
 
-fn sick(after: u64) -> Option<(Duration, Result<u32, Failure>)> {
-    let failure = Failure::Status {
+fn sick(after: u64) -> Option<(Duration, Result<u32, FetchError>)> {
+    let failure = FetchError::Status {
         upstream: "the upstream",
         code: 500,
         detail: String::new(),
@@ -334,7 +334,7 @@ fn those_who_wait_have_it_as_soon_as_the_upstream_works() {
         }
     };
     let mut limits = provider();
-    limits.lanes[0].fresh_for = ms(1);
+    limits.queues[0].fresh_for = ms(1);
     limits.per_minute = Some(120);
     let mut world = World::new(limits, &upstream);
     world.ask(900);
@@ -352,13 +352,13 @@ fn those_who_wait_have_it_as_soon_as_the_upstream_works() {
 
 #[test]
 fn what_cannot_pass_by_itself_is_told_at_once() {
-    let token = Failure::Token {
+    let token = FetchError::Token {
         upstream: "the upstream",
         why: String::new(),
     };
     for failure in [
         token,
-        Failure::NoData {
+        FetchError::NoData {
             what: String::new(),
         },
     ] {

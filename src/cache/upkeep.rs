@@ -9,7 +9,7 @@ use super::action::Action;
 use super::core::{Cache, LOST_GRACE};
 use super::entry::{Call, Stage};
 use super::{Key, Value};
-use crate::resilience::Failure;
+use crate::resilience::FetchError;
 use crate::resilience::Permit;
 
 impl<K: Key, V: Value, R> Cache<K, V, R> {
@@ -38,7 +38,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             let Some(entry) = self.entries.get(key) else {
                 continue;
             };
-            let limits = &self.lanes[key.lane()].config;
+            let limits = &self.queues[key.queue()].config;
             match entry.flight.as_ref().map(|f| (f.stage, f.deadline)) {
                 Some((Stage::Retry { at }, _)) => sooner(at),
                 Some((Stage::Running(_), Some(deadline))) => sooner(deadline + LOST_GRACE),
@@ -54,15 +54,15 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         for late in self.stragglers.values() {
             sooner(late.deadline + LOST_GRACE);
         }
-        for (n, lane) in self.lanes.iter().enumerate() {
-            if lane.running >= lane.capacity {
+        for (n, queue) in self.queues.iter().enumerate() {
+            if queue.running >= queue.capacity {
                 continue;
             }
             // What held it is over, and it was not looked at since.
             if self.next_to_start(now, n).is_some() {
                 sooner(now);
             }
-            for key in &lane.pending {
+            for key in &queue.pending {
                 let gathers = self.gathers_until(now, key);
                 let held = self.hold(now, key).map(|hold| hold.until);
                 [gathers, held].into_iter().flatten().for_each(&mut sooner);
@@ -75,27 +75,27 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
     /// somebody waits and sees nothing, and there is a fetcher, a permit and room for it.
     fn late_at(&self, now: Instant, key: &K) -> Option<Instant> {
         let entry = self.entries.get(key)?;
-        let lane = &self.lanes[key.lane()];
+        let queue = &self.queues[key.queue()];
         let breaker = self.breaker.as_ref()?;
         let open_for = breaker.open_for();
         let Stage::Running(call) = entry.flight.as_ref()?.stage else {
             return None;
         };
         let wanted = self.waits()
-            && (call.sick || breaker.doubts(key.lane(), call.made))
+            && (call.sick || breaker.doubts(key.queue(), call.made))
             && !entry.waiters.is_empty()
-            && !entry.usable(&lane.config, now)
-            && lane.running < lane.capacity
-            && lane.takes_sick();
+            && !entry.usable(&queue.config, now)
+            && queue.running < queue.capacity
+            && queue.takes_sick();
         if !wanted {
             return None;
         }
         let mut at = call.made + open_for;
-        if let Permit::Open { until, .. } = breaker.look(now, key.lane()) {
+        if let Permit::Open { until, .. } = breaker.look(now, key.queue()) {
             at = at.max(until);
         }
         if let Some(budget) = &self.budget {
-            at = at.max(budget.room_at(now, entry.need(&lane.config, now)));
+            at = at.max(budget.room_at(now, entry.need(&queue.config, now)));
         }
         Some(at)
     }
@@ -109,7 +109,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
             .collect();
         for id in lost {
             if let Some(late) = self.stragglers.remove(&id) {
-                self.give_up_fetcher(late.key.lane(), id, late.call, &late.key, out);
+                self.give_up_fetcher(late.key.queue(), id, late.call, &late.key, out);
             }
         }
     }
@@ -120,33 +120,33 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         key: &K,
         out: &mut Vec<Action<K, V::Out, R>>,
     ) {
-        let lane = key.lane();
+        let queue = key.queue();
         if self.late_at(now, key).is_some_and(|at| at <= now) {
             self.flights += 1;
             let id = self.flights;
             self.end_flight(now, key);
             if let Some(entry) = self.entries.get_mut(key) {
                 entry.take_off(now, id);
-                self.lanes[lane].pending.push(key.clone());
+                self.queues[queue].pending.push(key.clone());
             }
             return;
         }
         let Some(flight) = self.entries.get_mut(key).and_then(|e| e.flight.as_mut()) else {
             return;
         };
-        let timeout = Failure::Timeout {
+        let timeout = FetchError::Timeout {
             upstream: self.config.upstream,
-            after_ms: millis(self.lanes[lane].config.deadline),
+            after_ms: millis(self.queues[queue].config.deadline),
         };
         match flight.stage {
             Stage::Retry { at } if at <= now => {
                 flight.stage = Stage::Pending;
-                self.lanes[lane].pending.push(key.clone());
+                self.queues[queue].pending.push(key.clone());
             }
             Stage::Running(call) if flight.deadline.is_some_and(|by| by + LOST_GRACE <= now) => {
                 let id = flight.id;
                 flight.stage = Stage::Pending;
-                self.give_up_fetcher(lane, id, call, key, out);
+                self.give_up_fetcher(queue, id, call, key, out);
                 let timeout = self.judged(now, key, call, timeout, out);
                 self.fail(now, key, Some(call.made), timeout, out);
             }
@@ -160,7 +160,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         key: &K,
         out: &mut Vec<Action<K, V::Out, R>>,
     ) {
-        let limits = &self.lanes[key.lane()].config;
+        let limits = &self.queues[key.queue()].config;
         let gives_up = |entry: &super::entry::Entry<V, R>| {
             let mut waiters = entry.waiters.iter();
             waiters.position(|w| entry.gives_up(w, limits, now) <= now)
@@ -188,7 +188,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
                 .is_some_and(|f| !matches!(f.stage, Stage::Running(_)))
         {
             entry.flight = None;
-            self.lanes[key.lane()].pending.retain(|k| k != key);
+            self.queues[key.queue()].pending.retain(|k| k != key);
         }
         if entry.flight.is_none() && entry.waiters.is_empty() {
             self.busy.remove(key);
@@ -197,7 +197,7 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
 
     pub(super) fn give_up_fetcher(
         &mut self,
-        lane: usize,
+        queue: usize,
         flight: u64,
         call: Call,
         key: &K,
@@ -206,16 +206,16 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         if !call.leads {
             return;
         }
-        let state = &mut self.lanes[lane];
+        let state = &mut self.queues[queue];
         state.ends(call);
         let replace = state.replaced < state.config.fetchers;
         if replace {
             state.replaced += 1;
-            out.push(Action::Replace { lane });
+            out.push(Action::Replace { queue });
         } else {
             state.capacity -= 1;
         }
-        self.lost.insert(flight, (lane, replace));
+        self.lost.insert(flight, (queue, replace));
         out.push(Action::Say(format!(
             "a fetcher has not come back from {key} {} s after its deadline; {}; it is stuck outside every timeout, see its stack in the next report",
             LOST_GRACE.as_secs(),
@@ -239,11 +239,11 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         };
         if let Some(i) = entry.waiters.iter().position(|w| w.asked == asked) {
             self.waiters -= 1;
-            let busy = Failure::Busy {
-                what: self.lanes[key.lane()].config.name.to_owned(),
+            let busy = FetchError::Busy {
+                what: self.queues[key.queue()].config.name.to_owned(),
                 retry_in: Duration::from_secs(1),
             };
-            let limits = &self.lanes[key.lane()].config;
+            let limits = &self.queues[key.queue()].config;
             out.push(entry.give_up(i, &busy, limits, now));
         }
         self.drop_unwanted(&key);
@@ -267,14 +267,14 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
 
     pub(super) fn found(
         &mut self,
-        lane: usize,
+        queue: usize,
         was_replaced: bool,
         out: &mut Vec<Action<K, V::Out, R>>,
     ) {
-        let state = &mut self.lanes[lane];
+        let state = &mut self.queues[queue];
         if was_replaced {
             state.replaced -= 1;
-            out.push(Action::Retire { lane });
+            out.push(Action::Retire { queue });
         } else {
             state.capacity += 1;
         }

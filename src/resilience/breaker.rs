@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::failure::{Evidence, Failure};
+use super::fetch_error::{Evidence, FetchError};
 
 /// However long an upstream asks to be left alone, it is tried again after this: its limits are by the
 /// minute, and a mistaken header must not silence a trading day.
@@ -62,7 +62,7 @@ pub struct Failing {
     /// Different keys that failed.
     pub keys: usize,
     /// The last failure.
-    pub last: Failure,
+    pub last: FetchError,
 }
 
 /// What an event did to it.
@@ -86,7 +86,7 @@ struct Circuit<K> {
     failed: BTreeSet<K>,
     /// Those of them that did not reach the upstream.
     unreached: BTreeSet<K>,
-    last: Option<Failure>,
+    last: Option<FetchError>,
     /// When the next trial may be made; none while closed.
     next_trial: Option<Instant>,
     succeeded: Option<Instant>,
@@ -184,7 +184,7 @@ impl<K: Ord + Clone> Breaker<K> {
         Failing {
             keys,
             // An open circuit has seen a failure.
-            last: circuit.last.clone().unwrap_or(Failure::Cancelled),
+            last: circuit.last.clone().unwrap_or(FetchError::Cancelled),
         }
     }
 
@@ -242,7 +242,7 @@ impl<K: Ord + Clone> Breaker<K> {
         kind: usize,
         key: &K,
         since: Instant,
-        failure: &Failure,
+        failure: &FetchError,
     ) -> Turn {
         let evidence = failure.evidence();
         if evidence == Evidence::Nothing {
@@ -316,8 +316,8 @@ mod tests {
         open_for: Duration::from_secs(5),
     };
 
-    fn sick() -> Failure {
-        Failure::Status {
+    fn sick() -> FetchError {
+        FetchError::Status {
             upstream: "the upstream",
             code: 500,
             detail: String::new(),
@@ -325,8 +325,8 @@ mod tests {
         }
     }
 
-    fn silent() -> Failure {
-        Failure::Timeout {
+    fn silent() -> FetchError {
+        FetchError::Timeout {
             upstream: "the upstream",
             after_ms: 1,
         }

@@ -4,9 +4,9 @@
 mod backoff;
 mod breaker;
 mod budget;
-mod failure;
+mod fetch_error;
 
 pub use backoff::{Backoff, Jitter};
 pub use breaker::{Breaker, BreakerConfig, Failing, PAUSE_MAX, Permit, Turn, Why};
 pub use budget::{Budget, Need};
-pub use failure::{Evidence, Failure};
+pub use fetch_error::{Evidence, FetchError};

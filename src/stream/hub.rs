@@ -202,7 +202,7 @@ impl Hub {
     pub fn ready(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.ready = true;
-            if session.has_news() {
+            if session.has_frames() {
                 self.due.insert(id);
             }
         }
@@ -238,7 +238,7 @@ impl Hub {
             };
             match session.take_batch(now, self.encode.ping) {
                 Some(frames) => batches.push((id, frames)),
-                None if session.has_news() => drop(self.held.insert(id)),
+                None if session.has_frames() => drop(self.held.insert(id)),
                 None => {}
             }
         }
@@ -295,7 +295,7 @@ impl Hub {
         &self.wanted
     }
 
-    /// For the boards, if it changed since the last time.
+    /// For the snapshots, if it changed since the last time.
     pub fn status(&mut self, now_ms: i64) -> Option<StreamStatus> {
         self.forget_old_spikes(now_ms);
         std::mem::take(&mut self.changed).then(|| StreamStatus {
@@ -312,7 +312,7 @@ impl Hub {
 
     /// Whether [`Self::status`] has something new.
     #[must_use]
-    pub fn has_news(&self) -> bool {
+    pub fn status_changed(&self) -> bool {
         self.changed
     }
 

@@ -1,5 +1,5 @@
 //! The `quote-hub` thread: its inbox in; batches to the sessions' clients, the wanted symbols to the reader
-//! and its status to the boards out.
+//! and its status to the snapshots out.
 //!
 //! It never waits for a client: a batch goes straight into the socket as far as that has room, which is
 //! all of it for a client that keeps up and spares waking a thread for each. What is left goes with
@@ -21,7 +21,7 @@ use crate::runtime::{LatestTx, Supervisor, ThreadKind, WatchTx};
 use super::hub::{Encode, Hub};
 use super::messages::{Pen, SessionId, StreamStatus, ToHub, Wanted};
 
-/// The boards are told no more often than this, but for what a client must see at once.
+/// Snapshots are published no more often than this, but for what a client must see at once.
 const TELL_EVERY: Duration = Duration::from_millis(250);
 
 /// Messages taken before batches are sent, so that several quotes go out in one write.
@@ -58,7 +58,7 @@ pub struct HubOutputs {
     /// To the reader: every symbol that somebody wants.
     pub wanted: LatestTx<Wanted>,
     /// To the workers.
-    pub boards: Vec<WatchTx<Arc<StreamStatus>>>,
+    pub snapshots: Vec<WatchTx<Arc<StreamStatus>>>,
 }
 
 /// What the hub holds at most.
@@ -134,7 +134,7 @@ pub fn start_hub(
             }
             let batches = u32::try_from(state.send_batches(now.mono)).unwrap_or(u32::MAX);
             collect = COLLECT_MAX.min(COLLECT_PER_BATCH.saturating_mul(batches));
-            // Told again whenever the source speaks: a reader that began anew knows nothing.
+            // LastUpdates again whenever the source speaks: a reader that began anew knows nothing.
             if *state.hub.wanted() != state.published || state.source_spoke {
                 state.source_spoke = false;
                 state.published = Arc::clone(state.hub.wanted());
@@ -145,14 +145,14 @@ pub fn start_hub(
                 && let Some(status) = state.hub.status(now.wall_ms)
             {
                 let status = Arc::new(status);
-                for board in &outputs.boards {
-                    board.publish(Arc::clone(&status));
+                for snapshot in &outputs.snapshots {
+                    snapshot.publish(Arc::clone(&status));
                 }
                 tell_at = (!status.spikes.is_empty()).then(|| now.mono + SPIKE_LOOK_EVERY);
             } else if due {
                 tell_at = None;
             }
-            if state.hub.has_news() {
+            if state.hub.status_changed() {
                 let soon = now.mono + TELL_EVERY;
                 tell_at = Some(
                     tell_at
@@ -180,7 +180,7 @@ struct State {
 }
 
 impl State {
-    /// True when the boards must hear of it at once.
+    /// True when the snapshots must show it at once.
     fn apply(&mut self, message: ToHub, now: Now) -> bool {
         match message {
             ToHub::Source {

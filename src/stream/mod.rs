@@ -1,6 +1,7 @@
 //! The live stream: one reader of the upstream's quotes, one hub that knows who wants what.
 
-mod build;
+mod candle_builder;
+mod candle_feed;
 mod connect;
 pub mod frame;
 mod hub;
@@ -10,10 +11,9 @@ mod messages;
 mod outbox;
 mod pace;
 mod reader;
-mod tell;
 mod transport;
 
-pub use build::Build;
+pub use candle_builder::CandleBuilder;
 pub use hub::{Encode, Hub};
 pub use hub_thread::{HubBounds, HubOutputs, start_hub};
 pub use merge::Merge;

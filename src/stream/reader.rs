@@ -24,11 +24,11 @@ use crate::upstream::schwab::candles::{MarketData, MarketKey};
 use crate::upstream::trader_app::TRADER;
 use crate::upstream::trader_app::socketio::{self, Event};
 
+use super::candle_feed::CandleFeed;
 use super::connect::Connector;
 use super::merge::Merge;
 use super::messages::{Spike, ToHub, Wanted};
 use super::outbox::Outbox;
-use super::tell::Teller;
 use super::transport::{Transport, WRITE_DEADLINE};
 
 /// Symbols in one subscription.
@@ -96,7 +96,7 @@ pub fn start_reader(
             spikes: Outbox::default(),
             merge: Merge::default(),
             account: Account::new(Source::Stream, TRADER),
-            candles: Teller::new(candle_cache.clone(), config.clock),
+            candles: CandleFeed::new(candle_cache.clone(), config.clock),
             connector: Connector::new(supervisor_too.clone(), config.roots.clone()),
             stop: supervisor_too.stop(),
             heartbeat,
@@ -125,7 +125,7 @@ struct Reader<'a> {
     spikes: Outbox<ToHub>,
     merge: Merge,
     account: Account,
-    candles: Teller,
+    candles: CandleFeed,
     connector: Connector,
     stop: &'a Stop,
     heartbeat: &'a Heartbeat,
@@ -234,7 +234,7 @@ impl Reader<'_> {
                 }
                 Err(e) => return Ended::Because(format!("the connection broke: {e}")),
             };
-            self.candles.heard();
+            self.candles.source_spoke();
             self.account_for(session.mended());
             for text in output.send {
                 if let Err(e) = socket.send(Message::text(text)) {

@@ -14,7 +14,7 @@ use ureq::unversioned::transport::{Connector, RustlsConnector, TcpConnector};
 use ureq::{Agent, Body, Error};
 
 use crate::market::SkewBounds;
-use crate::resilience::Failure;
+use crate::resilience::FetchError;
 use crate::runtime::clock::{millis, system_ms};
 
 use super::resolve::Names;
@@ -99,13 +99,13 @@ impl Upstream {
     /// on a fresh one, inside the same deadline.
     ///
     /// # Errors
-    /// [`Failure::Timeout`], [`Failure::Unreachable`] or [`Failure::Malformed`].
+    /// [`FetchError::Timeout`], [`FetchError::Unreachable`] or [`FetchError::Malformed`].
     pub fn get(
         &self,
         path: &str,
         headers: &[(&str, &str)],
         deadline: Instant,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Response, FetchError> {
         let started = Instant::now();
         let was_warm = self.warm.get();
         let mut answer = self.get_once(path, headers, deadline);
@@ -125,7 +125,7 @@ impl Upstream {
         path: &str,
         json: &[u8],
         deadline: Instant,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Response, FetchError> {
         let (started, sent_ms) = (Instant::now(), system_ms());
         let called = self
             .agent
@@ -163,19 +163,19 @@ impl Upstream {
         &self,
         answer: Result<Response, Fault>,
         started: Instant,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Response, FetchError> {
         self.warm.set(answer.is_ok());
         answer.map_err(|fault| self.failure(&fault, started))
     }
 
-    fn failure(&self, fault: &Fault, started: Instant) -> Failure {
+    fn failure(&self, fault: &Fault, started: Instant) -> FetchError {
         let upstream = self.name;
-        let timeout = || Failure::Timeout {
+        let timeout = || FetchError::Timeout {
             upstream,
             after_ms: millis(started.elapsed()),
         };
-        let malformed = |why: String| Failure::Malformed { upstream, why };
-        let unreachable = |why: String| Failure::Unreachable { upstream, why };
+        let malformed = |why: String| FetchError::Malformed { upstream, why };
+        let unreachable = |why: String| FetchError::Unreachable { upstream, why };
         let base = &self.base;
         let tls = |why: String| unreachable(format!("TLS with {base} failed: {why}"));
         match &fault.error {

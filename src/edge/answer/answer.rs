@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::cache::Served;
 use crate::payload::{Accepts, Body};
-use crate::resilience::Failure;
+use crate::resilience::FetchError;
 
 use crate::edge::answer::date::add_date;
 
@@ -130,7 +130,7 @@ impl Answer {
 
     /// A failure with its own status and sentence, and when to come again.
     #[must_use]
-    pub fn failure(failure: &Failure) -> Self {
+    pub fn failure(failure: &FetchError) -> Self {
         Self::error(failure.http_status(), &failure.to_string())
             .with_retry_after(failure.retry_after())
     }
@@ -149,7 +149,7 @@ impl Answer {
 
     /// Marks what is not as it is now.
     #[must_use]
-    pub fn stale(mut self, why: &Failure) -> Self {
+    pub fn stale(mut self, why: &FetchError) -> Self {
         self.set("X-Data-Stale", header_safe(&why.to_string()));
         // A 304 takes no header from what a browser has kept: it must not keep this mark.
         self.set("Cache-Control", "no-store".to_owned());
@@ -304,7 +304,7 @@ mod tests {
             value: (),
             as_of: now,
             until: None,
-            stale_because: Some(Failure::Malformed {
+            stale_because: Some(FetchError::Malformed {
                 upstream: "the trader app",
                 why: "a line\r\nbreak".into(),
             }),
@@ -390,7 +390,7 @@ mod tests {
 
     #[test]
     fn an_error_has_a_detail_and_tells_when_to_come_again() {
-        let answer = Answer::failure(&Failure::Busy {
+        let answer = Answer::failure(&FetchError::Busy {
             what: "candles".into(),
             retry_in: Duration::from_millis(1_200),
         });

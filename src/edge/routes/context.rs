@@ -11,10 +11,10 @@ use crate::cache::{Ask, AskId, Key, Reply, ToCache, Value};
 use crate::diag::ToReports;
 use crate::diag::watchdog::ToWatchdog;
 use crate::payload::Body;
-use crate::resilience::Failure;
+use crate::resilience::FetchError;
 use crate::runtime::clock::Clock;
 use crate::runtime::{Heartbeat, Lossy, Stop, Tx, one_shot};
-use crate::upstream::ollama::{ModelKey, ModelSaid, Prompt};
+use crate::upstream::ollama::{Prompt, ValidationAnswer, ValidationKey};
 use crate::upstream::schwab::candles::{MarketData, MarketKey, MarketOut};
 use crate::upstream::trader_app::TraderKey;
 
@@ -31,7 +31,7 @@ pub struct Caches {
     /// What the trader app says.
     pub trader: Tx<ToCache<TraderKey, Body>>,
     /// Validations.
-    pub model: Tx<ToCache<ModelKey, ModelSaid>>,
+    pub validation: Tx<ToCache<ValidationKey, ValidationAnswer>>,
 }
 
 impl Caches {
@@ -48,7 +48,7 @@ impl Caches {
         };
         let _full = market && self.market.offer(ToCache::Cancel(id)).is_err();
         let _full = trader && self.trader.offer(ToCache::Cancel(id)).is_err();
-        let _full = model && self.model.offer(ToCache::Cancel(id)).is_err();
+        let _full = model && self.validation.offer(ToCache::Cancel(id)).is_err();
     }
 }
 
@@ -143,7 +143,7 @@ const LOOK_PATIENCE: Duration = Duration::from_millis(200);
 pub struct Asked<V> {
     cache: &'static str,
     /// What the cache will say, or why it could not be asked.
-    answer: Result<Receiver<Reply<V>>, Failure>,
+    answer: Result<Receiver<Reply<V>>, FetchError>,
     deadline: Instant,
 }
 
@@ -159,8 +159,8 @@ impl Context<'_> {
     }
 
     /// Asks the model cache.
-    pub fn ask_model(&self, key: ModelKey, deadline: Instant) -> Reply<ModelSaid> {
-        self.answer(self.begin(cache_names::MODEL, &self.caches.model, key, deadline))
+    pub fn ask_validation(&self, key: ValidationKey, deadline: Instant) -> Reply<ValidationAnswer> {
+        self.answer(self.begin(cache_names::MODEL, &self.caches.validation, key, deadline))
     }
 
     /// Asks the candle cache and does not wait yet.
@@ -174,9 +174,12 @@ impl Context<'_> {
     }
 
     /// What the model cache has ready; nothing is begun for it.
-    pub fn look_model(&self, key: ModelKey) -> Option<Reply<ModelSaid>> {
+    pub fn look_validation(&self, key: ValidationKey) -> Option<Reply<ValidationAnswer>> {
         let (reply, answer) = one_shot();
-        self.caches.model.offer(ToCache::Look { key, reply }).ok()?;
+        self.caches
+            .validation
+            .offer(ToCache::Look { key, reply })
+            .ok()?;
         let by = Instant::now() + LOOK_PATIENCE;
         self.hear(cache_names::MODEL, &answer, by, Duration::ZERO)?
     }
@@ -196,9 +199,9 @@ impl Context<'_> {
             reply,
         };
         let answer = if self.boards.is_down(cache) {
-            Err(Failure::CacheSilent { cache })
+            Err(FetchError::CacheSilent { cache })
         } else if inbox.offer(ToCache::Ask(ask)).is_err() {
-            Err(Failure::Busy {
+            Err(FetchError::Busy {
                 what: format!("the {cache}"),
                 retry_in: Duration::from_secs(1),
             })
@@ -218,9 +221,9 @@ impl Context<'_> {
         let heard = self.hear(cache, &asked.answer?, asked.deadline, CACHE_GRACE);
         heard.unwrap_or_else(|| {
             Err(if self.stop.is_set() {
-                Failure::Ending
+                FetchError::Ending
             } else {
-                Failure::CacheSilent { cache }
+                FetchError::CacheSilent { cache }
             })
         })
     }

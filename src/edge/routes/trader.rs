@@ -2,7 +2,7 @@
 
 use crate::cache::{Reply, Served};
 use crate::payload::Body;
-use crate::resilience::Failure;
+use crate::resilience::FetchError;
 use crate::upstream::trader_app::{TraderKey, answers};
 
 use crate::edge::answer::Answer;
@@ -32,7 +32,7 @@ pub fn answer(key: &TraderKey, reply: Reply<Body>) -> Answer {
     }
 }
 
-fn instead(key: &TraderKey, failure: &Failure) -> Answer {
+fn instead(key: &TraderKey, failure: &FetchError) -> Answer {
     Answer::json(match key {
         TraderKey::Watchlist => {
             return Answer::error(503, &format!("There is no watchlist yet: {failure}"))

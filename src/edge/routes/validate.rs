@@ -7,9 +7,11 @@ use serde_json::{Map, Value, json};
 use crate::cache::Served;
 use crate::json;
 use crate::market::{Candle, Symbol, Timeframe};
-use crate::resilience::Failure;
+use crate::resilience::FetchError;
 use crate::upstream::ollama::setup::{Setup, SetupInputs};
-use crate::upstream::ollama::{self, ModelKey, ModelSaid, PromptInputs, ValidateRequest};
+use crate::upstream::ollama::{
+    self, PromptInputs, ValidateRequest, ValidationAnswer, ValidationKey,
+};
 use crate::upstream::schwab::candles::MarketKey;
 use crate::upstream::trader_app::{TraderKey, runner_entry, watchlist_entry};
 
@@ -65,9 +67,9 @@ pub fn validate(context: &Context<'_>, symbol: &Symbol) -> Answer {
         setup: Value::Null,
     };
     // One that is there needs no quote and no candles.
-    let known = context.look_model(ModelKey::Validate(request.clone()));
+    let known = context.look_validation(ValidationKey::Validate(request.clone()));
     if let Some(Ok(Served {
-        value: ModelSaid::Verdict(verdict),
+        value: ValidationAnswer::Verdict(verdict),
         stale_because: None,
         ..
     })) = known
@@ -80,20 +82,20 @@ pub fn validate(context: &Context<'_>, symbol: &Symbol) -> Answer {
     let setup = request.setup.clone();
     // Who left meanwhile shall not cost the model a minute.
     if !context.gate_waits(context.config.model_deadline.min(INPUTS_DEADLINE)) {
-        return no_verdict(symbol, &Failure::Cancelled, setup, context);
+        return no_verdict(symbol, &FetchError::Cancelled, setup, context);
     }
     let asked = Instant::now();
     let by = asked + context.config.model_deadline + REASON_GRACE;
-    match context.ask_model(ModelKey::Validate(request), by.min(context.deadline)) {
+    match context.ask_validation(ValidationKey::Validate(request), by.min(context.deadline)) {
         Ok(Served {
-            value: ModelSaid::Verdict(verdict),
+            value: ValidationAnswer::Verdict(verdict),
             as_of,
             stale_because: None,
             ..
         }) => Answer::json(ollama::answer((*verdict).clone(), as_of < asked)),
         // An old verdict on an old price would be worse than none.
         Ok(served) => {
-            let why = served.stale_because.unwrap_or(Failure::Cancelled);
+            let why = served.stale_because.unwrap_or(FetchError::Cancelled);
             no_verdict(symbol, &why, setup, context)
         }
         Err(failure) => no_verdict(symbol, &failure, setup, context),
@@ -155,7 +157,7 @@ impl Gathered {
     }
 }
 
-fn no_verdict(symbol: &Symbol, why: &Failure, setup: Value, context: &Context<'_>) -> Answer {
+fn no_verdict(symbol: &Symbol, why: &FetchError, setup: Value, context: &Context<'_>) -> Answer {
     let mut verdict = ollama::fallback(symbol, why, context.config.clock.wall_ms());
     verdict.insert("setup".into(), setup);
     Answer::json(ollama::answer(verdict, false))
@@ -163,10 +165,10 @@ fn no_verdict(symbol: &Symbol, why: &Failure, setup: Value, context: &Context<'_
 
 /// `GET /api/validate/status`: `{"available":bool,"cache_ttl_seconds":60}`, and in `detail` why not.
 pub fn status(context: &Context<'_>) -> Answer {
-    let said = context.ask_model(ModelKey::Status, context.deadline);
+    let said = context.ask_validation(ValidationKey::Status, context.deadline);
     let (available, detail) = match said {
         Ok(Served {
-            value: ModelSaid::Presence(presence),
+            value: ValidationAnswer::Presence(presence),
             stale_because: None,
             ..
         }) => (presence.available, presence.detail),

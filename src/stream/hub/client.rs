@@ -120,7 +120,7 @@ impl Client {
     }
 
     /// Whether something waits for it.
-    pub fn has_news(&self) -> bool {
+    pub fn has_frames(&self) -> bool {
         !self.batch.is_empty() || self.error.is_some() || !self.outbox.is_empty()
     }
 
@@ -168,6 +168,6 @@ impl Client {
 
     /// Whether something waits for it and it has taken nothing for longer than this.
     pub fn is_stuck(&self, now: Instant, longest: Duration) -> bool {
-        self.has_news() && self.pace.takes_nothing_for(now) > longest
+        self.has_frames() && self.pace.takes_nothing_for(now) > longest
     }
 }

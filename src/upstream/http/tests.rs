@@ -13,13 +13,13 @@ fn client(url: &str) -> Upstream {
     Upstream::new(UPSTREAM, url)
 }
 
-fn get(fake: &Fake, within: Duration) -> Result<Response, Failure> {
+fn get(fake: &Fake, within: Duration) -> Result<Response, FetchError> {
     client(&fake.url()).get("/x", &[], Instant::now() + within)
 }
 
-fn why(failure: Failure) -> String {
+fn why(failure: FetchError) -> String {
     match failure {
-        Failure::Unreachable { why, .. } | Failure::Malformed { why, .. } => why,
+        FetchError::Unreachable { why, .. } | FetchError::Malformed { why, .. } => why,
         other => panic!("{other:?}"),
     }
 }
@@ -48,9 +48,9 @@ fn gzip(body: &[u8]) -> Vec<u8> {
 }
 
 /// A failure that must be a timeout, and must have come in good time.
-fn assert_late(began: Instant, result: Result<Response, Failure>) {
+fn assert_late(began: Instant, result: Result<Response, FetchError>) {
     let failure = result.unwrap_err();
-    let Failure::Timeout { after_ms, .. } = failure else {
+    let FetchError::Timeout { after_ms, .. } = failure else {
         panic!("{failure:?}");
     };
     assert!(after_ms >= 390, "{after_ms}");
@@ -107,7 +107,10 @@ fn an_answer_that_drips_costs_no_more_than_the_deadline() {
 fn a_deadline_that_has_passed_is_a_timeout_and_asks_nobody() {
     let fake = Fake::saying(answer("200 OK", &[], "{}"));
     let passed = client(&fake.url()).get("/x", &[], Instant::now());
-    assert!(matches!(passed, Err(Failure::Timeout { .. })), "{passed:?}");
+    assert!(
+        matches!(passed, Err(FetchError::Timeout { .. })),
+        "{passed:?}"
+    );
     assert!(fake.asked().is_empty());
 }
 
@@ -139,7 +142,7 @@ fn plain_http_where_tls_was_expected_is_named() {
         .get("/x", &[], Instant::now() + LONG)
         .unwrap_err();
     assert!(
-        matches!(failure, Failure::Unreachable { .. }),
+        matches!(failure, FetchError::Unreachable { .. }),
         "{failure:?}"
     );
     assert!(why(failure).contains("TLS with https://127.0.0.1:"));
@@ -176,7 +179,10 @@ fn gzip_is_decompressed_and_bad_gzip_is_malformed() {
     for body in [b"no gzip at all".to_vec(), broken.split_off(half), broken] {
         let fake = Fake::saying(answer("200 OK", &zipped, body));
         let failure = get(&fake, LONG).unwrap_err();
-        assert!(matches!(failure, Failure::Malformed { .. }), "{failure:?}");
+        assert!(
+            matches!(failure, FetchError::Malformed { .. }),
+            "{failure:?}"
+        );
         assert!(why(failure).contains("cannot be decompressed"));
     }
 }
@@ -190,7 +196,10 @@ fn an_answer_beyond_the_limit_is_refused_without_being_kept() {
         Then::Close
     });
     let failure = get(&endless, LONG).unwrap_err();
-    assert!(matches!(failure, Failure::Malformed { .. }), "{failure:?}");
+    assert!(
+        matches!(failure, FetchError::Malformed { .. }),
+        "{failure:?}"
+    );
     assert!(why(failure).contains("longer than 8388608 bytes"));
 
     let promised = Fake::start(move |_, stream| {
@@ -224,7 +233,7 @@ fn what_is_not_http_is_malformed() {
         let fake = Fake::saying(garbage);
         let failure = get(&fake, LONG).unwrap_err();
         assert!(
-            matches!(failure, Failure::Malformed { .. }),
+            matches!(failure, FetchError::Malformed { .. }),
             "{garbage:?}: {failure:?}"
         );
     }

@@ -6,7 +6,7 @@ use crate::upstream::tls::serve;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn ask(base: &str, ca_file: &std::path::Path) -> Result<Response, Failure> {
+fn ask(base: &str, ca_file: &std::path::Path) -> Result<Response, FetchError> {
     let roots = Roots::read(base, ca_file).unwrap();
     Upstream::with_roots("the fake", base, &roots).get("/x", &[], Instant::now() + PATIENCE)
 }
@@ -41,7 +41,7 @@ fn a_certificate_of_an_own_issuer_is_accepted_and_each_bad_one_told_as_what_it_i
     ] {
         let port = serve(issuer, name, expired);
         let failure = ask(&at(port), ca).unwrap_err();
-        let Failure::Unreachable { why, .. } = &failure else {
+        let FetchError::Unreachable { why, .. } = &failure else {
             panic!("{failure:?}");
         };
         assert!(why.contains(words), "{words}: {why}");

@@ -8,21 +8,21 @@ use serde_json::{Map, Value, json};
 
 use crate::cache::Job;
 use crate::json::{self, Account, Mended, Source};
-use crate::resilience::Failure;
+use crate::resilience::FetchError;
 use crate::runtime::clock::Clock;
 use crate::upstream::Roots;
 use crate::upstream::http::{Response, Upstream};
 
 use super::presence::{Presence, pull};
 use super::verdict::{self, Verdict};
-use super::{MODEL, ModelKey, ModelSaid, ValidateRequest};
+use super::{OLLAMA, ValidateRequest, ValidationAnswer, ValidationKey};
 
 /// How much of the server's own words is kept.
 const DETAIL_CHARS_MAX: usize = 160;
 
 /// Which model is asked, and how.
 #[derive(Clone, Debug)]
-pub struct ModelConfig {
+pub struct OllamaConfig {
     /// The Ollama server.
     pub url: String,
     /// The model's name there.
@@ -43,7 +43,7 @@ pub struct ModelConfig {
 #[derive(Debug)]
 pub struct Fetch {
     upstream: Upstream,
-    config: ModelConfig,
+    config: OllamaConfig,
     /// What was told last of the model's absence.
     told: RefCell<Option<String>>,
     account: RefCell<Account>,
@@ -54,18 +54,18 @@ enum Try {
     /// The model answered with something unusable: asked again it may do better.
     Unusable(String),
     /// There was no answer.
-    Failed(Failure),
+    Failed(FetchError),
 }
 
 impl Fetch {
     /// Connects when it is first asked.
     #[must_use]
-    pub fn new(config: &ModelConfig) -> Self {
+    pub fn new(config: &OllamaConfig) -> Self {
         Self {
-            upstream: Upstream::with_roots(MODEL, &config.url, &config.roots),
+            upstream: Upstream::with_roots(OLLAMA, &config.url, &config.roots),
             config: config.clone(),
             told: RefCell::default(),
-            account: RefCell::new(Account::new(Source::Model, MODEL)),
+            account: RefCell::new(Account::new(Source::Model, OLLAMA)),
         }
     }
 
@@ -73,22 +73,22 @@ impl Fetch {
     ///
     /// # Errors
     /// What went wrong.
-    pub fn run(&self, job: &Job<ModelKey>) -> Result<ModelSaid, Failure> {
+    pub fn run(&self, job: &Job<ValidationKey>) -> Result<ValidationAnswer, FetchError> {
         match &job.key {
-            ModelKey::Status => self.presence(job.deadline).map(ModelSaid::Presence),
-            ModelKey::Validate(request) => {
+            ValidationKey::Status => self.presence(job.deadline).map(ValidationAnswer::Presence),
+            ValidationKey::Validate(request) => {
                 let verdict = self.validate(request, job.deadline)?;
-                Ok(ModelSaid::Verdict(Arc::new(verdict)))
+                Ok(ValidationAnswer::Verdict(Arc::new(verdict)))
             }
         }
     }
 
-    fn presence(&self, deadline: Instant) -> Result<Presence, Failure> {
+    fn presence(&self, deadline: Instant) -> Result<Presence, FetchError> {
         let found = self.upstream.get("/api/tags", &[], deadline).and_then(|r| {
             let body = self.answered(r)?.body;
             Presence::read(&body, &self.config.name, &self.config.url).map_err(|why| {
-                Failure::Malformed {
-                    upstream: MODEL,
+                FetchError::Malformed {
+                    upstream: OLLAMA,
                     why,
                 }
             })
@@ -109,7 +109,11 @@ impl Fetch {
         found
     }
 
-    fn validate(&self, request: &ValidateRequest, deadline: Instant) -> Result<Verdict, Failure> {
+    fn validate(
+        &self,
+        request: &ValidateRequest,
+        deadline: Instant,
+    ) -> Result<Verdict, FetchError> {
         let body = self.question(request);
         let begun = Instant::now();
         let mut unusable: Option<(String, u32)> = None;
@@ -150,8 +154,8 @@ impl Fetch {
             }
         }
         let (words, answers) = unusable.unwrap_or_default();
-        Err(Failure::Malformed {
-            upstream: MODEL,
+        Err(FetchError::Malformed {
+            upstream: OLLAMA,
             why: format!("{words} ({answers} answers)"),
         })
     }
@@ -206,7 +210,7 @@ impl Fetch {
     }
 
     /// A response that is no error.
-    fn answered(&self, response: Response) -> Result<Response, Failure> {
+    fn answered(&self, response: Response) -> Result<Response, FetchError> {
         if response.status == 200 {
             return Ok(response);
         }
@@ -222,8 +226,8 @@ impl Fetch {
         if response.status == 404 && said.is_some() {
             detail = format!("{detail}; {}", pull(&self.config.name));
         }
-        Err(Failure::Status {
-            upstream: MODEL,
+        Err(FetchError::Status {
+            upstream: OLLAMA,
             code: response.status,
             detail,
             retry_after: response.retry_after,

@@ -19,10 +19,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::cache::{self, Heard, Key};
+use crate::cache::{self, Freshness, Key};
 use crate::market::Symbol;
 
-pub use fetch::{Fetch, ModelConfig};
+pub use fetch::{Fetch, OllamaConfig};
 pub use places::PromptInputs;
 pub use presence::Presence;
 pub use prompt_file::Prompt;
@@ -30,12 +30,12 @@ pub use template::Template;
 pub use verdict::{Verdict, answer, fallback};
 
 /// As errors name it.
-pub const MODEL: &str = "the model";
+pub const OLLAMA: &str = "the model";
 
-/// The lanes' numbers.
-pub const LANE_VALIDATE: usize = 0;
+/// The queues' numbers.
+pub const QUEUE_VALIDATE: usize = 0;
 /// Whether the model is there.
-pub const LANE_STATUS: usize = 1;
+pub const QUEUE_STATUS: usize = 1;
 
 /// A validation, known by its symbol alone: the same symbol asked again meanwhile shares the verdict.
 #[derive(Clone, Debug)]
@@ -52,14 +52,14 @@ pub struct ValidateRequest {
 
 /// What the model cache keeps.
 #[derive(Clone, Debug)]
-pub enum ModelKey {
+pub enum ValidationKey {
     /// A verdict.
     Validate(ValidateRequest),
     /// Whether the model is there.
     Status,
 }
 
-impl ModelKey {
+impl ValidationKey {
     fn symbol(&self) -> Option<&Symbol> {
         match self {
             Self::Validate(request) => Some(&request.symbol),
@@ -68,29 +68,29 @@ impl ModelKey {
     }
 }
 
-impl PartialEq for ModelKey {
+impl PartialEq for ValidationKey {
     fn eq(&self, other: &Self) -> bool {
         self.symbol() == other.symbol()
     }
 }
-impl Eq for ModelKey {}
-impl PartialOrd for ModelKey {
+impl Eq for ValidationKey {}
+impl PartialOrd for ValidationKey {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
-impl Ord for ModelKey {
+impl Ord for ValidationKey {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.symbol().cmp(&other.symbol())
     }
 }
-impl Hash for ModelKey {
+impl Hash for ValidationKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.symbol().hash(state);
     }
 }
 
-impl fmt::Display for ModelKey {
+impl fmt::Display for ValidationKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Validate(request) => write!(f, "validation {}", request.symbol),
@@ -101,20 +101,20 @@ impl fmt::Display for ModelKey {
 
 /// What the model cache says.
 #[derive(Clone, Debug)]
-pub enum ModelSaid {
+pub enum ValidationAnswer {
     /// A verdict.
     Verdict(Arc<Verdict>),
     /// Whether the model is there.
     Presence(Presence),
 }
 
-impl cache::Value for ModelSaid {
+impl cache::Value for ValidationAnswer {
     /// Only the model says what it thinks.
-    type News = Infallible;
+    type Update = Infallible;
     type Out = Self;
 
-    fn hear(&mut self, news: &Infallible) -> Heard {
-        match *news {}
+    fn apply(&mut self, update: &Infallible) -> Freshness {
+        match *update {}
     }
 
     fn out(&mut self) -> Self {
@@ -122,11 +122,11 @@ impl cache::Value for ModelSaid {
     }
 }
 
-impl Key for ModelKey {
-    fn lane(&self) -> usize {
+impl Key for ValidationKey {
+    fn queue(&self) -> usize {
         match self {
-            Self::Validate(_) => LANE_VALIDATE,
-            Self::Status => LANE_STATUS,
+            Self::Validate(_) => QUEUE_VALIDATE,
+            Self::Status => QUEUE_STATUS,
         }
     }
 }

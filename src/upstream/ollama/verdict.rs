@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::market::Symbol;
-use crate::resilience::Failure;
+use crate::resilience::FetchError;
 
 use super::number::{number, percent};
 use super::reply::{self, bare, field};
@@ -71,9 +71,9 @@ pub fn parse(text: &str, symbol: &Symbol, now_ms: i64) -> Result<Verdict, String
 
 /// The verdict when there is none: `wait`, and why.
 #[must_use]
-pub fn fallback(symbol: &Symbol, why: &Failure, now_ms: i64) -> Verdict {
+pub fn fallback(symbol: &Symbol, why: &FetchError, now_ms: i64) -> Verdict {
     let why = match why {
-        Failure::Timeout { .. } => {
+        FetchError::Timeout { .. } => {
             format!("{why}; a verdict that comes later is kept for five minutes: ask again")
         }
         _ => why.to_string(),
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn the_fallback_has_every_field_and_says_why() {
-        let why = Failure::Unreachable {
+        let why = FetchError::Unreachable {
             upstream: "the model",
             why: "refused".into(),
         };

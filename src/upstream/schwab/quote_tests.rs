@@ -8,7 +8,7 @@ use serde_json::json;
 use super::tests::{LONG, symbol, world};
 use super::*;
 use crate::market::Symbol;
-use crate::resilience::Failure;
+use crate::resilience::FetchError;
 use crate::upstream::fake::{Asked, Fake, Then, answer};
 
 #[test]
@@ -37,7 +37,7 @@ fn quotes_of_several_symbols_are_one_call_and_each_has_its_own() {
         (&json!(2.5), &json!(1.5))
     );
     assert_eq!(nope.to_string(), "No data for quote NOPE");
-    assert!(matches!(elpw, Failure::Malformed { .. }), "{elpw}");
+    assert!(matches!(elpw, FetchError::Malformed { .. }), "{elpw}");
     let asked = fake.asked();
     assert_eq!(asked.len(), 1);
     assert_eq!(
@@ -76,7 +76,7 @@ fn where_the_list_of_quotes_is_not_known_the_form_for_one_symbol_is_asked_and_re
     let deadline = Instant::now() + LONG;
     // Neither form knows it: that says nothing about the list.
     let failure = world.schwab.quote(&symbol("NOPE"), deadline).unwrap_err();
-    assert!(matches!(failure, Failure::NoData { .. }), "{failure}");
+    assert!(matches!(failure, FetchError::NoData { .. }), "{failure}");
     assert_eq!(world.schwab.further_calls(), 1);
     let both = ["ELPW", "TOYO"].map(symbol);
     for (n, further) in [(4, 1), (5, 0)] {
@@ -110,7 +110,7 @@ fn a_symbol_that_spoils_the_list_leaves_the_others_to_be_asked_by_themselves() {
     assert!(matches!(&got[..], [Some(Ok(_)), None]), "{got:?}");
     assert_eq!(world.schwab.further_calls(), 1);
     let failure = world.schwab.quote(&both[1], deadline).unwrap_err();
-    assert!(matches!(failure, Failure::Status { code: 400, .. }));
+    assert!(matches!(failure, FetchError::Status { code: 400, .. }));
 }
 
 #[test]

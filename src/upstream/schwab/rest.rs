@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::json::{Account, Mended, Source};
 use crate::market::{Candle, Session, Skew, SkewBounds, Symbol, Timeframe};
-use crate::resilience::Failure;
+use crate::resilience::FetchError;
 use crate::runtime::clock::Clock;
 use crate::upstream::Roots;
 
@@ -33,7 +33,7 @@ const SAY_AGAIN_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 pub const QUOTES_MAX: usize = 50;
 
 /// One symbol's quote object, or why there is none.
-pub type QuoteOrWhyNot = Result<Map<String, Value>, Failure>;
+pub type QuoteOrWhyNot = Result<Map<String, Value>, FetchError>;
 
 /// How daily candles are asked for: a year of them.
 const DAILY: &str = "periodType=year&period=1&frequencyType=daily&frequency=1";
@@ -99,14 +99,14 @@ impl Schwab {
     /// Schwab has placeholders only.
     ///
     /// # Errors
-    /// [`Failure::NoData`] where it has nothing at all, of an unknown symbol or one without a trade; else
+    /// [`FetchError::NoData`] where it has nothing at all, of an unknown symbol or one without a trade; else
     /// what went wrong.
     pub fn candles(
         &mut self,
         symbol: &Symbol,
         timeframe: Timeframe,
         deadline: Instant,
-    ) -> Result<Vec<Candle>, Failure> {
+    ) -> Result<Vec<Candle>, FetchError> {
         let now_ms = self.now_ms();
         let from_ms = match timeframe.minutes() {
             Some(_) => self.session.open_ms(self.session.trading_day(now_ms)),
@@ -129,7 +129,7 @@ impl Schwab {
             parse::candles(&response.body, symbol).map_err(|why| malformed(&response, why))?;
         self.account.tell(&what, &mended);
         self.mended = mended;
-        let candles = candles.ok_or(Failure::NoData { what })?;
+        let candles = candles.ok_or(FetchError::NoData { what })?;
         Ok(parse::newest_session(candles, from_ms, &self.session))
     }
 
@@ -154,11 +154,11 @@ impl Schwab {
     ///
     /// # Errors
     /// As [`Self::quote`].
-    pub fn knows(&mut self, symbol: &Symbol, deadline: Instant) -> Result<bool, Failure> {
+    pub fn knows(&mut self, symbol: &Symbol, deadline: Instant) -> Result<bool, FetchError> {
         self.further_calls += 1;
         match self.quote(symbol, deadline) {
             Ok(_) => Ok(true),
-            Err(Failure::NoData { .. }) => Ok(false),
+            Err(FetchError::NoData { .. }) => Ok(false),
             Err(failure) => Err(failure),
         }
     }
@@ -166,16 +166,16 @@ impl Schwab {
     /// The quote object, every field kept.
     ///
     /// # Errors
-    /// [`Failure::NoData`] for an unknown symbol; else what went wrong.
+    /// [`FetchError::NoData`] for an unknown symbol; else what went wrong.
     pub fn quote(
         &mut self,
         symbol: &Symbol,
         deadline: Instant,
-    ) -> Result<Map<String, Value>, Failure> {
+    ) -> Result<Map<String, Value>, FetchError> {
         let mut said = self.quotes(std::slice::from_ref(symbol), deadline)?;
         // One symbol always has an answer.
         said.pop().flatten().unwrap_or_else(|| {
-            Err(Failure::NoData {
+            Err(FetchError::NoData {
                 what: format!("quote {symbol}"),
             })
         })
@@ -191,7 +191,7 @@ impl Schwab {
         &mut self,
         symbols: &[Symbol],
         deadline: Instant,
-    ) -> Result<Vec<Option<QuoteOrWhyNot>>, Failure> {
+    ) -> Result<Vec<Option<QuoteOrWhyNot>>, FetchError> {
         let now = Instant::now();
         let Some(first) = symbols.first().map(std::slice::from_ref) else {
             return Ok(Vec::new());
@@ -200,7 +200,7 @@ impl Schwab {
         let said = if by_list {
             match self.quotes_at(&list(symbols), symbols, deadline) {
                 // The symbol, or the list itself is not known: the other form says which.
-                Err(Failure::NoData { .. }) => {
+                Err(FetchError::NoData { .. }) => {
                     self.further_calls += 1;
                     let said = self.quotes_at(&single(&first[0]), first, deadline);
                     if said.is_ok() {
@@ -237,7 +237,7 @@ impl Schwab {
         path: &str,
         symbols: &[Symbol],
         deadline: Instant,
-    ) -> Result<Vec<Option<QuoteOrWhyNot>>, Failure> {
+    ) -> Result<Vec<Option<QuoteOrWhyNot>>, FetchError> {
         let names: Vec<&str> = symbols.iter().map(Symbol::as_str).collect();
         let what = format!("quote {}", names.join(", "));
         let response = self.call(path, &what, deadline)?;
@@ -249,7 +249,7 @@ impl Schwab {
         Ok(said
             .map(|(said, symbol)| match said {
                 Said::Quote(quote) => Some(Ok(quote)),
-                Said::Unknown => Some(Err(Failure::NoData {
+                Said::Unknown => Some(Err(FetchError::NoData {
                     what: format!("quote {symbol}"),
                 })),
                 Said::Unusable(why) => Some(Err(malformed(&response, why))),
@@ -259,7 +259,7 @@ impl Schwab {
     }
 
     /// One call; after a 401 the token file is read again and the call made once more.
-    fn call(&mut self, path: &str, what: &str, deadline: Instant) -> Result<Response, Failure> {
+    fn call(&mut self, path: &str, what: &str, deadline: Instant) -> Result<Response, FetchError> {
         let mut response = self.call_once(path, deadline)?;
         if response.status == 401 {
             self.tokens.doubt();
@@ -271,7 +271,7 @@ impl Schwab {
             200 => return Ok(response),
             // For a symbol that it cannot know.
             404 => {
-                return Err(Failure::NoData {
+                return Err(FetchError::NoData {
                     what: what.to_owned(),
                 });
             }
@@ -295,14 +295,14 @@ impl Schwab {
             response.correlation.as_deref().unwrap_or("none")
         );
         Err(match response.status {
-            401 => Failure::Token {
+            401 => FetchError::Token {
                 upstream,
                 why: format!(
                     "it refuses the token in {}; let your login program renew it",
                     self.tokens.description()
                 ),
             },
-            code => Failure::Status {
+            code => FetchError::Status {
                 upstream,
                 code,
                 detail,
@@ -311,8 +311,8 @@ impl Schwab {
         })
     }
 
-    fn call_once(&mut self, path: &str, deadline: Instant) -> Result<Response, Failure> {
-        let token = self.tokens.token().map_err(|e| Failure::Token {
+    fn call_once(&mut self, path: &str, deadline: Instant) -> Result<Response, FetchError> {
+        let token = self.tokens.token().map_err(|e| FetchError::Token {
             upstream: SCHWAB,
             why: e.to_string(),
         })?;
@@ -340,22 +340,22 @@ fn single(symbol: &Symbol) -> String {
 }
 
 /// Whether it was refused for what it asks for, and not for who asks or how often.
-fn is_about_the_request(failure: &Failure) -> bool {
+fn is_about_the_request(failure: &FetchError) -> bool {
     match failure {
-        Failure::NoData { .. } => true,
-        Failure::Status { code, .. } => (400..500).contains(code) && !matches!(code, 403 | 429),
+        FetchError::NoData { .. } => true,
+        FetchError::Status { code, .. } => (400..500).contains(code) && !matches!(code, 403 | 429),
         _ => false,
     }
 }
 
-fn malformed(response: &Response, why: String) -> Failure {
+fn malformed(response: &Response, why: String) -> FetchError {
     log::warn!(
         target: "SCHWAB",
         "an answer of {} bytes is unusable: {why}; correlation id {}",
         response.body.len(),
         response.correlation.as_deref().unwrap_or("none")
     );
-    Failure::Malformed {
+    FetchError::Malformed {
         upstream: SCHWAB,
         why,
     }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::*;
 use crate::market::{Candle, Session, Symbol, Timeframe};
-use crate::resilience::{Evidence, Failure};
+use crate::resilience::{Evidence, FetchError};
 use crate::runtime::clock::{Clock, system_ms};
 use crate::upstream::fake::{Asked, Fake, Then, answer, hang};
 
@@ -56,20 +56,20 @@ pub(super) fn symbol(text: &str) -> Symbol {
 }
 
 impl World {
-    fn minutes(&mut self) -> Result<Vec<Candle>, Failure> {
+    fn minutes(&mut self) -> Result<Vec<Candle>, FetchError> {
         let deadline = Instant::now() + LONG;
         self.schwab
             .candles(&symbol("ELPW"), Timeframe::M1, deadline)
     }
 
-    pub(super) fn quote(&mut self) -> Result<serde_json::Value, Failure> {
+    pub(super) fn quote(&mut self) -> Result<serde_json::Value, FetchError> {
         let deadline = Instant::now() + LONG;
         let quote = self.schwab.quote(&symbol("ELPW"), deadline)?;
         Ok(serde_json::Value::Object(quote))
     }
 }
 
-fn candles_of(fake: &Fake) -> Result<Vec<Candle>, Failure> {
+fn candles_of(fake: &Fake) -> Result<Vec<Candle>, FetchError> {
     world(fake).minutes()
 }
 
@@ -185,7 +185,7 @@ fn what_schwab_does_not_know_is_no_data_whatever_form_it_says_so_in() {
         let fake = Fake::saying(answer(status, &[], body));
         let failure = world(&fake).quote().unwrap_err();
         assert!(
-            matches!(failure, Failure::NoData { .. }),
+            matches!(failure, FetchError::NoData { .. }),
             "{body}: {failure:?}"
         );
         assert_eq!(failure.evidence(), Evidence::Nothing);
@@ -204,7 +204,7 @@ fn what_schwab_does_not_know_is_no_data_whatever_form_it_says_so_in() {
         answer("404 Not Found", &[], ""),
     ] {
         let failure = candles_of(&Fake::saying(bytes)).unwrap_err();
-        assert!(matches!(failure, Failure::NoData { .. }), "{failure:?}");
+        assert!(matches!(failure, FetchError::NoData { .. }), "{failure:?}");
     }
 }
 
@@ -281,7 +281,7 @@ fn a_refused_token_is_read_again_and_the_newer_one_used_once() {
     let mut world = world(&fake);
     let failure = world.minutes().unwrap_err();
     let words = failure.to_string();
-    assert!(matches!(failure, Failure::Token { .. }), "{words}");
+    assert!(matches!(failure, FetchError::Token { .. }), "{words}");
     assert!(
         words.contains("token.json") && words.contains("ago"),
         "{words}"
@@ -333,7 +333,7 @@ fn without_a_token_nobody_is_asked_and_the_file_is_named() {
     let mut world = world(&fake);
     fs::remove_file(&world.token_file).unwrap();
     let failure = world.minutes().unwrap_err();
-    assert!(matches!(failure, Failure::Token { .. }), "{failure:?}");
+    assert!(matches!(failure, FetchError::Token { .. }), "{failure:?}");
     assert!(failure.to_string().contains("token.json"), "{failure}");
     assert!(fake.asked().is_empty());
 }
@@ -387,7 +387,7 @@ fn every_error_status_keeps_its_meaning_and_says_it_in_words() {
     ] {
         let fake = Fake::saying(answer(status, &headers, body));
         let failure = candles_of(&fake).unwrap_err();
-        let Failure::Status {
+        let FetchError::Status {
             code: got,
             retry_after,
             ..
@@ -422,7 +422,7 @@ fn a_page_or_garbage_in_place_of_json_is_malformed_and_short() {
                 _ => world.quote().unwrap_err(),
             };
             assert!(
-                matches!(failure, Failure::Malformed { .. }),
+                matches!(failure, FetchError::Malformed { .. }),
                 "{which} {body:?}: {failure:?}"
             );
             assert!(failure.to_string().chars().count() < 400);
@@ -450,7 +450,7 @@ fn a_connection_that_hangs_drops_or_breaks_off_is_a_failure_in_time() {
         .schwab
         .candles(&symbol("ELPW"), Timeframe::M1, deadline)
         .unwrap_err();
-    assert!(matches!(failure, Failure::Timeout { .. }), "{failure:?}");
+    assert!(matches!(failure, FetchError::Timeout { .. }), "{failure:?}");
     assert!(began.elapsed() < Duration::from_secs(10));
 }
 
@@ -470,6 +470,6 @@ fn the_retry_after_a_401_ends_by_the_same_deadline() {
     let began = Instant::now();
     let deadline = began + Duration::from_millis(600);
     let failure = world.schwab.quote(&symbol("ELPW"), deadline).unwrap_err();
-    assert!(matches!(failure, Failure::Timeout { .. }), "{failure:?}");
+    assert!(matches!(failure, FetchError::Timeout { .. }), "{failure:?}");
     assert!(began.elapsed() < Duration::from_secs(10));
 }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::json;
 use crate::market::Symbol;
-use crate::resilience::Failure;
+use crate::resilience::FetchError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -24,21 +24,21 @@ enum Kind {
     Fetch,
 }
 
-fn kind(failure: &Failure) -> Kind {
+fn kind(failure: &FetchError) -> Kind {
     match failure {
-        Failure::BreakerOpen { last, .. } => kind(last),
-        Failure::Timeout { .. } => Kind::Timeout,
-        Failure::Unreachable { .. } | Failure::NoData { .. } | Failure::Outdated { .. } => {
-            Kind::Unavailable
-        }
-        Failure::Status { .. } | Failure::Paused { .. } => Kind::Error,
+        FetchError::BreakerOpen { last, .. } => kind(last),
+        FetchError::Timeout { .. } => Kind::Timeout,
+        FetchError::Unreachable { .. }
+        | FetchError::NoData { .. }
+        | FetchError::Outdated { .. } => Kind::Unavailable,
+        FetchError::Status { .. } | FetchError::Paused { .. } => Kind::Error,
         _ => Kind::Fetch,
     }
 }
 
 /// `{"symbol","vwap":null,"source"}`
 #[must_use]
-pub fn no_vwap(symbol: &Symbol, failure: &Failure) -> Vec<u8> {
+pub fn no_vwap(symbol: &Symbol, failure: &FetchError) -> Vec<u8> {
     let source = match kind(failure) {
         Kind::Unavailable => "unavailable",
         Kind::Timeout => "timeout",
@@ -61,17 +61,17 @@ pub fn stale_vwap(body: &[u8]) -> Vec<u8> {
 
 /// `{"connected":false,"error"}`
 #[must_use]
-pub fn no_stream_health(failure: &Failure) -> Vec<u8> {
+pub fn no_stream_health(failure: &FetchError) -> Vec<u8> {
     bytes(&json!({"connected": false, "error": word(failure)}))
 }
 
 /// `{"enabled":false,"error"}`
 #[must_use]
-pub fn no_rotation(failure: &Failure) -> Vec<u8> {
+pub fn no_rotation(failure: &FetchError) -> Vec<u8> {
     bytes(&json!({"enabled": false, "error": word(failure)}))
 }
 
-fn word(failure: &Failure) -> &'static str {
+fn word(failure: &FetchError) -> &'static str {
     match kind(failure) {
         Kind::Unavailable => "trader_app_unavailable",
         Kind::Timeout => "timeout",
@@ -93,7 +93,7 @@ mod tests {
         let upstream = "the trader app";
         let cases = [
             (
-                Failure::Timeout {
+                FetchError::Timeout {
                     upstream,
                     after_ms: 1,
                 },
@@ -101,7 +101,7 @@ mod tests {
                 "timeout",
             ),
             (
-                Failure::Unreachable {
+                FetchError::Unreachable {
                     upstream,
                     why: String::new(),
                 },
@@ -109,7 +109,7 @@ mod tests {
                 "trader_app_unavailable",
             ),
             (
-                Failure::Status {
+                FetchError::Status {
                     upstream,
                     code: 500,
                     detail: String::new(),
@@ -119,7 +119,7 @@ mod tests {
                 "trader_app_error",
             ),
             (
-                Failure::Malformed {
+                FetchError::Malformed {
                     upstream,
                     why: String::new(),
                 },
@@ -127,9 +127,9 @@ mod tests {
                 "fetch_error",
             ),
             (
-                Failure::Outdated {
+                FetchError::Outdated {
                     age: std::time::Duration::from_secs(16),
-                    last: Box::new(Failure::Timeout {
+                    last: Box::new(FetchError::Timeout {
                         upstream,
                         after_ms: 1,
                     }),

@@ -14,21 +14,21 @@ use crate::cache::{Job, Key};
 use crate::json::{self, Account, Kind, Source};
 use crate::market::Symbol;
 use crate::payload::Body;
-use crate::resilience::Failure;
+use crate::resilience::FetchError;
 use crate::upstream::Roots;
 use crate::upstream::http::{Upstream, escaped};
 
 /// As errors name it.
 pub const TRADER: &str = "the trader app";
 
-/// The lanes' numbers: each kind has its own fetchers.
-pub const LANE_WATCHLIST: usize = 0;
+/// The queues' numbers: each kind has its own fetchers.
+pub const QUEUE_WATCHLIST: usize = 0;
 /// VWAP of one symbol or all.
-pub const LANE_VWAP: usize = 1;
+pub const QUEUE_VWAP: usize = 1;
 /// Stream health and rotation.
-pub const LANE_FEED: usize = 2;
+pub const QUEUE_FEED: usize = 2;
 /// Signals and positions.
-pub const LANE_LISTS: usize = 3;
+pub const QUEUE_LISTS: usize = 3;
 
 /// What the trader cache keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,12 +84,12 @@ impl fmt::Display for TraderKey {
 }
 
 impl Key for TraderKey {
-    fn lane(&self) -> usize {
+    fn queue(&self) -> usize {
         match self {
-            Self::Watchlist => LANE_WATCHLIST,
-            Self::Vwap(_) | Self::VwapAll => LANE_VWAP,
-            Self::StreamHealth | Self::Rotation => LANE_FEED,
-            Self::Signals | Self::Positions => LANE_LISTS,
+            Self::Watchlist => QUEUE_WATCHLIST,
+            Self::Vwap(_) | Self::VwapAll => QUEUE_VWAP,
+            Self::StreamHealth | Self::Rotation => QUEUE_FEED,
+            Self::Signals | Self::Positions => QUEUE_LISTS,
         }
     }
 }
@@ -116,18 +116,18 @@ impl Fetch {
     ///
     /// # Errors
     /// What went wrong.
-    pub fn run(&self, job: &Job<TraderKey>) -> Result<Body, Failure> {
+    pub fn run(&self, job: &Job<TraderKey>) -> Result<Body, FetchError> {
         let response = self.upstream.get(&job.key.path(), &[], job.deadline)?;
         let upstream = TRADER;
         match response.status {
             200 => {}
             404 if matches!(job.key, TraderKey::Vwap(_)) => {
-                return Err(Failure::NoData {
+                return Err(FetchError::NoData {
                     what: job.key.to_string(),
                 });
             }
             code => {
-                return Err(Failure::Status {
+                return Err(FetchError::Status {
                     upstream,
                     code,
                     detail: String::new(),
@@ -140,12 +140,12 @@ impl Fetch {
         } else {
             (Kind::Object, "object")
         };
-        let document = json::pass(&response.body).map_err(|e| Failure::Malformed {
+        let document = json::pass(&response.body).map_err(|e| FetchError::Malformed {
             upstream,
             why: format!("its {} is not JSON ({e})", job.key),
         })?;
         if document.kind != kind {
-            return Err(Failure::Malformed {
+            return Err(FetchError::Malformed {
                 upstream,
                 why: format!("its {} is no {word}", job.key),
             });

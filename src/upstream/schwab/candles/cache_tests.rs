@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::series::tests::{T0, candle, live};
 use super::*;
-use crate::cache::{Action, AskId, Cache, CacheConfig, LaneConfig};
+use crate::cache::{Action, AskId, Cache, CacheConfig, QueueConfig};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -13,12 +13,12 @@ type Candles = Cache<MarketKey, MarketData, ()>;
 fn config() -> CacheConfig {
     let config = crate::cache::tests::config();
     CacheConfig {
-        lanes: vec![LaneConfig {
+        queues: vec![QueueConfig {
             name: "candles",
             pending_max: 8,
             deadline: Duration::from_secs(8),
             attempts_max: 1,
-            ..config.lanes[0].clone()
+            ..config.queues[0].clone()
         }],
         waiters_max: 8,
         patient_max: 4,
@@ -53,7 +53,7 @@ fn what_was_heard_before_the_first_fetch_is_in_its_first_answer() {
     let key = MarketKey::Candles("OTCX".parse().unwrap(), Timeframe::M1);
     let mut cache = Candles::new(config());
     let now = Instant::now();
-    cache.news(now, &key, &live(-1, 30_000, &[candle(0, 5.0, 1)]));
+    cache.update(now, &key, &live(-1, 30_000, &[candle(0, 5.0, 1)]));
     let mut answer = Vec::new();
     let job = jobs(asked(&mut cache, now, &key)).remove(0);
     let series = Series::new(Timeframe::M1, vec![], T0 + 31_000);
@@ -95,7 +95,7 @@ fn each_closed_minute_is_the_provider_s_some_seconds_later_and_no_poll_waits_or_
         if minute % 2 == 1 && second % 60 == 30 {
             heard.push(candle(minute, 5.0, 1));
         }
-        cache.news(now, &key, &live(-1, now_ms - T0, &heard));
+        cache.update(now, &key, &live(-1, now_ms - T0, &heard));
         cache.confirm(now, &mut out);
         for job in jobs(out) {
             calls += 1;

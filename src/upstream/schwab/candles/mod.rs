@@ -9,18 +9,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::cache::{Answers, Heard, Job, Key, Value};
+use crate::cache::{Answers, Freshness, Job, Key, Value};
 use crate::market::{Candle, LiveCandles, Session, SkewBounds, Symbol, Timeframe};
 use crate::payload::Body;
-use crate::resilience::Failure;
+use crate::resilience::FetchError;
 use crate::upstream::schwab::{Schwab, SchwabConfig};
 
 pub use series::{FinishedSeries, Series};
 
-/// The number of the lane that fetches candles.
-pub const LANE_CANDLES: usize = 0;
-/// The number of the lane that fetches quotes.
-pub const LANE_QUOTES: usize = 1;
+/// The number of the queue that fetches candles.
+pub const QUEUE_CANDLES: usize = 0;
+/// The number of the queue that fetches quotes.
+pub const QUEUE_QUOTES: usize = 1;
 
 /// What the candle cache keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,10 +41,10 @@ impl fmt::Display for MarketKey {
 }
 
 impl Key for MarketKey {
-    fn lane(&self) -> usize {
+    fn queue(&self) -> usize {
         match self {
-            Self::Candles(..) => LANE_CANDLES,
-            Self::Quote(_) => LANE_QUOTES,
+            Self::Candles(..) => QUEUE_CANDLES,
+            Self::Quote(_) => QUEUE_QUOTES,
         }
     }
 
@@ -74,13 +74,13 @@ pub struct MarketOut {
 }
 
 impl Value for MarketData {
-    type News = LiveCandles;
+    type Update = LiveCandles;
     type Out = MarketOut;
 
-    fn hear(&mut self, news: &LiveCandles) -> Heard {
+    fn apply(&mut self, update: &LiveCandles) -> Freshness {
         match self {
-            Self::Series(series) => series.hear(news),
-            Self::Quote(_) => Heard::Nothing,
+            Self::Series(series) => series.apply(update),
+            Self::Quote(_) => Freshness::Unchanged,
         }
     }
 
@@ -124,10 +124,10 @@ fn knows(
     symbol: &Symbol,
     job: &Job<MarketKey>,
     what: &str,
-) -> Result<bool, Failure> {
+) -> Result<bool, FetchError> {
     schwab
         .knows(symbol, job.deadline)
-        .map_err(|last| Failure::Unverified {
+        .map_err(|last| FetchError::Unverified {
             what: what.to_owned(),
             last: Box::new(last),
         })
@@ -156,7 +156,7 @@ impl Fetch {
     /// Makes one call, by the job's deadline; for candles a second, a look at the quote, where there is nothing of a
     /// symbol of which nobody has heard yet. A symbol that is known has an empty series then.
     ///
-    /// The failures are those of [`Schwab::candles`] and [`Schwab::quotes`]; [`Failure::Unverified`] when the
+    /// The failures are those of [`Schwab::candles`] and [`Schwab::quotes`]; [`FetchError::Unverified`] when the
     /// look failed.
     pub fn run(&self, job: &Job<MarketKey>) -> Answers<MarketData> {
         match &job.key {
@@ -170,13 +170,13 @@ impl Fetch {
         symbol: &Symbol,
         timeframe: Timeframe,
         job: &Job<MarketKey>,
-    ) -> Result<MarketData, Failure> {
+    ) -> Result<MarketData, FetchError> {
         let mut schwab = self.schwab.borrow_mut();
         let asked = Instant::now();
         let candles = match schwab.candles(symbol, timeframe, job.deadline) {
-            Err(Failure::NoData { what }) => {
+            Err(FetchError::NoData { what }) => {
                 let known = job.known || knows(&mut schwab, symbol, job, &what)?;
-                known.then(Vec::new).ok_or(Failure::NoData { what })?
+                known.then(Vec::new).ok_or(FetchError::NoData { what })?
             }
             other => other?,
         };
@@ -217,7 +217,7 @@ impl Fetch {
             })
         });
         // The first of those asked for always has an answer.
-        let own = said.next().flatten().unwrap_or(Err(Failure::NoData {
+        let own = said.next().flatten().unwrap_or(Err(FetchError::NoData {
             what: job.key.to_string(),
         }));
         Answers {

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::cache::Heard;
+use crate::cache::Freshness;
 use crate::json::Mended;
 use crate::market::{Candle, Timeframe};
 use crate::payload::{Body, GrowingArray};
@@ -46,7 +46,7 @@ pub struct Series {
     day_open_ms: i64,
     /// What is in `minutes` already.
     earlier: Option<Arc<[Candle]>>,
-    /// Heard that day, by their beginnings.
+    /// Freshness that day, by their beginnings.
     minutes: BTreeMap<i64, Candle>,
     day: Option<Candle>,
     /// Whether something was heard that the finished form does not show.
@@ -134,10 +134,10 @@ impl Series {
     }
 
     /// Takes in what the stream says.
-    pub fn hear(&mut self, live: &LiveCandles) -> Heard {
+    pub fn apply(&mut self, live: &LiveCandles) -> Freshness {
         if self.fetched_ms < live.day_open_ms || self.fetched_ms < live.since_ms {
             // Another day, or trades between the fetch and the stream that nobody heard.
-            return Heard::Outdated;
+            return Freshness::Outdated;
         }
         self.since_ms = live.since_ms;
         if self.day_open_ms != live.day_open_ms {
@@ -159,16 +159,16 @@ impl Series {
             self.changed = true;
         }
         let Some(length_ms) = self.length_ms() else {
-            return Heard::Current;
+            return Freshness::Current;
         };
         let known_in_part_until = floor(live.since_ms, length_ms) + length_ms;
         let over = live.as_of_ms >= known_in_part_until + PROVIDER_LAG_MS;
         if over && self.fetched_ms < known_in_part_until {
-            Heard::Outdated
+            Freshness::Outdated
         } else if self.wants_closed(length_ms, live.as_of_ms) {
-            Heard::Unconfirmed
+            Freshness::Unconfirmed
         } else {
-            Heard::Current
+            Freshness::Current
         }
     }
 

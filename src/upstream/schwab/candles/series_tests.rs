@@ -47,17 +47,27 @@ fn the_stream_continues_what_the_provider_gave() {
     // Followed from 0:30 on, fetched at 0:40.
     let fetched = vec![candle(-1, 1.0, 10), candle(0, 2.0, 40)];
     let mut series = Series::new(Timeframe::M1, fetched, T0 + 40_000);
-    let heard = series.hear(&live(30_000, 50_000, &[candle(0, 3.0, 5)]));
-    assert_eq!(heard, Heard::Current);
+    let freshness = series.apply(&live(30_000, 50_000, &[candle(0, 3.0, 5)]));
+    assert_eq!(freshness, Freshness::Current);
     assert_eq!(prices(&mut series)[1], (0, 3.0, 3.0, 40), "widened");
     let next = [candle(0, 3.0, 9), candle(1, 4.0, 7)];
-    assert_eq!(series.hear(&live(30_000, 64_000, &next)), Heard::Current);
+    assert_eq!(
+        series.apply(&live(30_000, 64_000, &next)),
+        Freshness::Current
+    );
     assert_eq!(prices(&mut series)[2], (1, 4.0, 4.0, 7));
-    let over = series.hear(&live(30_000, 66_000, &next));
-    assert_eq!(over, Heard::Outdated, "its first minute was heard in part");
+    let over = series.apply(&live(30_000, 66_000, &next));
+    assert_eq!(
+        over,
+        Freshness::Outdated,
+        "its first minute was heard in part"
+    );
     let fetched = vec![candle(-1, 1.0, 10), candle(0, 2.5, 60), candle(1, 4.0, 1)];
     let mut series = Series::new(Timeframe::M1, fetched, T0 + 66_000);
-    assert_eq!(series.hear(&live(30_000, 67_000, &next)), Heard::Current);
+    assert_eq!(
+        series.apply(&live(30_000, 67_000, &next)),
+        Freshness::Current
+    );
     assert_eq!(
         prices(&mut series)[1..],
         [(0, 2.5, 2.5, 60), (1, 4.0, 4.0, 7)],
@@ -68,31 +78,31 @@ fn the_stream_continues_what_the_provider_gave() {
 #[test]
 fn trades_that_nobody_heard_and_another_day_call_for_the_provider() {
     let mut series = Series::new(Timeframe::M1, vec![candle(0, 1.0, 1)], T0);
-    let heard = series.hear(&live(90_000, 91_000, &[candle(1, 2.0, 1)]));
-    assert_eq!(heard, Heard::Outdated);
+    let freshness = series.apply(&live(90_000, 91_000, &[candle(1, 2.0, 1)]));
+    assert_eq!(freshness, Freshness::Outdated);
     assert_eq!(prices(&mut series).len(), 1);
-    let mut news = live(-1, 10, &[]);
-    news.day_open_ms = T0 + 5;
-    assert_eq!(series.hear(&news), Heard::Outdated);
+    let mut update = live(-1, 10, &[]);
+    update.day_open_ms = T0 + 5;
+    assert_eq!(series.apply(&update), Freshness::Outdated);
 }
 
 #[test]
 fn longer_candles_and_the_day_follow() {
     let mut series = Series::new(Timeframe::M5, vec![candle(0, 1.0, 50)], T0 + 30_000);
     let minutes: Vec<Candle> = (0..7).map(|m| candle(m, 2.0 + m as f64, 10)).collect();
-    series.hear(&live(0, 7 * MINUTE_MS, &minutes));
+    series.apply(&live(0, 7 * MINUTE_MS, &minutes));
     assert_eq!(
         prices(&mut series),
         [(0, 6.0, 6.0, 50), (5, 8.0, 8.0, 20)],
         "each of its minutes was heard"
     );
     let mut series = Series::new(Timeframe::Day, vec![candle(-1_440, 1.0, 5)], T0);
-    let mut news = live(0, 1, &[]);
-    news.day = Some(candle(0, 3.0, 9));
-    assert_eq!(series.hear(&news), Heard::Current);
+    let mut update = live(0, 1, &[]);
+    update.day = Some(candle(0, 3.0, 9));
+    assert_eq!(series.apply(&update), Freshness::Current);
     assert_eq!(prices(&mut series)[1], (0, 3.0, 3.0, 9));
-    news.day = Some(candle(0, 2.0, 12));
-    series.hear(&news);
+    update.day = Some(candle(0, 2.0, 12));
+    series.apply(&update);
     assert_eq!(prices(&mut series)[1], (0, 2.0, 2.0, 12));
 }
 
@@ -100,23 +110,23 @@ fn longer_candles_and_the_day_follow() {
 fn a_candle_that_is_over_is_asked_for_once_the_provider_may_have_it_and_once_more() {
     let mut series = Series::new(Timeframe::M1, vec![candle(0, 1.0, 50)], T0 + 30_000);
     let minutes = [candle(0, 2.0, 10), candle(1, 3.0, 10)];
-    let heard = |series: &mut Series, as_of| series.hear(&live(-1, as_of, &minutes));
-    assert_eq!(heard(&mut series, 65_999), Heard::Current);
-    assert_eq!(heard(&mut series, 66_000), Heard::Unconfirmed);
+    let heard = |series: &mut Series, as_of| series.apply(&live(-1, as_of, &minutes));
+    assert_eq!(heard(&mut series, 65_999), Freshness::Current);
+    assert_eq!(heard(&mut series, 66_000), Freshness::Unconfirmed);
     // Asked, and the provider had it.
     let fetched = vec![candle(0, 1.5, 70)];
     let mut series = Series::new(Timeframe::M1, fetched.clone(), T0 + 65_000);
-    assert_eq!(heard(&mut series, 125_999), Heard::Current);
-    assert_eq!(heard(&mut series, 126_000), Heard::Unconfirmed);
+    assert_eq!(heard(&mut series, 125_999), Freshness::Current);
+    assert_eq!(heard(&mut series, 126_000), Freshness::Unconfirmed);
     assert_eq!(prices(&mut series), [(0, 1.5, 1.5, 70), (1, 3.0, 3.0, 10)]);
     // Asked, and the provider had the second not yet.
     let mut series = Series::new(Timeframe::M1, fetched.clone(), T0 + 125_000);
-    assert_eq!(heard(&mut series, 150_999), Heard::Current);
-    assert_eq!(heard(&mut series, 151_000), Heard::Unconfirmed);
+    assert_eq!(heard(&mut series, 150_999), Freshness::Current);
+    assert_eq!(heard(&mut series, 151_000), Freshness::Unconfirmed);
     assert_eq!(prices(&mut series)[1], (1, 3.0, 3.0, 10));
     // Nor then: it is left alone.
     let mut series = Series::new(Timeframe::M1, fetched, T0 + 150_000);
-    assert_eq!(heard(&mut series, 900_000), Heard::Current);
+    assert_eq!(heard(&mut series, 900_000), Freshness::Current);
     assert_eq!(prices(&mut series)[1], (1, 3.0, 3.0, 10));
 }
 
@@ -124,7 +134,7 @@ fn a_candle_that_is_over_is_asked_for_once_the_provider_may_have_it_and_once_mor
 fn what_was_fetched_after_the_stream_ended_is_newer_than_what_was_heard() {
     let minutes: Vec<Candle> = (0..3).map(|m| candle(m, 5.0, 10)).collect();
     let mut old = Series::new(Timeframe::M15, vec![], T0 - 60_000);
-    old.hear(&live(-120_000, 150_000, &minutes));
+    old.apply(&live(-120_000, 150_000, &minutes));
     let mut new = Series::new(
         Timeframe::M15,
         vec![candle(0, 4.0, 90)],
@@ -137,7 +147,7 @@ fn what_was_fetched_after_the_stream_ended_is_newer_than_what_was_heard() {
 #[test]
 fn what_was_heard_yesterday_is_not_of_today() {
     let mut old = Series::new(Timeframe::M1, vec![], T0);
-    old.hear(&live(-1, 60_000, &[candle(0, 5.0, 10)]));
+    old.apply(&live(-1, 60_000, &[candle(0, 5.0, 10)]));
     let today = T0 + 86_400_000;
     let mut new = Series::new(Timeframe::M1, vec![candle(1_440, 4.0, 90)], today).of_day(today);
     new.succeed(old);
@@ -149,7 +159,7 @@ fn minutes_of_a_day_replace_the_session_that_stood_in_for_it() {
     let yesterday = vec![candle(-1_440, 1.0, 5), candle(-1_439, 1.0, 5)];
     let mut series = Series::new(Timeframe::M1, yesterday, T0);
     assert_eq!(prices(&mut series).len(), 2);
-    series.hear(&live(-1, 1_000, &[candle(0, 2.0, 7)]));
+    series.apply(&live(-1, 1_000, &[candle(0, 2.0, 7)]));
     assert_eq!(prices(&mut series), [(0, 2.0, 2.0, 7)]);
 }
 
@@ -191,10 +201,10 @@ proptest! {
                     tape.entry(c.at_ms).and_modify(|known| known.extend(&c)).or_insert(c);
                     let all: Vec<Candle> = tape.values().copied().collect();
                     // One that was not heard for a while is fetched before it is continued.
-                    if series.hear(&live(since, now, &all)) == Heard::Outdated {
+                    if series.apply(&live(since, now, &all)) == Freshness::Outdated {
                         let mut new = Series::new(timeframe, vec![], T0 + now);
                         new.succeed(series);
-                        new.hear(&live(since, now, &all));
+                        new.apply(&live(since, now, &all));
                         (series, given) = (new, (T0 + now, vec![]));
                     }
                 }
@@ -229,7 +239,7 @@ proptest! {
         for (minute, price, look) in steps {
             let c = candle(minute, f64::from(price), u64::from(price));
             known.insert(minute, c);
-            series.hear(&live(-10 * MINUTE_MS, 0, &[c]));
+            series.apply(&live(-10 * MINUTE_MS, 0, &[c]));
             if look { series.finish(); }
         }
         let finished = series.finish();

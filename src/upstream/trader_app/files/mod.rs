@@ -1,5 +1,5 @@
 //! The trader's files: the threads `file-reader` (runners, the token's expiry) and `history-reader` follow
-//! them and publish what they say to the workers' boards. In: the system's change notices, and a slow look
+//! them and publish what they say to the workers' snapshots. In: the system's change notices, and a slow look
 //! of their own, since notices can be lost. Nobody waits for these threads: a stalled disk costs freshness,
 //! not answers, and a history that takes long or never ends holds up nothing else.
 
@@ -168,10 +168,10 @@ fn follow(
     Ok(())
 }
 
-fn publish<T>(boards: &[WatchTx<Arc<T>>], read: T) {
+fn publish<T>(snapshots: &[WatchTx<Arc<T>>], read: T) {
     let read = Arc::new(read);
-    for board in boards {
-        board.publish(Arc::clone(&read));
+    for snapshot in snapshots {
+        snapshot.publish(Arc::clone(&read));
     }
 }
 

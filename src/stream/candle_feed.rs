@@ -8,7 +8,7 @@ use crate::runtime::Tx;
 use crate::runtime::clock::Clock;
 use crate::upstream::schwab::candles::{MarketData, MarketKey};
 
-use super::build::Build;
+use super::candle_builder::CandleBuilder;
 use super::messages::Wanted;
 
 /// Between two tellings of what changed: a poll is so never older than a second.
@@ -25,8 +25,8 @@ const SKEW_STEP_MS: i64 = 2_000;
 const SYMBOLS_AT_ONCE: usize = 128;
 
 /// Candles from quotes, and who is told of them.
-pub struct Teller {
-    build: Build,
+pub struct CandleFeed {
+    build: CandleBuilder,
     cache: Tx<ToCache<MarketKey, MarketData>>,
     clock: Clock,
     skew: Skew,
@@ -36,12 +36,12 @@ pub struct Teller {
     heard: bool,
 }
 
-impl Teller {
+impl CandleFeed {
     /// Nothing is followed yet.
     pub fn new(cache: Tx<ToCache<MarketKey, MarketData>>, clock: Clock) -> Self {
         let now = Instant::now();
         Self {
-            build: Build::default(),
+            build: CandleBuilder::default(),
             cache,
             clock,
             skew: Skew::default(),
@@ -52,7 +52,7 @@ impl Teller {
     }
 
     /// The source said something.
-    pub fn heard(&mut self) {
+    pub fn source_spoke(&mut self) {
         self.heard = true;
     }
 
@@ -110,16 +110,16 @@ impl Teller {
             self.tell_all_at = now + TELL_ALL_EVERY;
             self.heard = false;
         }
-        let news = self.build.news(self.now_ms(), all);
+        let news = self.build.updates(self.now_ms(), all);
         for some in news.chunks(SYMBOLS_AT_ONCE) {
             let every_timeframe = some.iter().flat_map(|(symbol, live)| {
                 let key = |timeframe| MarketKey::Candles(symbol.clone(), timeframe);
                 Timeframe::ALL.map(|t| (key(t), live.clone()))
             });
-            let message = ToCache::News(every_timeframe.collect());
+            let message = ToCache::Updates(every_timeframe.collect());
             if self.cache.offer(message).is_err() {
                 for (symbol, _) in some {
-                    self.build.untold(symbol);
+                    self.build.not_sent(symbol);
                 }
             }
         }

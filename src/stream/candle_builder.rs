@@ -35,7 +35,7 @@ const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
 /// One symbol as heard since it is followed.
 #[derive(Debug)]
-struct Tape {
+struct SymbolState {
     since_ms: i64,
     /// The day's volume by the last quote that had one.
     total: Option<f64>,
@@ -63,32 +63,32 @@ struct Day {
 
 /// All streamed symbols.
 #[derive(Debug, Default)]
-pub struct Build {
+pub struct CandleBuilder {
     session: Session,
     day: Option<Day>,
-    tapes: HashMap<Symbol, Tape>,
+    symbols: HashMap<Symbol, SymbolState>,
     /// What was heard before the source was lost.
     before: HashMap<Symbol, VecDeque<Minute>>,
     heard: BTreeSet<Symbol>,
 }
 
-impl Build {
+impl CandleBuilder {
     /// A merged quote came at `now_ms`.
     pub fn quote(&mut self, quote: &Quote, now_ms: i64) {
         let day = self.day(now_ms);
-        self.tapes
+        self.symbols
             .entry(quote.symbol.clone())
             .or_insert_with(|| {
                 let before = self.before.remove(&quote.symbol);
-                Tape::new(now_ms, before.unwrap_or_default())
+                SymbolState::new(now_ms, before.unwrap_or_default())
             })
-            .hear(quote, day, now_ms);
+            .apply(quote, day, now_ms);
         self.heard.insert(quote.symbol.clone());
     }
 
     /// Forgets what nobody wants: its quotes stop.
     pub fn keep(&mut self, wanted: &Wanted) {
-        self.tapes.retain(|symbol, _| wanted.contains(symbol));
+        self.symbols.retain(|symbol, _| wanted.contains(symbol));
         self.before.retain(|symbol, _| wanted.contains(symbol));
         self.heard.retain(|symbol| wanted.contains(symbol));
     }
@@ -96,27 +96,27 @@ impl Build {
     /// The source is gone: what is heard from here on begins anew, after a gap.
     pub fn lost(&mut self) {
         let heard = self
-            .tapes
+            .symbols
             .drain()
-            .map(|(symbol, tape)| (symbol, tape.minutes));
+            .map(|(symbol, state)| (symbol, state.minutes));
         self.before.extend(heard);
         self.heard.clear();
     }
 
     /// What was heard since the last time, or, if `all`, everything: that nobody trades is news too.
-    pub fn news(&mut self, now_ms: i64, all: bool) -> Vec<(Symbol, LiveCandles)> {
+    pub fn updates(&mut self, now_ms: i64, all: bool) -> Vec<(Symbol, LiveCandles)> {
         let day = self.day(now_ms);
         let heard = std::mem::take(&mut self.heard);
         let told = self
-            .tapes
+            .symbols
             .iter_mut()
             .filter(|(symbol, _)| all || heard.contains(symbol));
-        told.map(|(symbol, tape)| (symbol.clone(), tape.live(day, now_ms)))
+        told.map(|(symbol, state)| (symbol.clone(), state.live(day, now_ms)))
             .collect()
     }
 
-    /// News of this symbol did not get through: they are told again.
-    pub fn untold(&mut self, symbol: &Symbol) {
+    /// An update of this symbol was not taken by the cache: it is sent again.
+    pub fn not_sent(&mut self, symbol: &Symbol) {
         self.heard.insert(symbol.clone());
     }
 
@@ -136,7 +136,7 @@ impl Build {
     }
 }
 
-impl Tape {
+impl SymbolState {
     fn new(now_ms: i64, minutes: VecDeque<Minute>) -> Self {
         Self {
             since_ms: now_ms,
@@ -148,7 +148,7 @@ impl Tape {
         }
     }
 
-    fn hear(&mut self, quote: &Quote, day: Day, now_ms: i64) {
+    fn apply(&mut self, quote: &Quote, day: Day, now_ms: i64) {
         let positive = |field| quote.number(field).filter(|n| *n > 0.0);
         let any = may_be_zero(&quote.symbol);
         let price = quote.number("last_price").filter(|p| any || *p > 0.0);
@@ -317,5 +317,5 @@ fn day_candle(quote: &Quote, last: f64, at_ms: i64) -> Option<Candle> {
 }
 
 #[cfg(test)]
-#[path = "build_tests.rs"]
+#[path = "candle_builder_tests.rs"]
 mod tests;

@@ -7,7 +7,7 @@ use thiserror::Error;
 /// The one error type of everything that is fetched. `Display` is the sentence for the client's
 /// `{"detail": …}`; it never holds a token, a key or a header.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Failure {
+pub enum FetchError {
     /// The upstream answered that there is nothing. Not a fault.
     #[error("No data for {what}")]
     NoData {
@@ -71,7 +71,7 @@ pub enum Failure {
         /// How many.
         keys: usize,
         /// The last failure.
-        last: Box<Failure>,
+        last: Box<FetchError>,
         /// When it is tried again.
         retry_in: Duration,
     },
@@ -91,7 +91,7 @@ pub enum Failure {
         /// How old what there is is.
         age: Duration,
         /// Why there is nothing newer.
-        last: Box<Failure>,
+        last: Box<FetchError>,
     },
     /// There is nothing, and the question whether what was asked for is known at all failed.
     #[error("There is nothing for {what}, and whether it is known could not be found out: {last}")]
@@ -99,7 +99,7 @@ pub enum Failure {
         /// "candles XYZ 1m"
         what: String,
         /// The failed question.
-        last: Box<Failure>,
+        last: Box<FetchError>,
     },
     /// The limit of requests a minute leaves no room now.
     #[error("The budget of {per_minute} requests a minute to {upstream} has no room for this now; try again in {} s", retry_in.as_secs() + 1)]
@@ -162,7 +162,7 @@ pub enum Evidence {
 /// Who tells what to wait for: after this long a client may ask again for what may pass.
 const SOON: Duration = Duration::from_secs(1);
 
-impl Failure {
+impl FetchError {
     /// The HTTP status that a client gets.
     #[must_use]
     pub fn http_status(&self) -> u16 {

@@ -1,4 +1,4 @@
-//! Candles from quotes: the odd cases one by one, and random tapes against a plain reckoning.
+//! Candles from quotes: the odd cases one by one, and random trades against a plain reckoning.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -23,8 +23,8 @@ fn quote(trade_ms: i64, price: f64, total: f64) -> Quote {
     }
 }
 
-fn minutes(build: &mut Build, now_ms: i64) -> Vec<Candle> {
-    let news = build.news(now_ms, true);
+fn minutes(build: &mut CandleBuilder, now_ms: i64) -> Vec<Candle> {
+    let news = build.updates(now_ms, true);
     news.first()
         .map(|(_, live)| [live.earlier.to_vec(), live.minutes.to_vec()].concat())
         .unwrap_or_default()
@@ -32,7 +32,7 @@ fn minutes(build: &mut Build, now_ms: i64) -> Vec<Candle> {
 
 #[test]
 fn trades_become_candles_with_the_volume_between_two_quotes() {
-    let mut build = Build::default();
+    let mut build = CandleBuilder::default();
     build.quote(&quote(T0 - 120_000, 1.0, 100.0), T0 + 1_000);
     assert!(
         minutes(&mut build, T0).is_empty(),
@@ -52,12 +52,12 @@ fn trades_become_candles_with_the_volume_between_two_quotes() {
     };
     assert_eq!(got[0], first);
     assert_eq!((got[1].at_ms, got[1].volume), (T0 + 60_000, 5));
-    assert!(build.news(T0, false).is_empty(), "told once");
+    assert!(build.updates(T0, false).is_empty(), "told once");
 }
 
 #[test]
 fn a_late_trade_widens_its_own_minute_and_moves_no_close() {
-    let mut build = Build::default();
+    let mut build = CandleBuilder::default();
     for (at, price, total) in [(0, 2.0, 10.0), (61_000, 3.0, 20.0), (59_000, 9.0, 15.0)] {
         build.quote(&quote(T0 + at, price, total), T0 + at);
     }
@@ -70,7 +70,7 @@ fn a_late_trade_widens_its_own_minute_and_moves_no_close() {
 
 #[test]
 fn a_volume_that_falls_was_reset_and_counts_from_there() {
-    let mut build = Build::default();
+    let mut build = CandleBuilder::default();
     for (at, total) in [(0, 5_000.0), (1_000, 0.0), (2_000, 30.0)] {
         build.quote(&quote(T0 + at, 2.0, total), T0 + at);
     }
@@ -79,7 +79,7 @@ fn a_volume_that_falls_was_reset_and_counts_from_there() {
 
 #[test]
 fn snapshots_nonsense_and_what_is_to_come_make_no_candle() {
-    let mut build = Build::default();
+    let mut build = CandleBuilder::default();
     let to_come = T0 + 11 * 3_600_000;
     for (at, price) in [
         (0, 2.0),
@@ -100,25 +100,25 @@ fn snapshots_nonsense_and_what_is_to_come_make_no_candle() {
 
 #[test]
 fn a_lost_source_begins_anew_and_the_unwanted_is_forgotten() {
-    let mut build = Build::default();
+    let mut build = CandleBuilder::default();
     build.quote(&quote(T0, 2.0, 1.0), T0);
     build.lost();
-    assert!(build.news(T0, true).is_empty());
+    assert!(build.updates(T0, true).is_empty());
     build.quote(&quote(T0 + 65_000, 3.0, 9.0), T0 + 66_000);
-    assert_eq!(build.news(T0 + 67_000, true)[0].1.since_ms, T0 + 66_000);
+    assert_eq!(build.updates(T0 + 67_000, true)[0].1.since_ms, T0 + 66_000);
     let closes: Vec<f64> = minutes(&mut build, T0 + 67_000)
         .iter()
         .map(|c| c.close)
         .collect();
     assert_eq!(closes, [2.0, 3.0], "what was heard before stays");
     build.keep(&Wanted::default());
-    assert!(build.news(T0, true).is_empty());
+    assert!(build.updates(T0, true).is_empty());
 }
 
 #[test]
 fn what_is_heard_at_night_and_at_the_weekend_is_a_candle_too() {
     for later in [11 * 3_600_000, 30 * 3_600_000] {
-        let mut build = Build::default();
+        let mut build = CandleBuilder::default();
         let at = T0 + later;
         build.quote(&quote(at, 2.0, 9.0), at);
         assert_eq!(minutes(&mut build, at).len(), 1, "{later}");
@@ -134,7 +134,7 @@ fn sized(symbol: &str, trade_ms: i64, price: f64, total: f64, size: u32) -> Quot
 
 #[test]
 fn an_odd_lot_moves_the_volume_alone() {
-    let mut build = Build::default();
+    let mut build = CandleBuilder::default();
     for (at, price, total, size) in [
         (0, 5.0, 1_000.0, 100),
         (1_000, 9.99, 1_005.0, 5),
@@ -168,7 +168,7 @@ fn what_is_an_odd_lot_goes_by_the_price_and_by_what_is_traded() {
         ("/ES", 100.0, 1, true),
         ("TOYO", 250.0, 0, true),
     ] {
-        let mut build = Build::default();
+        let mut build = CandleBuilder::default();
         build.quote(&sized(symbol, T0, price - 1.0, 1_000.0, 100), T0);
         build.quote(&sized(symbol, T0 + 1, price, 1_001.0, size), T0 + 1);
         let high = minutes(&mut build, T0)[0].high;
@@ -178,7 +178,7 @@ fn what_is_an_odd_lot_goes_by_the_price_and_by_what_is_traded() {
 
 #[test]
 fn an_index_has_minutes_at_and_below_zero() {
-    let mut build = Build::default();
+    let mut build = CandleBuilder::default();
     for (at, price) in [(0, -412.0), (1_000, 0.0)] {
         let mut quote = quote(T0 + at, price, 0.0);
         quote.symbol = "$TICK".parse().unwrap();
@@ -190,7 +190,7 @@ fn an_index_has_minutes_at_and_below_zero() {
 
 #[test]
 fn the_day_s_close_is_no_odd_lot_s_price() {
-    let mut build = Build::default();
+    let mut build = CandleBuilder::default();
     for (size, price) in [(100, 2.0), (5, 2.9)] {
         let mut q = sized("TOYO", T0, price, 77.0, size);
         for (field, value) in [("open_price", 1.0), ("high_price", 3.0), ("low_price", 0.5)] {
@@ -198,17 +198,17 @@ fn the_day_s_close_is_no_odd_lot_s_price() {
         }
         build.quote(&q, T0);
     }
-    assert_eq!(build.news(T0, true)[0].1.day.unwrap().close, 2.0);
+    assert_eq!(build.updates(T0, true)[0].1.day.unwrap().close, 2.0);
 }
 
 #[test]
 fn the_whole_day_is_told_and_the_part_that_is_over_is_shared() {
-    let mut build = Build::default();
+    let mut build = CandleBuilder::default();
     let at = |m: i64| T0 + m * 60_000;
     for m in 0..100 {
         build.quote(&quote(at(m), 2.0, m as f64), at(m));
     }
-    let told = |build: &mut Build| build.news(at(99), true).remove(0).1;
+    let told = |build: &mut CandleBuilder| build.updates(at(99), true).remove(0).1;
     let first = told(&mut build);
     assert_eq!((first.earlier.len(), first.minutes.len()), (80, 20));
     build.quote(&quote(at(99) + 1, 3.0, 101.0), at(99) + 1);
@@ -226,13 +226,13 @@ fn the_whole_day_is_told_and_the_part_that_is_over_is_shared() {
 
 #[test]
 fn the_day_follows_the_quotes_own_fields() {
-    let mut build = Build::default();
+    let mut build = CandleBuilder::default();
     let mut q = quote(T0, 2.0, 77.0);
     for (field, value) in [("open_price", 1.0), ("high_price", 3.0), ("low_price", 0.5)] {
         q.fields.insert(field.into(), json!(value));
     }
     build.quote(&q, T0);
-    let day = build.news(T0, true)[0].1.day.unwrap();
+    let day = build.updates(T0, true)[0].1.day.unwrap();
     assert_eq!((day.open, day.high, day.low), (1.0, 3.0, 0.5));
     assert_eq!((day.close, day.volume), (2.0, 77));
     // Midnight in Chicago.
@@ -244,7 +244,7 @@ proptest! {
     fn in_order_a_candle_is_what_its_trades_say(
         trades in prop::collection::vec((0_i64..40_000, 1_u32..1_000, 0_u32..500), 1..80)
     ) {
-        let mut build = Build::default();
+        let mut build = CandleBuilder::default();
         build.quote(&quote(T0 - 120_000, 1.0, 0.0), T0 - 1);
         let (mut at, mut total) = (T0, 0.0);
         let mut want: Vec<Candle> = Vec::new();
@@ -274,7 +274,7 @@ proptest! {
     fn no_order_of_quotes_breaks_a_candle(
         quotes in prop::collection::vec((-100_000_i64..400_000, -5.0_f64..50.0, -5.0_f64..1e19), 0..80)
     ) {
-        let mut build = Build::default();
+        let mut build = CandleBuilder::default();
         for (at, price, total) in quotes {
             build.quote(&quote(T0 + at, price, total), T0 + at.max(0));
         }
