@@ -21,7 +21,7 @@ use tapewarden::edge::{
 use tapewarden::json;
 use tapewarden::market::{Candle, Quote, Symbol, Timeframe};
 use tapewarden::resilience::Backoff;
-use tapewarden::runtime::{Beat, Class, Doing, OnStall, ThreadId};
+use tapewarden::runtime::{Beat, Class, Doing, OnStall, ThreadId, channels};
 use tapewarden::stream::frame::{numbered_ping, text_frame};
 use tapewarden::stream::{CandleBuilder, Encode, Hub, Merge, Outbox, SessionId, Wanted};
 use tapewarden::upstream::schwab::candles::{MarketData, MarketKey, Series};
@@ -75,6 +75,7 @@ fn candles(count: i64) -> Vec<Candle> {
 fn cache(c: &mut Criterion) {
     let queue = QueueConfig {
         name: "candles",
+        jobs: channels::CANDLE_JOBS,
         fetchers: 6,
         pending_max: 128,
         fresh_for: Duration::from_secs(3_600),
@@ -94,6 +95,7 @@ fn cache(c: &mut Criterion) {
     };
     let config = CacheConfig {
         upstream: "the provider",
+        tag: "CANDLES",
         queues: vec![queue.clone(), queue],
         entries_max: 512,
         idle_max: Duration::from_secs(900),

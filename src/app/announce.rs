@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use crate::config::Settings;
 use crate::config::values::Market;
 use crate::logging::{LogFiles, LogHandle};
-
-use super::sources::Sources;
+use crate::upstream::Endpoints;
 
 /// Says who can reach the server.
 pub fn warn_of_exposure(address: SocketAddr, has_token: bool) {
@@ -37,7 +36,7 @@ pub fn warn_of_company(files: &LogFiles) {
 }
 
 /// The address, what the server is connected to, and where its logs are.
-pub fn announce(log: &LogHandle, settings: &Settings, address: SocketAddr, sources: &Sources) {
+pub fn announce(log: &LogHandle, settings: &Settings, address: SocketAddr, endpoints: &Endpoints) {
     let version = env!("CARGO_PKG_VERSION");
     let market = match settings.server.market {
         Market::Sim => "embedded market",
@@ -46,11 +45,14 @@ pub fn announce(log: &LogHandle, settings: &Settings, address: SocketAddr, sourc
     log.banner(format!(
         "tapewarden {version} listening on http://{address}"
     ));
-    log.banner(format!("  market data: {market} at {}", sources.schwab_url));
+    log.banner(format!(
+        "  market data: {market} at {}",
+        endpoints.schwab_url
+    ));
     log.banner(format!(
         "  trader app:  {} (files in {})",
-        sources.trader_url,
-        sources.data_dir.display()
+        endpoints.trader_url,
+        endpoints.data_dir.display()
     ));
     log.banner(format!("  model:       {}", settings.model.url.0));
     log.banner(format!(
@@ -61,6 +63,6 @@ pub fn announce(log: &LogHandle, settings: &Settings, address: SocketAddr, sourc
     log::info!(
         target: "MAIN",
         "tapewarden {version} listening on http://{address}; market data: {market} at {}, trader app at {}, process {}",
-        sources.schwab_url, sources.trader_url, std::process::id()
+        endpoints.schwab_url, endpoints.trader_url, std::process::id()
     );
 }

@@ -4,8 +4,8 @@
 //! then lives in [`lifecycle`] until somebody asks for the end.
 
 mod announce;
-mod caches;
 mod descriptors;
+mod endpoints;
 mod error;
 mod given;
 mod lanes;
@@ -13,7 +13,6 @@ mod lifecycle;
 mod limits;
 mod scheduling;
 mod signals;
-mod sources;
 mod start;
 
 use std::time::{Duration, Instant};

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use tiny_http::Server;
 
+use crate::cache::ToCache;
 use crate::config::Settings;
 use crate::config::values::Market;
 use crate::diag::start_report_reader;
@@ -17,28 +18,30 @@ use crate::diag::watchdog::{
 use crate::edge::access::{Cors, Guard, start_token_reader};
 use crate::edge::connection::{GateConfig, LinkAddress, Lookup, start_workers, unblock_workers};
 use crate::edge::listener::{bind, probe_requests, start_gate};
-use crate::edge::routes::{Caches, HttpConfig, boards, start_board_cache};
+use crate::edge::routes::{HttpConfig, boards, start_board_cache};
 use crate::edge::ws::{Sessions, WsConfig};
 use crate::logging::{LogConfig, LogFiles, LogHandle};
+use crate::market::SkewBounds;
 use crate::resilience::Backoff;
-use crate::runtime::clock::system_ms;
+use crate::runtime::clock::{Clock, system_ms};
 use crate::runtime::scratch::{self, Scratch};
-use crate::runtime::{Supervisor, SupervisorEnds, channels, latest, room_for};
+use crate::runtime::{LatestRx, Supervisor, SupervisorEnds, channels, latest, room_for};
 use crate::stream::{HubBounds, HubOutputs, StreamConfig, start_hub, start_reader};
+use crate::upstream::schwab::candles::MarketKey;
 use crate::upstream::trader_app::files::start_file_readers;
+use crate::upstream::{Caches, Endpoints, SymbolsMet, Wiring};
 
 use super::announce::{announce, warn_of_company, warn_of_exposure};
-use super::caches;
 use super::descriptors::{are_enough, connections_that_fit};
+use super::endpoints::endpoints;
 use super::error::{Doing, StartError};
 use super::given;
 use super::lanes::lanes;
 use super::lifecycle::Ears;
 use super::signals::{self, Listening};
-use super::sources::sources;
 
-/// Requests to a cache, and fetchers' answers, that can wait for it.
-const CACHE_INBOX: usize = 1_024;
+/// Connections' looks at the boards that can wait for their cache.
+const LOOKS: usize = 1_024;
 
 /// Quotes and sessions' words that can wait for the hub.
 const HUB_INBOX: usize = 4_096;
@@ -150,32 +153,13 @@ pub fn start(
     )
     .doing("starting the watchdog")?;
 
-    let (sources, clock) = sources(settings, supervisor)?;
-
-    let (market_tx, market) = supervisor.channel(channels::CANDLE_CACHE, CACHE_INBOX);
-    let (trader_tx, trader) = supervisor.channel(channels::TRADER_CACHE, CACHE_INBOX);
-    let (model_tx, model) = supervisor.channel(channels::MODEL_CACHE, CACHE_INBOX);
-    let (skew_tx, skew) = latest();
-    caches::start_market(
-        supervisor, settings, &sources, clock, skew_tx, &market_tx, market,
-    )
-    .doing("starting the candle cache")?;
-    caches::start_trader(
-        supervisor, settings, &sources, &market_tx, &trader_tx, trader,
-    )
-    .doing("starting the trader cache")?;
-    caches::start_model(supervisor, settings, clock, &model_tx, model)
-        .doing("starting the model cache")?;
-    let caches = Caches {
-        market: market_tx,
-        trader: trader_tx,
-        validation: model_tx,
-    };
+    let (endpoints, clock) = endpoints(settings, supervisor)?;
+    let (caches, skew) = start_caches(supervisor, settings, &endpoints, clock)?;
 
     start_file_readers(
         supervisor,
-        sources.data_dir.clone(),
-        sources.token_file.clone(),
+        endpoints.data_dir.clone(),
+        endpoints.token_file.clone(),
         publishers.reads,
         publishers.histories,
     )
@@ -210,8 +194,8 @@ pub fn start(
     )
     .doing("starting the quote hub")?;
     let stream = StreamConfig {
-        url: sources.trader_url.clone(),
-        roots: sources.trader_roots.clone(),
+        url: endpoints.trader_url.clone(),
+        roots: endpoints.trader_roots.clone(),
         connect_deadline: settings.stream.connect_deadline,
         backoff: Backoff {
             min: settings.stream.backoff_min,
@@ -238,7 +222,7 @@ pub fn start(
         validate_ttl: settings.model.cache_ttl,
         spike_window: settings.stream.spike_window,
         prompt,
-        trader_url: sources.trader_url.clone(),
+        trader_url: endpoints.trader_url.clone(),
         cors: cors.clone(),
         clock,
         started,
@@ -253,7 +237,7 @@ pub fn start(
     };
     start_workers(supervisor, &server, &caches, boards, &config, &commands_tx)
         .doing("starting the http workers")?;
-    let (looks_tx, looks) = supervisor.channel(channels::BOARD_CACHE, CACHE_INBOX);
+    let (looks_tx, looks) = supervisor.channel(channels::BOARD_CACHE, LOOKS);
     if let Some(boards) = own_boards {
         start_board_cache(supervisor, boards, config.clone(), looks)
             .doing("starting the board cache")?;
@@ -281,7 +265,7 @@ pub fn start(
     scratch::start_removal(supervisor).doing("starting the removal of leftovers")?;
     // tiny_http has a thread for each of the gate's connections, and listens no more once it gets none.
     room_for(workers + FIRST_CLIENTS).doing("making room for the threads of connections")?;
-    announce(&log, settings, address, &sources);
+    announce(&log, settings, address, &endpoints);
     Ok(Running {
         ears: Ears::new(ends, commands, signals, watchdog, give_up),
         log,
@@ -291,6 +275,36 @@ pub fn start(
         private,
         _log_lock: log_lock,
     })
+}
+
+/// Starts the caches of everything that is asked. With them comes what answers say of this machine's clock.
+fn start_caches(
+    supervisor: &Supervisor,
+    settings: &Settings,
+    endpoints: &Endpoints,
+    clock: Clock,
+) -> Result<(Caches, LatestRx<SkewBounds>), StartError> {
+    let (caches, inboxes) = Caches::new(supervisor);
+    let (skew_tx, skew) = latest();
+    let market = caches.market.clone();
+    let wiring = Wiring {
+        settings,
+        endpoints,
+        clock,
+        skew: skew_tx,
+        symbols_met: SymbolsMet::new(move |symbols| {
+            let known = symbols.into_iter().map(MarketKey::Quote).collect();
+            // Who met them says it again.
+            drop(market.offer(ToCache::Known(known)));
+        }),
+    };
+    caches
+        .start(inboxes, supervisor, &wiring)
+        .map_err(|(cache, source)| StartError::System {
+            doing: format!("starting the {cache}"),
+            source,
+        })?;
+    Ok((caches, skew))
 }
 
 /// tiny_http, listening where only the gate can reach it.

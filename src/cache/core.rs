@@ -24,7 +24,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use super::action::Action;
-use super::entry::{Call, Entry, Failed, Stage, Waiter, retry_at};
+use super::entry::{Call, Entry, Stage, Waiter};
 use super::known::Known;
 use super::last_updates::LastUpdates;
 use super::limits::{CacheConfig, QueueConfig};
@@ -32,8 +32,8 @@ use super::spent::Spent;
 use super::{AskId, Key, Reply, Value};
 use crate::resilience::Breaker;
 use crate::resilience::Budget;
+use crate::resilience::FetchError;
 use crate::resilience::Jitter;
-use crate::resilience::{Evidence, FetchError};
 
 /// How much longer than its deadline a fetcher may take before it is given up.
 pub const LOST_GRACE: Duration = Duration::from_secs(2);
@@ -257,196 +257,9 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         self.dispatch(now, out);
     }
 
-    /// A fetcher made one call more for this key than was allowed.
-    pub fn called_again(&mut self, now: Instant, key: &K) {
-        if let Some(budget) = &mut self.budget {
-            budget.charge(now);
-            self.spent.made(now, key.queue(), key);
-        }
-    }
-
-    /// A fetcher is done.
-    pub fn fetched(
-        &mut self,
-        now: Instant,
-        key: &K,
-        flight: u64,
-        result: Result<V, FetchError>,
-        out: &mut Vec<Action<K, V::Out, R>>,
-    ) {
-        if let Some((queue, was_replaced)) = self.lost.remove(&flight) {
-            self.found(queue, was_replaced, out);
-            self.dispatch(now, out);
-            return;
-        }
-        if let Some(late) = self.stragglers.remove(&flight) {
-            self.queues[key.queue()].ends(late.call);
-            match result {
-                Ok(value) => self.learnt(now, key, late.call.made, value, out),
-                // The try beside it says how it is now.
-                Err(failure) => drop(self.judged(now, key, late.call, failure, out)),
-            }
-            self.dispatch(now, out);
-            return;
-        }
-        let Some(entry) = self.entries.get_mut(key) else {
-            return;
-        };
-        let Some(mine) = entry.flight.as_mut().filter(|f| f.id == flight) else {
-            return;
-        };
-        let Stage::Running(call) = mine.stage else {
-            return;
-        };
-        self.queues[key.queue()].ends(call);
-        // No fetcher is out with it any more.
-        mine.stage = Stage::Pending;
-        match result {
-            Ok(value) => self.learnt(now, key, call.made, value, out),
-            Err(failure @ FetchError::NoData { .. }) => {
-                let hold = self.queues[key.queue()].config.nodata_hold;
-                entry.refreshed(None);
-                entry.failed = Some(Failed {
-                    failure,
-                    next_try: now + hold,
-                });
-                self.upstream_works(now, key, call.made, out);
-                self.land(now, key, out);
-            }
-            Err(failure) => {
-                let limits = &self.queues[key.queue()].config;
-                let retry = retry_at(now, mine, &failure, limits, &mut self.jitter);
-                let failure = self.judged(now, key, call, failure, out);
-                let paused = matches!(failure, FetchError::Paused { .. });
-                let mine = self.entries.get_mut(key).and_then(|e| e.flight.as_mut());
-                match (retry.filter(|_| !paused), mine) {
-                    (Some(at), Some(mine)) => {
-                        mine.attempt += 1;
-                        mine.stage = Stage::Retry { at };
-                    }
-                    _ => self.fail(now, key, Some(call.made), failure, out),
-                }
-            }
-        }
-        self.dispatch(now, out);
-    }
-
     /// Requests that wait.
     #[must_use]
     pub fn waiters(&self) -> usize {
         self.waiters
-    }
-
-    /// The upstream said this of a key.
-    fn learnt(
-        &mut self,
-        now: Instant,
-        key: &K,
-        called: Instant,
-        value: V,
-        out: &mut Vec<Action<K, V::Out, R>>,
-    ) {
-        if let Some(entry) = self.entries.get_mut(key) {
-            entry.refreshed(Some((value, now)));
-            if let Some(update) = self.updates.of(now, key) {
-                entry.apply(now, update);
-            }
-        }
-        if let Some(subject) = key.subject() {
-            self.known(now, subject);
-        }
-        self.upstream_works(now, key, called, out);
-        self.land(now, key, out);
-    }
-
-    /// The flight ended with a value or with "there is nothing": everybody is answered.
-    fn land(&mut self, now: Instant, key: &K, out: &mut Vec<Action<K, V::Out, R>>) {
-        self.end_flight(now, key);
-        let limits = &self.queues[key.queue()].config;
-        let Some(entry) = self.entries.get_mut(key) else {
-            return;
-        };
-        let waiters = std::mem::take(&mut entry.waiters);
-        self.waiters -= waiters.len();
-        self.busy.remove(key);
-        out.extend(waiters.into_iter().map(|waiter| Action::Reply {
-            to: waiter.to,
-            reply: match (entry.served(limits), &entry.failed) {
-                (Some(served), _) => Ok(served),
-                (None, Some(failed)) => Err(failed.failure.clone()),
-                (None, None) => Err(FetchError::Cancelled),
-            },
-        }));
-    }
-
-    /// The flight, whose call was made at `called`, ended with a failure: who has an older value or no
-    /// reason to wait for the next try is answered, and the others get another flight.
-    pub(super) fn fail(
-        &mut self,
-        now: Instant,
-        key: &K,
-        called: Option<Instant>,
-        failure: FetchError,
-        out: &mut Vec<Action<K, V::Out, R>>,
-    ) {
-        self.end_flight(now, key);
-        let until = match &failure {
-            // Being shed or refused says nothing about the key: the next asker may try.
-            FetchError::Busy { .. } => now,
-            FetchError::Paused { retry_in, .. } => now + *retry_in,
-            _ => {
-                if let Some(entry) = self.entries.get_mut(key) {
-                    if entry.failures == 0 {
-                        entry.failing_since = called.unwrap_or(now);
-                    }
-                    let counts = failure.may_pass() || failure.evidence() != Evidence::Nothing;
-                    entry.failures += u32::from(counts);
-                }
-                let alone = self.left_alone_for(key, &failure, out);
-                // A call that took as long has left it alone meanwhile, for who waits for the next. Where
-                // nobody waits, all who ask in that time are told of this one.
-                let from = called
-                    .filter(|_| self.config.patient_max > 0)
-                    .unwrap_or(now);
-                let next_try = (from + alone).max(now);
-                if let Some(entry) = self.entries.get_mut(key) {
-                    entry.failed = Some(Failed {
-                        failure: failure.clone(),
-                        next_try,
-                    });
-                }
-                next_try
-            }
-        };
-        let hold = super::entry::Hold {
-            until,
-            why: failure,
-        };
-        self.dismiss(now, key, &hold, out);
-        if let Some(entry) = self.entries.get_mut(key)
-            && !entry.waiters.is_empty()
-        {
-            self.flights += 1;
-            entry.take_off(now, self.flights);
-            self.queues[key.queue()].pending.push(key.clone());
-        } else {
-            self.busy.remove(key);
-        }
-    }
-
-    /// The key has no flight any more. A call that is still out becomes a straggler.
-    pub(super) fn end_flight(&mut self, now: Instant, key: &K) {
-        self.queues[key.queue()].pending.retain(|k| k != key);
-        let entry = self.entries.get_mut(key);
-        if let Some(flight) = entry.and_then(|e| e.flight.take())
-            && let Stage::Running(call) = flight.stage
-        {
-            let late = Straggler {
-                key: key.clone(),
-                call,
-                deadline: flight.deadline.unwrap_or(now),
-            };
-            self.stragglers.insert(flight.id, late);
-        }
     }
 }

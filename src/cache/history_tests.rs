@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::tests::{Core, K, Out, broken, config};
 use super::*;
 use crate::resilience::BreakerConfig;
+use crate::resilience::FetchError;
 
 proptest! {
     #[test]
@@ -59,7 +60,7 @@ proptest! {
                         (what < 9).then(|| result(what))
                     }).collect();
                     others.truncate(usize::from(key % 4));
-                    let answers = Answers { own: result(what), others };
+                    let answers = Answers { own: result(what), others, further_calls: 0 };
                     core.done(now, Fetched { job, answers }, &mut out);
                 }
                 _ => core.tick(now, &mut out),

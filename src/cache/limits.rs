@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use crate::resilience::Backoff;
 use crate::resilience::BreakerConfig;
+use crate::runtime::{Channel, Pool};
 
 /// One kind of work of a cache.
 #[derive(Clone, Debug)]
 pub struct QueueConfig {
     /// As errors name it: "candles".
     pub name: &'static str,
+    /// How jobs get to its fetchers, and so which threads these are.
+    pub jobs: Channel<Pool>,
     /// Flights that may run at once.
     pub fetchers: usize,
     /// Flights that may wait for a fetcher.
@@ -41,11 +44,41 @@ pub struct QueueConfig {
     pub backoff: Backoff,
 }
 
+impl QueueConfig {
+    /// A queue whose flights are one call for one key, and whose values are shown at any age in place of an
+    /// error. What its owner sets is zero here.
+    #[must_use]
+    pub fn one_call(name: &'static str, jobs: Channel<Pool>) -> Self {
+        Self {
+            name,
+            jobs,
+            fetchers: 0,
+            pending_max: 0,
+            fresh_for: Duration::ZERO,
+            unread_for: Duration::ZERO,
+            nodata_hold: Duration::ZERO,
+            failure_hold: Duration::ZERO,
+            stale_max: None,
+            stale_patience: Duration::ZERO,
+            deadline: Duration::ZERO,
+            together_max: 1,
+            gather_for: Duration::ZERO,
+            attempts_max: 1,
+            backoff: Backoff {
+                min: Duration::ZERO,
+                max: Duration::ZERO,
+            },
+        }
+    }
+}
+
 /// A cache's limits.
 #[derive(Clone, Debug)]
 pub struct CacheConfig {
     /// Whom it asks, as errors name it: "Schwab market data".
     pub upstream: &'static str,
+    /// The tag of its log lines.
+    pub tag: &'static str,
     /// Its kinds of work, by [`Key::queue`].
     pub queues: Vec<QueueConfig>,
     /// Keys kept.

@@ -4,7 +4,9 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::resilience::FetchError;
 use crate::resilience::{Backoff, BreakerConfig, PAUSE_MAX};
+use crate::runtime::channels;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct K(pub(super) u16);
@@ -51,6 +53,7 @@ pub(super) type Out = Vec<Action<K, u32, u64>>;
 pub(crate) fn config() -> CacheConfig {
     let queue = |name| QueueConfig {
         name,
+        jobs: channels::CANDLE_JOBS,
         fetchers: 2,
         pending_max: 3,
         fresh_for: Duration::from_secs(60),
@@ -70,6 +73,7 @@ pub(crate) fn config() -> CacheConfig {
     };
     CacheConfig {
         upstream: "the upstream",
+        tag: "CANDLES",
         queues: vec![queue("things"), queue("others")],
         entries_max: 8,
         idle_max: Duration::from_secs(900),

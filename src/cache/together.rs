@@ -86,6 +86,9 @@ impl<K: Key, V: Value, R> Cache<K, V, R> {
         out: &mut Vec<Action<K, V::Out, R>>,
     ) {
         let Fetched { job, answers } = fetched;
+        for _ in 0..answers.further_calls {
+            self.called_again(now, &job.key);
+        }
         self.fetched(now, &job.key, job.flight, answers.own, out);
         let results = answers.others.into_iter().chain(iter::repeat_with(|| None));
         for (other, result) in job.others.iter().zip(results) {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::tests::{Core, K, Out, ask, broken, config, jobs, replies};
 use super::*;
+use crate::resilience::FetchError;
 
 /// One fetcher, of whose calls each may ask for four keys.
 fn together() -> CacheConfig {
@@ -28,6 +29,7 @@ fn each(n: usize, result: impl Fn() -> Result<u32, FetchError>) -> Answers<u32> 
     Answers {
         own: result(),
         others: (1..n).map(|_| Some(result())).collect(),
+        further_calls: 0,
     }
 }
 
@@ -58,6 +60,7 @@ fn what_waits_goes_with_the_next_call_and_each_has_its_own_answer() {
     let answers = Answers {
         own: Ok(30),
         others: vec![Some(Err(nothing())), Some(Ok(10))],
+        further_calls: 0,
     };
     let out = done(&mut core, now, &job, answers);
     let got: Vec<_> = replies(&out)
@@ -165,6 +168,7 @@ fn what_the_answer_says_nothing_of_is_asked_for_by_itself() {
     let answers = Answers {
         own: Ok(30),
         others: vec![None],
+        further_calls: 0,
     };
     let out = done(&mut core, now, &job, answers);
     assert_eq!(replies(&out).len(), 1);

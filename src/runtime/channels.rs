@@ -109,6 +109,12 @@ impl<P> Channel<P> {
         self
     }
 
+    /// The kind of thread that receives; of several the first.
+    #[must_use]
+    pub const fn receiver(&self) -> ThreadKind {
+        self.ends.to[0]
+    }
+
     /// The one of several that is this part.
     #[must_use]
     pub const fn of(mut self, part: &'static str) -> Self {

@@ -44,7 +44,7 @@ pub struct Response {
 
 /// A client of one upstream.
 #[derive(Debug)]
-pub struct Upstream {
+pub struct HttpClient {
     name: &'static str,
     base: String,
     agent: Agent,
@@ -60,7 +60,7 @@ struct Fault {
     in_body: bool,
 }
 
-impl Upstream {
+impl HttpClient {
     /// `base`: an http or https URL; a trailing slash is dropped.
     #[must_use]
     pub fn new(name: &'static str, base: &str) -> Self {

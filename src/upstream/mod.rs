@@ -1,14 +1,32 @@
 //! Whom we ask: Schwab, the trader app and Ollama, each with a folder, and what they share.
+//!
+//! A folder holds what the upstream is asked for (its keys), its client, its limits, and the answers that
+//! stand in for its own. What is asked implements [`Source`](crate::cache::Source) and [`Upstream`] and has a
+//! row in the table below; what streams implements `StreamCodec`.
 
+mod endpoints;
 pub mod http;
+mod limits;
 pub mod ollama;
+mod registry;
 pub mod resolve;
 mod roots;
 pub mod schwab;
 pub mod tls_words;
 pub mod trader_app;
 
+pub use endpoints::Endpoints;
+pub use registry::{Inbox, SymbolsMet, Upstream, Wiring, cache_name};
 pub use roots::Roots;
+
+registry::registry! {
+    /// Candles and quotes.
+    market: schwab::Client,
+    /// What the trader app says over REST.
+    trader: trader_app::Client,
+    /// Validations by a language model.
+    validation: ollama::Client,
+}
 
 #[cfg(test)]
 #[path = "../../tests/kit/certificates.rs"]

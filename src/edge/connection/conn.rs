@@ -231,7 +231,7 @@ impl Conn {
         let written = match forwarded {
             Ok(answer) => answer.for_client(connection_header(close, head.http10)),
             Err(NotForwarded::ClientGone) => {
-                config.lookup.caches.cancel(lane, id);
+                config.lookup.caches.cancel(id);
                 return Ok(false);
             }
             Err(NotForwarded::LaneFull) => {
@@ -247,7 +247,7 @@ impl Conn {
                 self.own_answer(&answer, head.origin.as_deref(), is_head, close)
             }
             Err(NotForwarded::WorkerSilent(e)) => {
-                config.lookup.caches.cancel(lane, id);
+                config.lookup.caches.cancel(id);
                 let answer = Answer::error(
                     503,
                     &format!(

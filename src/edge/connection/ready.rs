@@ -14,9 +14,9 @@ use crate::runtime::{Tx, one_shot};
 
 use crate::edge::answer::Answer;
 use crate::edge::routes::BoardLook;
-use crate::edge::routes::Caches;
 use crate::edge::routes::route;
 use crate::edge::routes::{Source, market_answer, page_answer, source, trader_answer};
+use crate::upstream::Caches;
 
 /// How long an answer is repeated to the same client.
 const REPEAT_FOR: Duration = Duration::from_millis(100);

@@ -14,8 +14,9 @@ use crate::edge::answer::{Answer, Wants};
 use crate::edge::routes;
 use crate::edge::routes::Boards;
 use crate::edge::routes::GateEnd;
-use crate::edge::routes::{Caches, Command, Context, HttpConfig};
+use crate::edge::routes::{Command, Context, HttpConfig};
 use crate::edge::routes::{Route, RouteError, lane_of, route};
+use crate::upstream::Caches;
 
 /// An idle worker beats this often: an order (a drill, the end of its service) must not wait for a client.
 const BEAT_EVERY: Duration = Duration::from_secs(2);

@@ -7,50 +7,18 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError};
 
-use crate::cache::{Ask, AskId, Key, Reply, ToCache, Value};
+use crate::cache::{Ask, AskId, Reply, ToCache};
 use crate::diag::ToReports;
 use crate::diag::watchdog::ToWatchdog;
-use crate::payload::Body;
 use crate::resilience::FetchError;
 use crate::runtime::clock::Clock;
 use crate::runtime::{Heartbeat, Lossy, Stop, Tx, one_shot};
-use crate::upstream::ollama::{Prompt, ValidationAnswer, ValidationKey};
-use crate::upstream::schwab::candles::{MarketData, MarketKey, MarketOut};
-use crate::upstream::trader_app::TraderKey;
+use crate::upstream::ollama::Prompt;
+use crate::upstream::{CachedKey, Caches, OutOf, cache_name};
 
-use super::bulkhead::Lane;
 use super::snapshots::Boards;
 use crate::edge::access::Cors;
 use crate::edge::routes::gate_end::{GateEnd, WORKER_PATIENCE};
-
-/// The inboxes of the caches.
-#[derive(Clone, Debug)]
-pub struct Caches {
-    /// Candles and quotes.
-    pub market: Tx<ToCache<MarketKey, MarketData>>,
-    /// What the trader app says.
-    pub trader: Tx<ToCache<TraderKey, Body>>,
-    /// Validations.
-    pub validation: Tx<ToCache<ValidationKey, ValidationAnswer>>,
-}
-
-impl Caches {
-    /// The client of this request left: its cache may forget it. Lost when the cache's inbox is full;
-    /// then the request's own deadline ends it.
-    pub fn cancel(&self, lane: Lane, id: AskId) {
-        let (market, trader, model) = match lane {
-            Lane::Instant | Lane::Files | Lane::Dump | Lane::Reports => (false, false, false),
-            Lane::Candles | Lane::Quotes => (true, false, false),
-            Lane::Watchlist | Lane::Vwap | Lane::Feed | Lane::Lists => (false, true, false),
-            // It gathers what its prompt needs from all of them.
-            Lane::Validation => (true, true, true),
-            Lane::ModelStatus => (false, false, true),
-        };
-        let _full = market && self.market.offer(ToCache::Cancel(id)).is_err();
-        let _full = trader && self.trader.offer(ToCache::Cancel(id)).is_err();
-        let _full = model && self.validation.offer(ToCache::Cancel(id)).is_err();
-    }
-}
 
 /// What a client may tell `main`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,16 +84,6 @@ pub struct Context<'a> {
     pub gate: &'a RefCell<GateEnd>,
 }
 
-/// The names of the caches' threads, as `/api/threads` and errors show them.
-pub mod cache_names {
-    /// Candles and quotes.
-    pub const MARKET: &str = "candle-cache";
-    /// What the trader app says.
-    pub const TRADER: &str = "trader-cache";
-    /// Validations.
-    pub const MODEL: &str = "model-cache";
-}
-
 /// A cache answers by the deadline; this much later it is taken to be silent.
 const CACHE_GRACE: Duration = Duration::from_millis(400);
 
@@ -148,49 +106,23 @@ pub struct Asked<V> {
 }
 
 impl Context<'_> {
-    /// Asks the candle cache.
-    pub fn ask_market(&self, key: MarketKey, deadline: Instant) -> Reply<MarketOut> {
-        self.answer(self.begin_market(key, deadline))
+    /// Asks the cache that keeps this.
+    pub fn ask<K: CachedKey>(&self, key: K, deadline: Instant) -> Reply<OutOf<K>> {
+        self.answer(self.begin(key, deadline))
     }
 
-    /// Asks the trader cache.
-    pub fn ask_trader(&self, key: TraderKey, deadline: Instant) -> Reply<Body> {
-        self.answer(self.begin_trader(key, deadline))
-    }
-
-    /// Asks the model cache.
-    pub fn ask_validation(&self, key: ValidationKey, deadline: Instant) -> Reply<ValidationAnswer> {
-        self.answer(self.begin(cache_names::MODEL, &self.caches.validation, key, deadline))
-    }
-
-    /// Asks the candle cache and does not wait yet.
-    pub fn begin_market(&self, key: MarketKey, deadline: Instant) -> Asked<MarketOut> {
-        self.begin(cache_names::MARKET, &self.caches.market, key, deadline)
-    }
-
-    /// Asks the trader cache and does not wait yet.
-    pub fn begin_trader(&self, key: TraderKey, deadline: Instant) -> Asked<Body> {
-        self.begin(cache_names::TRADER, &self.caches.trader, key, deadline)
-    }
-
-    /// What the model cache has ready; nothing is begun for it.
-    pub fn look_validation(&self, key: ValidationKey) -> Option<Reply<ValidationAnswer>> {
+    /// What the cache that keeps this has ready; nothing is begun for it.
+    pub fn look<K: CachedKey>(&self, key: K) -> Option<Reply<OutOf<K>>> {
         let (reply, answer) = one_shot();
-        self.caches
-            .validation
-            .offer(ToCache::Look { key, reply })
-            .ok()?;
+        let look = ToCache::Look { key, reply };
+        K::inbox(self.caches).offer(look).ok()?;
         let by = Instant::now() + LOOK_PATIENCE;
-        self.hear(cache_names::MODEL, &answer, by, Duration::ZERO)?
+        self.hear(cache_name::<K::Upstream>(), &answer, by, Duration::ZERO)?
     }
 
-    fn begin<K: Key, V: Value>(
-        &self,
-        cache: &'static str,
-        inbox: &Tx<ToCache<K, V>>,
-        key: K,
-        deadline: Instant,
-    ) -> Asked<V::Out> {
+    /// Asks the cache that keeps this and does not wait yet.
+    pub fn begin<K: CachedKey>(&self, key: K, deadline: Instant) -> Asked<OutOf<K>> {
+        let (cache, inbox) = (cache_name::<K::Upstream>(), K::inbox(self.caches));
         let (reply, receiver) = one_shot();
         let ask = Ask {
             id: self.id,

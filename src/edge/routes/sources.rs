@@ -88,10 +88,10 @@ pub fn board_answer(route: &Route, boards: &Boards, config: &HttpConfig) -> Answ
 pub fn answer(route: &Route, context: &Context<'_>) -> Answer {
     match source(route) {
         Some(Source::Market(key)) => {
-            return market_answer(context.ask_market(key, context.deadline));
+            return market_answer(context.ask(key, context.deadline));
         }
         Some(Source::Trader(key)) => {
-            let reply = context.ask_trader(key.clone(), context.deadline);
+            let reply = context.ask(key.clone(), context.deadline);
             return trader_answer(&key, reply);
         }
         Some(Source::Page(asset)) => return page_answer(asset),

@@ -44,7 +44,7 @@ struct Gathered {
 /// have left is kept for the next one. A body is not read.
 pub fn validate(context: &Context<'_>, symbol: &Symbol) -> Answer {
     let by = context.deadline.min(Instant::now() + WATCHLIST_DEADLINE);
-    let watchlist = match context.ask_trader(TraderKey::Watchlist, by) {
+    let watchlist = match context.ask(TraderKey::Watchlist, by) {
         Ok(served) => served.value,
         Err(failure) => {
             return Answer::error(
@@ -67,7 +67,7 @@ pub fn validate(context: &Context<'_>, symbol: &Symbol) -> Answer {
         setup: Value::Null,
     };
     // One that is there needs no quote and no candles.
-    let known = context.look_validation(ValidationKey::Validate(request.clone()));
+    let known = context.look(ValidationKey::Validate(request.clone()));
     if let Some(Ok(Served {
         value: ValidationAnswer::Verdict(verdict),
         stale_because: None,
@@ -86,7 +86,7 @@ pub fn validate(context: &Context<'_>, symbol: &Symbol) -> Answer {
     }
     let asked = Instant::now();
     let by = asked + context.config.model_deadline + REASON_GRACE;
-    match context.ask_validation(ValidationKey::Validate(request), by.min(context.deadline)) {
+    match context.ask(ValidationKey::Validate(request), by.min(context.deadline)) {
         Ok(Served {
             value: ValidationAnswer::Verdict(verdict),
             as_of,
@@ -105,10 +105,10 @@ pub fn validate(context: &Context<'_>, symbol: &Symbol) -> Answer {
 /// Asks for everything at once, so that nothing waits for what is slow.
 fn gather(context: &Context<'_>, symbol: &Symbol, entry: Map<String, Value>) -> Gathered {
     let by = context.deadline.min(Instant::now() + INPUTS_DEADLINE);
-    let quote = context.begin_market(MarketKey::Quote(symbol.clone()), by);
+    let quote = context.begin(MarketKey::Quote(symbol.clone()), by);
     let candles = MarketKey::Candles(symbol.clone(), Timeframe::M1);
-    let candles = context.begin_market(candles, by);
-    let vwap = context.begin_trader(TraderKey::Vwap(symbol.clone()), by);
+    let candles = context.begin(candles, by);
+    let vwap = context.begin(TraderKey::Vwap(symbol.clone()), by);
     let vwap = context
         .answer(vwap)
         .ok()
@@ -165,7 +165,7 @@ fn no_verdict(symbol: &Symbol, why: &FetchError, setup: Value, context: &Context
 
 /// `GET /api/validate/status`: `{"available":bool,"cache_ttl_seconds":60}`, and in `detail` why not.
 pub fn status(context: &Context<'_>) -> Answer {
-    let said = context.ask_validation(ValidationKey::Status, context.deadline);
+    let said = context.ask(ValidationKey::Status, context.deadline);
     let (available, detail) = match said {
         Ok(Served {
             value: ValidationAnswer::Presence(presence),

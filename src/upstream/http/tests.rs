@@ -9,8 +9,8 @@ const UPSTREAM: &str = "the fake";
 const SHORT: Duration = Duration::from_millis(400);
 const LONG: Duration = Duration::from_secs(20);
 
-fn client(url: &str) -> Upstream {
-    Upstream::new(UPSTREAM, url)
+fn client(url: &str) -> HttpClient {
+    HttpClient::new(UPSTREAM, url)
 }
 
 fn get(fake: &Fake, within: Duration) -> Result<Response, FetchError> {

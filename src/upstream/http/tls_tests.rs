@@ -8,7 +8,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn ask(base: &str, ca_file: &std::path::Path) -> Result<Response, FetchError> {
     let roots = Roots::read(base, ca_file).unwrap();
-    Upstream::with_roots("the fake", base, &roots).get("/x", &[], Instant::now() + PATIENCE)
+    HttpClient::with_roots("the fake", base, &roots).get("/x", &[], Instant::now() + PATIENCE)
 }
 
 #[test]

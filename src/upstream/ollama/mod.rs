@@ -1,7 +1,8 @@
-//! Validation by a model behind an Ollama server: what the model cache keeps, what the model is told, and
-//! how fetchers ask it. Answers can take a minute and be malformed; a malformed one is asked for again.
+//! Validation by a language model behind an Ollama server: what the cache of validations keeps, the client with
+//! its limits, what the model is told and what its answers mean. Answers can take a minute and be malformed; a malformed one is asked for again.
 
-mod fetch;
+mod client;
+mod limits;
 mod number;
 mod places;
 mod presence;
@@ -22,7 +23,7 @@ use serde_json::Value;
 use crate::cache::{self, Freshness, Key};
 use crate::market::Symbol;
 
-pub use fetch::{Fetch, OllamaConfig};
+pub use client::{Client, OllamaConfig};
 pub use places::PromptInputs;
 pub use presence::Presence;
 pub use prompt_file::Prompt;

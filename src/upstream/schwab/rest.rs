@@ -12,7 +12,7 @@ use crate::resilience::FetchError;
 use crate::runtime::clock::Clock;
 use crate::upstream::Roots;
 
-use super::super::http::{Response, Upstream, escaped};
+use super::super::http::{HttpClient, Response, escaped};
 use super::parse;
 use super::quotes::{self, ListForm, NO_LISTS_FOR, Said};
 use super::token::TokenFile;
@@ -54,7 +54,7 @@ pub struct SchwabConfig {
 /// One fetcher's client.
 #[derive(Debug)]
 pub struct Schwab {
-    upstream: Upstream,
+    upstream: HttpClient,
     tokens: TokenFile,
     clock: Clock,
     session: Session,
@@ -76,7 +76,7 @@ impl Schwab {
     #[must_use]
     pub fn new(config: &SchwabConfig) -> Self {
         Self {
-            upstream: Upstream::with_roots(SCHWAB, &config.base_url, &config.roots),
+            upstream: HttpClient::with_roots(SCHWAB, &config.base_url, &config.roots),
             tokens: TokenFile::new(config.token_file.clone()),
             clock: config.clock,
             session: Session::new(),

@@ -1,22 +1,23 @@
-//! What the trader app says over REST: what the trader cache keeps and how its fetchers get it.
+//! The trader app: what the trader cache keeps of its REST answers, the client with its limits, the answers that
+//! stand in for its own, its files and its stream.
 
 pub mod answers;
+mod client;
 pub mod files;
+mod limits;
 pub mod shapes;
 pub mod socketio;
 
-use std::cell::RefCell;
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::cache::{Job, Key};
-use crate::json::{self, Account, Kind, Source};
+use crate::cache::Key;
+use crate::json;
 use crate::market::Symbol;
-use crate::payload::Body;
-use crate::resilience::FetchError;
-use crate::upstream::Roots;
-use crate::upstream::http::{Upstream, escaped};
+use crate::upstream::http::escaped;
+
+pub use client::Client;
 
 /// As errors name it.
 pub const TRADER: &str = "the trader app";
@@ -91,68 +92,6 @@ impl Key for TraderKey {
             Self::StreamHealth | Self::Rotation => QUEUE_FEED,
             Self::Signals | Self::Positions => QUEUE_LISTS,
         }
-    }
-}
-
-/// One fetcher's client.
-#[derive(Debug)]
-pub struct Fetch {
-    upstream: Upstream,
-    account: RefCell<Account>,
-}
-
-impl Fetch {
-    /// `url`: the trader app's base URL; `roots`: whose certificates are believed.
-    #[must_use]
-    pub fn new(url: &str, roots: &Roots) -> Self {
-        Self {
-            upstream: Upstream::with_roots(TRADER, url, roots),
-            account: RefCell::new(Account::new(Source::Trader, TRADER)),
-        }
-    }
-
-    /// Makes one call, by the job's deadline. The body is passed through as it came once it is known to
-    /// be JSON of the right kind that every client can read; what cannot be read is mended.
-    ///
-    /// # Errors
-    /// What went wrong.
-    pub fn run(&self, job: &Job<TraderKey>) -> Result<Body, FetchError> {
-        let response = self.upstream.get(&job.key.path(), &[], job.deadline)?;
-        let upstream = TRADER;
-        match response.status {
-            200 => {}
-            404 if matches!(job.key, TraderKey::Vwap(_)) => {
-                return Err(FetchError::NoData {
-                    what: job.key.to_string(),
-                });
-            }
-            code => {
-                return Err(FetchError::Status {
-                    upstream,
-                    code,
-                    detail: String::new(),
-                    retry_after: response.retry_after,
-                });
-            }
-        }
-        let (kind, word) = if job.key.is_array() {
-            (Kind::Array, "array")
-        } else {
-            (Kind::Object, "object")
-        };
-        let document = json::pass(&response.body).map_err(|e| FetchError::Malformed {
-            upstream,
-            why: format!("its {} is not JSON ({e})", job.key),
-        })?;
-        if document.kind != kind {
-            return Err(FetchError::Malformed {
-                upstream,
-                why: format!("its {} is no {word}", job.key),
-            });
-        }
-        let mut account = self.account.borrow_mut();
-        account.tell(&job.key.to_string(), &document.mended);
-        Ok(Body::passed(document))
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::series::tests::{T0, candle, live};
 use super::*;
-use crate::cache::{Action, AskId, Cache, CacheConfig, QueueConfig};
+use crate::cache::{Action, AskId, Cache, CacheConfig, Job, QueueConfig};
 
 const MINUTE_MS: i64 = 60_000;
 

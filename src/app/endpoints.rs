@@ -1,6 +1,6 @@
 //! Where market data come from: the addresses in the settings, or those of the embedded market.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::config::Settings;
 use crate::config::values::{Market, SimTime};
@@ -8,36 +8,20 @@ use crate::market::Session;
 use crate::runtime::Supervisor;
 use crate::runtime::clock::{Clock, system_ms};
 use crate::sim::{SimClock, SimConfig, SimEndpoints, sim_offset_ms, start_sim};
-use crate::upstream::Roots;
+use crate::upstream::{Endpoints, Roots};
 
 use super::error::{Doing, StartError};
-
-/// Where everything upstream is.
-pub struct Sources {
-    /// Schwab's market data API, or the embedded one.
-    pub schwab_url: String,
-    /// As above.
-    pub token_file: PathBuf,
-    /// The trader app, or the embedded one.
-    pub trader_url: String,
-    /// As above.
-    pub data_dir: PathBuf,
-    /// Whose certificates are believed of Schwab.
-    pub schwab_roots: Roots,
-    /// Whose of the trader app.
-    pub trader_roots: Roots,
-}
 
 /// The upstreams, started if they are embedded, and the session clock.
 ///
 /// # Errors
 /// When the system refuses the embedded market something.
-pub fn sources(
+pub fn endpoints(
     settings: &Settings,
     supervisor: &Supervisor,
-) -> Result<(Sources, Clock), StartError> {
+) -> Result<(Endpoints, Clock), StartError> {
     if settings.server.market == Market::Schwab {
-        let sources = Sources {
+        let endpoints = Endpoints {
             schwab_url: settings.schwab.base_url.0.clone(),
             token_file: settings.schwab.token_file.clone(),
             trader_url: settings.trader.url.0.clone(),
@@ -53,7 +37,7 @@ pub fn sources(
                 &settings.trader.ca_file,
             )?,
         };
-        return Ok((sources, Clock::default()));
+        return Ok((endpoints, Clock::default()));
     }
     let mode = match settings.sim.clock {
         SimTime::Open => SimClock::Open,
@@ -78,7 +62,7 @@ pub fn sources(
         },
     )
     .doing("starting the embedded market")?;
-    let sources = Sources {
+    let endpoints = Endpoints {
         schwab_url: schwab_base_url,
         token_file,
         trader_url,
@@ -86,7 +70,7 @@ pub fn sources(
         schwab_roots: Roots::default(),
         trader_roots: Roots::default(),
     };
-    Ok((sources, clock))
+    Ok((endpoints, clock))
 }
 
 /// Whom to believe of an upstream; an error names the setting.

@@ -8,7 +8,9 @@ use proptest::prelude::*;
 
 use super::tests::{Core, K, Out};
 use super::*;
+use crate::resilience::FetchError;
 use crate::resilience::{Backoff, BreakerConfig};
+use crate::runtime::channels;
 
 fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -18,6 +20,7 @@ fn ms(n: u64) -> Duration {
 fn provider() -> CacheConfig {
     let queue = |name, fetchers| QueueConfig {
         name,
+        jobs: channels::CANDLE_JOBS,
         fetchers,
         pending_max: 128,
         fresh_for: ms(60_000),
@@ -37,6 +40,7 @@ fn provider() -> CacheConfig {
     };
     CacheConfig {
         upstream: "the upstream",
+        tag: "CANDLES",
         queues: vec![queue("candles", 6), queue("quotes", 3)],
         entries_max: 512,
         idle_max: ms(900_000),

@@ -1,18 +1,23 @@
 //! One fetcher's client of an Ollama server.
 
-use std::cell::RefCell;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use crate::cache::Job;
-use crate::json::{self, Account, Mended, Source};
+use crate::cache::{Answers, CacheConfig, Job, Source};
+use crate::config::Settings;
+use crate::json::{self, Account, Mended};
 use crate::resilience::FetchError;
 use crate::runtime::clock::Clock;
-use crate::upstream::Roots;
-use crate::upstream::http::{Response, Upstream};
+use crate::runtime::{Channel, Queue, channels};
+use crate::upstream::http::{HttpClient, Response};
+use crate::upstream::{Roots, Upstream, Wiring};
 
+use super::super::limits::count;
+use super::limits;
 use super::presence::{Presence, pull};
 use super::verdict::{self, Verdict};
 use super::{OLLAMA, ValidateRequest, ValidationAnswer, ValidationKey};
@@ -41,12 +46,12 @@ pub struct OllamaConfig {
 
 /// The client.
 #[derive(Debug)]
-pub struct Fetch {
-    upstream: Upstream,
+pub struct Client {
+    http: HttpClient,
     config: OllamaConfig,
     /// What was told last of the model's absence.
-    told: RefCell<Option<String>>,
-    account: RefCell<Account>,
+    told: Option<String>,
+    account: Account,
 }
 
 /// Why a try gave no verdict.
@@ -57,34 +62,58 @@ enum Try {
     Failed(FetchError),
 }
 
-impl Fetch {
-    /// Connects when it is first asked.
-    #[must_use]
-    pub fn new(config: &OllamaConfig) -> Self {
-        Self {
-            upstream: Upstream::with_roots(OLLAMA, &config.url, &config.roots),
-            config: config.clone(),
-            told: RefCell::default(),
-            account: RefCell::new(Account::new(Source::Model, OLLAMA)),
-        }
+impl Upstream for Client {
+    type Config = OllamaConfig;
+
+    const INBOX: Channel<Queue> = channels::MODEL_CACHE;
+
+    fn limits(settings: &Settings) -> CacheConfig {
+        limits::limits(settings)
     }
 
-    /// Makes one call, or as many as it takes for a well-formed answer, by the job's deadline.
-    ///
-    /// # Errors
-    /// What went wrong.
-    pub fn run(&self, job: &Job<ValidationKey>) -> Result<ValidationAnswer, FetchError> {
-        match &job.key {
+    fn config(wiring: &Wiring<'_>) -> io::Result<OllamaConfig> {
+        let s = &wiring.settings.model;
+        Ok(OllamaConfig {
+            url: s.url.0.clone(),
+            name: s.name.clone(),
+            attempts_max: count(s.attempts_max),
+            temperature: s.temperature.0,
+            tokens_max: s.tokens_max,
+            clock: wiring.clock,
+            roots: Roots::read(&s.url.0, Path::new(""))?,
+        })
+    }
+
+    fn new(config: &OllamaConfig) -> Self {
+        Self {
+            http: HttpClient::with_roots(OLLAMA, &config.url, &config.roots),
+            config: config.clone(),
+            told: None,
+            account: Account::new(json::Source::Model, OLLAMA),
+        }
+    }
+}
+
+impl Source for Client {
+    type Key = ValidationKey;
+    type Value = ValidationAnswer;
+
+    /// Makes as many calls as it takes for a well-formed answer.
+    fn call(&mut self, job: &Job<ValidationKey>) -> Answers<ValidationAnswer> {
+        let answer = match &job.key {
             ValidationKey::Status => self.presence(job.deadline).map(ValidationAnswer::Presence),
             ValidationKey::Validate(request) => {
-                let verdict = self.validate(request, job.deadline)?;
-                Ok(ValidationAnswer::Verdict(Arc::new(verdict)))
+                let verdict = self.validate(request, job.deadline);
+                verdict.map(|verdict| ValidationAnswer::Verdict(Arc::new(verdict)))
             }
-        }
+        };
+        answer.into()
     }
+}
 
-    fn presence(&self, deadline: Instant) -> Result<Presence, FetchError> {
-        let found = self.upstream.get("/api/tags", &[], deadline).and_then(|r| {
+impl Client {
+    fn presence(&mut self, deadline: Instant) -> Result<Presence, FetchError> {
+        let found = self.http.get("/api/tags", &[], deadline).and_then(|r| {
             let body = self.answered(r)?.body;
             Presence::read(&body, &self.config.name, &self.config.url).map_err(|why| {
                 FetchError::Malformed {
@@ -98,19 +127,19 @@ impl Fetch {
             Err(failure) => Some(failure.to_string()),
         };
         if let Some(words) = &missing
-            && *self.told.borrow() != missing
+            && self.told != missing
         {
             log::warn!(target: "MODEL", "set-ups cannot be validated: {words}");
         }
-        if missing.is_none() && self.told.borrow().is_some() {
+        if missing.is_none() && self.told.is_some() {
             log::info!(target: "MODEL", "the model {} is there", self.config.name);
         }
-        *self.told.borrow_mut() = missing;
+        self.told = missing;
         found
     }
 
     fn validate(
-        &self,
+        &mut self,
         request: &ValidateRequest,
         deadline: Instant,
     ) -> Result<Verdict, FetchError> {
@@ -178,19 +207,19 @@ impl Fetch {
     }
 
     fn attempt(
-        &self,
+        &mut self,
         body: &str,
         request: &ValidateRequest,
         deadline: Instant,
     ) -> Result<Verdict, Try> {
         let response = self
-            .upstream
+            .http
             .post_json("/api/generate", body.as_bytes(), deadline)
             .and_then(|r| self.answered(r))
             .map_err(Try::Failed)?;
         let (outer, mended): (Map<String, Value>, Mended) = json::read(&response.body)
             .map_err(|e| Try::Unusable(format!("the server's answer is not JSON ({e})")))?;
-        self.account.borrow_mut().tell("an answer", &mended);
+        self.account.tell("an answer", &mended);
         let text = outer
             .get("response")
             .and_then(Value::as_str)
