@@ -26,8 +26,9 @@ use crate::resilience::Backoff;
 use crate::runtime::clock::{Clock, system_ms};
 use crate::runtime::scratch::{self, Scratch};
 use crate::runtime::{LatestRx, Supervisor, SupervisorEnds, channels, latest, room_for};
-use crate::stream::{HubBounds, HubOutputs, StreamConfig, start_hub, start_reader};
+use crate::stream::{HubBounds, HubOutputs, ReaderEnds, StreamConfig, start_hub, start_reader};
 use crate::upstream::schwab::candles::MarketKey;
+use crate::upstream::trader_app;
 use crate::upstream::trader_app::files::start_file_readers;
 use crate::upstream::{Caches, Endpoints, SymbolsMet, Wiring};
 
@@ -204,15 +205,14 @@ pub fn start(
         seed: jitter_seed(),
         clock,
     };
-    start_reader(
-        supervisor,
-        stream,
+    let reader_ends = ReaderEnds {
         wanted,
         skew,
-        hub_tx.clone(),
-        caches.market.clone(),
-    )
-    .doing("starting the quote reader")?;
+        hub: hub_tx.clone(),
+        candle_cache: caches.market.clone(),
+    };
+    start_reader::<trader_app::Codec>(supervisor, stream, reader_ends)
+        .doing("starting the quote reader")?;
 
     let cors = Cors::new(&http.origins, http.allow_null_origin);
     let (private, link_address, server) = worker_server()?;

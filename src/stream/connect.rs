@@ -1,4 +1,4 @@
-//! From a URL to an open WebSocket at the trader app, within one deadline and heeding the stop.
+//! From a URL to an open WebSocket at a source of quotes, within one deadline and heeding the stop.
 //!
 //! A name is looked up on a thread of its own, since the system's look-up has no deadline; while one
 //! hangs no other is made, and the addresses that were last found serve.
@@ -8,15 +8,14 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
+use tungstenite::http::Uri;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Error, WebSocket};
 
-use crate::json;
 use crate::runtime::deadline_io::{SLICE, connect_unless, read_some};
 use crate::runtime::{Supervisor, ThreadKind, one_shot};
-use crate::upstream::Roots;
 use crate::upstream::resolve::fixed_addresses;
-use crate::upstream::trader_app::socketio::older_protocol;
+use crate::upstream::{Roots, StreamCodec};
 
 use super::transport::{Timed, Transport};
 
@@ -26,38 +25,37 @@ const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 const NO_UPGRADE_IN_TIME: &str = "it did not answer the upgrade in time";
 
 /// Where a URL leads.
-struct Place<'a> {
+struct Destination {
     secure: bool,
-    authority: &'a str,
-    host: &'a str,
+    authority: String,
+    host: String,
     port: u16,
 }
 
-impl<'a> Place<'a> {
+impl Destination {
     /// Of `http://host:port/…` or `https://host:port/…`.
-    fn of(url: &'a str) -> Result<Self, String> {
-        let (secure, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
-            (Some(rest), _) => (false, rest),
-            (_, Some(rest)) => (true, rest),
-            _ => {
-                return Err(format!(
-                    "{url} is neither an http:// nor an https:// address; set trader.url"
-                ));
-            }
-        };
-        let authority = rest.split('/').next().unwrap_or(rest);
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (
-                host,
-                port.parse().map_err(|_| format!("{port} is no port"))?,
-            ),
-            _ => (authority, if secure { 443 } else { 80 }),
+    fn of(url: &str) -> Result<Self, String> {
+        let uri: Option<Uri> = url.parse().ok();
+        let parts = uri.as_ref().and_then(|uri| {
+            let secure = match uri.scheme_str()? {
+                "http" => false,
+                "https" => true,
+                _ => return None,
+            };
+            Some((secure, uri.authority()?))
+        });
+        let Some((secure, authority)) = parts else {
+            return Err(format!(
+                "{url} is neither an http:// nor an https:// address; set trader.url"
+            ));
         };
         Ok(Self {
             secure,
-            authority,
-            host,
-            port,
+            authority: authority.to_string(),
+            host: authority.host().to_owned(),
+            port: authority
+                .port_u16()
+                .unwrap_or(if secure { 443 } else { 80 }),
         })
     }
 }
@@ -84,9 +82,13 @@ impl Connector {
     }
 
     /// Resolves, connects and upgrades, all before `by`; the words of what failed.
-    pub fn connect(&mut self, url: &str, by: Instant) -> Result<WebSocket<Transport>, String> {
-        let place = Place::of(url)?;
-        let host = place.host;
+    pub fn connect<C: StreamCodec>(
+        &mut self,
+        url: &str,
+        by: Instant,
+    ) -> Result<WebSocket<Transport>, String> {
+        let place = Destination::of(url)?;
+        let host = place.host.as_str();
         let mut addresses = fixed_addresses(host, place.port);
         if addresses.is_empty() {
             addresses = self.look_up(host, place.port, by)?;
@@ -109,7 +111,7 @@ impl Connector {
                     } else {
                         Transport::Plain(timed)
                     };
-                    return upgrade(transport, place.authority, by);
+                    return upgrade::<C>(transport, &place.authority, by);
                 }
                 Err(e) => last = format!("connecting to {address} failed: {e}"),
             }
@@ -167,7 +169,7 @@ impl Connector {
     }
 }
 
-fn upgrade(
+fn upgrade<C: StreamCodec>(
     transport: Transport,
     authority: &str,
     by: Instant,
@@ -178,7 +180,7 @@ fn upgrade(
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX));
     // Of TLS tungstenite need not know.
-    let url = format!("ws://{authority}/socket.io/?EIO=4&transport=websocket");
+    let url = format!("ws://{authority}{}", C::PATH);
     match tungstenite::client::client_with_config(url, transport, Some(limits)) {
         Ok((mut socket, _)) => {
             socket.get_mut().handshake_is_over();
@@ -187,7 +189,7 @@ fn upgrade(
         Err(tungstenite::HandshakeError::Failure(Error::Http(response))) => {
             let body = response.body().as_deref().unwrap_or_default();
             let said = rest.map_or_else(|| body.to_vec(), |rest| whole(body, rest, by));
-            Err(refused(response.status().as_u16(), &said))
+            Err(C::refused(response.status().as_u16(), &said))
         }
         Err(tungstenite::HandshakeError::Failure(Error::Io(e)))
             if e.kind() == ErrorKind::TimedOut =>
@@ -211,69 +213,4 @@ fn whole(body: &[u8], mut rest: TcpStream, by: Instant) -> Vec<u8> {
     let mut words = [0; 1_024];
     let length = read_some(&mut rest, &mut words, by).unwrap_or(0);
     words[..length].to_vec()
-}
-
-/// What Engine.IO servers say when they refuse. Other words are not repeated: there may be a secret in them.
-const KNOWN_WORDS: [&str; 6] = [
-    "The client is using an unsupported version of the Socket.IO or Engine.IO protocols",
-    "Unsupported protocol version",
-    "Transport unknown",
-    "Invalid transport",
-    "Not an accepted origin",
-    "Bad Request",
-];
-
-/// What a refusal of the upgrade means, and what can be done.
-fn refused(status: u16, said: &[u8]) -> String {
-    let said = json::text(said).0.to_ascii_lowercase();
-    let known = KNOWN_WORDS
-        .into_iter()
-        .find(|words| said.contains(&words.to_ascii_lowercase()));
-    if let Some(words) = known.filter(|words| words.to_ascii_lowercase().contains("unsupported")) {
-        return older_protocol(words);
-    }
-    let words = known.map_or_else(String::new, |words| format!(", {words:?}"));
-    if status == 400 {
-        return format!(
-            "it refuses WebSocket (400{words}): most likely its Socket.IO server runs without a WebSocket backend; install simple-websocket (or eventlet, gevent-websocket) there"
-        );
-    }
-    format!("it answered {status}{words} to the WebSocket upgrade")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refusal_is_told_in_the_servers_words_with_a_remedy_that_helps() {
-        let older = br#""The client is using an unsupported version of the Socket.IO or Engine.IO protocols""#;
-        for older in [
-            &older[..],
-            br#"{"code":5,"message":"Unsupported protocol version"}"#,
-        ] {
-            let words = refused(400, older);
-            assert!(
-                words.contains("Engine.IO 3") && words.contains("nsupported"),
-                "{words}"
-            );
-            assert!(!words.contains("simple-websocket"), "{words}");
-        }
-        let words = refused(400, b"\"Bad Request\"");
-        assert!(
-            words.contains("Bad Request") && words.contains("without a WebSocket backend"),
-            "{words}"
-        );
-        let words = refused(403, b"Not an accepted origin.");
-        assert_eq!(
-            words,
-            "it answered 403, \"Not an accepted origin\" to the WebSocket upgrade"
-        );
-        let words = refused(500, b"Bearer hush is no good");
-        assert_eq!(words, "it answered 500 to the WebSocket upgrade");
-        assert_eq!(
-            refused(404, b"<html>"),
-            "it answered 404 to the WebSocket upgrade"
-        );
-    }
 }

@@ -1,41 +1,30 @@
-//! The `quote-reader` thread: the upstream WebSocket in, merged quotes to the hub and the candles made
+//! The `quote-reader` thread: the source's WebSocket in, merged quotes to the hub and the candles made
 //! of them to the candle cache out.
 //!
-//! It hears what is wanted through a conflating cell (the whole set), and tells the source only the
-//! difference; after each reconnect, all of it. Losing the source is told at once; it comes back with
-//! backoff and jitter, without end.
+//! It hears what is wanted through a conflating cell (the whole set). What it does about that and about the
+//! source is decided by [`Link`]; what the hub and the cache get, and when, by [`Relay`] and [`CandleFeed`].
 
-use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
 use tungstenite::{Error, Message, WebSocket};
 
 use crate::cache::ToCache;
 use crate::json::{Account, Mended, Source};
-use crate::market::{SkewBounds, Symbol};
-use crate::resilience::{Backoff, Jitter};
+use crate::market::SkewBounds;
+use crate::resilience::Backoff;
 use crate::runtime::clock::Clock;
-use crate::runtime::log_throttle::LogThrottle;
 use crate::runtime::{Heartbeat, LatestRx, Stop, Supervisor, ThreadKind, Tx};
-use crate::upstream::Roots;
 use crate::upstream::schwab::candles::{MarketData, MarketKey};
-use crate::upstream::trader_app::TRADER;
-use crate::upstream::trader_app::socketio::{self, Event};
+use crate::upstream::{Roots, StreamCodec};
 
-use super::candle_feed::CandleFeed;
+use super::candle_feed::{CandleFeed, ClockWords};
 use super::connect::Connector;
+use super::link::{Action, Link, Next};
 use super::merge::Merge;
 use super::messages::{Spike, ToHub, Wanted};
-use super::outbox::Outbox;
+use super::relay::Relay;
 use super::transport::{Transport, WRITE_DEADLINE};
-
-/// Symbols in one subscription.
-const SYMBOLS_AT_ONCE: usize = 200;
-
-/// A connection that lasted this long was a good one: the backoff begins anew.
-const GOOD_AFTER: Duration = Duration::from_secs(10);
 
 /// How long the reader waits for room in the hub's inbox before it conflates instead.
 const HUB_PATIENCE: Duration = Duration::from_millis(20);
@@ -43,19 +32,10 @@ const HUB_PATIENCE: Duration = Duration::from_millis(20);
 /// Between tries, how often the hub is offered what it had no room for.
 const REST_SLICE: Duration = Duration::from_millis(500);
 
-/// The source's state is told this often even if it did not change: a hub that began anew must know.
-const TELL_EVERY: Duration = Duration::from_secs(1);
-
-/// The log hears of a clock that is off by so much, or changed by it.
-const SKEW_SAID_FROM_S: i64 = 5;
-
-/// Symbols whose spikes can wait for a hub that takes nothing.
-const SPIKES_MAX: usize = 1_000;
-
 /// Whom the reader hears.
 #[derive(Clone, Debug)]
 pub struct StreamConfig {
-    /// The trader app: `http://host:port` or `https://host:port`.
+    /// The source: `http://host:port` or `https://host:port`.
     pub url: String,
     /// Whose certificates are believed.
     pub roots: Roots,
@@ -69,35 +49,41 @@ pub struct StreamConfig {
     pub clock: Clock,
 }
 
-/// Starts the thread.
+/// Where the reader's words go, and whose it hears.
+#[derive(Clone, Debug)]
+pub struct ReaderEnds {
+    /// Every symbol that somebody wants.
+    pub wanted: LatestRx<Wanted>,
+    /// What the provider's answers say of this machine's clock.
+    pub skew: LatestRx<SkewBounds>,
+    /// The hub's inbox.
+    pub hub: Tx<ToHub>,
+    /// The candle cache's inbox.
+    pub candle_cache: Tx<ToCache<MarketKey, MarketData>>,
+}
+
+/// Starts the thread, for a source that speaks `C`.
 ///
 /// # Errors
 /// When the system refuses it.
-pub fn start_reader(
+pub fn start_reader<C: StreamCodec + 'static>(
     supervisor: &Supervisor,
     config: StreamConfig,
-    wanted: LatestRx<Wanted>,
-    skew: LatestRx<SkewBounds>,
-    hub: Tx<ToHub>,
-    candle_cache: Tx<ToCache<MarketKey, MarketData>>,
+    ends: ReaderEnds,
 ) -> io::Result<()> {
     let supervisor_too = supervisor.clone();
     supervisor.spawn(ThreadKind::QuoteReader, move |heartbeat| {
-        let mut reader = Reader {
+        let now = Instant::now();
+        let mut reader = Reader::<C> {
             config: &config,
-            wanted: &wanted,
-            skew: &skew,
-            skew_said: 0,
-            wish: Wanted::default(),
-            hub: &hub,
-            source: (false, "not connected yet".to_owned()),
-            tell_source_at: Instant::now(),
-            quotes: Outbox::default(),
-            spikes: Outbox::default(),
+            ends: &ends,
+            link: Link::new(now, config.url.clone(), config.backoff, config.seed),
+            relay: Relay::new(now),
             merge: Merge::default(),
-            account: Account::new(Source::Stream, TRADER),
-            candles: CandleFeed::new(candle_cache.clone(), config.clock),
+            candles: CandleFeed::new(now),
+            account: Account::new(Source::Stream, C::NAME),
             connector: Connector::new(supervisor_too.clone(), config.roots.clone()),
+            socket: None,
             stop: supervisor_too.stop(),
             heartbeat,
         };
@@ -106,285 +92,180 @@ pub fn start_reader(
     Ok(())
 }
 
-struct Reader<'a> {
+struct Reader<'a, C> {
     config: &'a StreamConfig,
-    wanted: &'a LatestRx<Wanted>,
-    /// What the provider's answers say of this machine's clock.
-    skew: &'a LatestRx<SkewBounds>,
-    /// As the log was told, in seconds.
-    skew_said: i64,
-    wish: Wanted,
-    hub: &'a Tx<ToHub>,
-    /// Whether the source is connected, and why (not).
-    source: (bool, String),
-    /// When the hub is to be told, again, what `source` says.
-    tell_source_at: Instant,
-    /// What the hub had no room for.
-    quotes: Outbox<ToHub>,
-    /// As above.
-    spikes: Outbox<ToHub>,
+    ends: &'a ReaderEnds,
+    link: Link<C>,
+    relay: Relay,
     merge: Merge,
-    account: Account,
     candles: CandleFeed,
+    account: Account,
     connector: Connector,
+    socket: Option<WebSocket<Transport>>,
     stop: &'a Stop,
     heartbeat: &'a Heartbeat,
 }
 
-impl Reader<'_> {
+impl<C: StreamCodec> Reader<'_, C> {
     fn run(&mut self) {
-        let mut jitter = Jitter::new(self.config.seed);
-        let mut failures = LogThrottle::default();
-        let mut attempt = 0_u32;
+        let mut actions = Vec::new();
         while !self.stop.is_set() {
-            let began = Instant::now();
-            let Ended::Because(why) = self.one_connection() else {
-                return;
-            };
-            if self.stop.is_set() {
-                return;
+            if let Some(wanted) = self.ends.wanted.take() {
+                self.merge.keep(&wanted);
+                self.candles.keep(&wanted);
+                self.link.want(wanted, &mut actions);
+                self.perform(&mut actions);
             }
-            attempt = if began.elapsed() > GOOD_AFTER {
-                1
-            } else {
-                attempt.saturating_add(1)
-            };
-            let wait = self.config.backoff.delay(attempt, jitter.draw());
-            if let Some(untold) = failures.happened_as(Instant::now(), &why) {
-                log::warn!(
-                    target: "STREAM",
-                    "no quotes from {}: {why}; next try in {} ms{untold}",
-                    self.config.url,
-                    wait.as_millis()
-                );
-            }
-            self.source_is(false, why);
-            self.candles.lost();
-            if self.rest(wait) {
-                return;
-            }
-        }
-    }
-
-    /// Waits, and goes on handing over what the hub had no room for. True if the end came.
-    fn rest(&mut self, wait: Duration) -> bool {
-        let until = Instant::now() + wait;
-        loop {
             self.hand_over();
+            self.feed_candles();
             self.heartbeat.idle();
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
+            match self.link.next(Instant::now(), &mut actions) {
+                Next::Connect => self.connect(&mut actions),
+                Next::Rest(until) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    let _ended = self.stop.sleep(left.min(REST_SLICE));
+                }
+                Next::Read => self.read(&mut actions),
             }
-            if self.stop.sleep(left.min(REST_SLICE)) {
-                return true;
-            }
+            self.perform(&mut actions);
+        }
+        if let Some(socket) = &mut self.socket {
+            let _leaving = socket.close(None);
         }
     }
 
-    /// Connects and relays until the connection ends; says why it did, or nothing at the stop.
-    fn one_connection(&mut self) -> Ended {
+    fn connect(&mut self, actions: &mut Vec<Action>) {
+        let url = &self.config.url;
         let by = Instant::now() + self.config.connect_deadline;
-        self.heartbeat
-            .wait(format!("connecting to {}", self.config.url), by);
-        let mut socket = match self.connector.connect(&self.config.url, by) {
-            Ok(socket) => socket,
-            Err(why) => return Ended::Because(why),
-        };
-        let mut session = socketio::Session::new(Instant::now());
-        let mut subscribed: Option<BTreeSet<Symbol>> = None;
-        loop {
-            if self.stop.is_set() {
-                let _leaving = socket.close(None);
-                return Ended::Stopped;
+        self.heartbeat.wait(format!("connecting to {url}"), by);
+        match self.connector.connect::<C>(url, by) {
+            Ok(socket) => {
+                self.socket = Some(socket);
+                self.link.opened(Instant::now(), actions);
             }
-            let now = Instant::now();
-            if now >= session.dead_at() {
-                return Ended::Because(
-                    "it has been silent for longer than its own ping interval".into(),
-                );
-            }
-            if let Some(wish) = self.wanted.take() {
-                self.merge.keep(&wish);
-                self.candles.keep(&wish);
-                self.wish = wish;
-            }
-            if let Some(have) = &mut subscribed
-                && *have != *self.wish
-            {
-                let by = now + WRITE_DEADLINE;
-                self.heartbeat.wait("telling the source what is wanted", by);
-                if let Err(e) = resubscribe(&mut socket, have, &self.wish) {
-                    return Ended::Because(format!("it did not take a subscription: {e}"));
-                }
-            }
-            self.hand_over();
-            self.candles.tell(now);
-            self.heartbeat.idle();
-            let output = match socket.read() {
-                Ok(Message::Text(text)) => {
-                    self.heartbeat.begin("merging quotes");
-                    session.text(Instant::now(), text.as_str())
-                }
-                Ok(Message::Binary(_)) => session.binary(Instant::now()),
-                Ok(_) => continue,
-                Err(Error::Io(e)) if e.kind() == ErrorKind::WouldBlock => continue,
-                Err(Error::ConnectionClosed | Error::AlreadyClosed) => {
-                    return Ended::Because("it closed the connection".into());
-                }
-                Err(e) => return Ended::Because(format!("the connection broke: {e}")),
-            };
-            self.candles.source_spoke();
-            self.account_for(session.mended());
-            for text in output.send {
-                if let Err(e) = socket.send(Message::text(text)) {
-                    return Ended::Because(format!("it did not take an answer: {e}"));
-                }
-            }
-            match output.event {
-                None => {}
-                Some(Event::Connected) => {
-                    subscribed = Some(BTreeSet::new());
-                    log::info!(target: "STREAM", "connected to {}", self.config.url);
-                    self.source_is(true, "connected".to_owned());
-                }
-                Some(Event::Ended(why)) => return Ended::Because(why),
-                Some(Event::Emitted { name, args }) => {
-                    self.event(&name, args);
-                }
-            }
+            Err(why) => self.link.lost(Instant::now(), why, actions),
         }
     }
 
-    /// What was not understood of the last message, and of updates before it.
-    fn account_for(&mut self, mut mended: Mended) {
-        mended += Mended::left_out(std::mem::take(&mut self.merge.ignored));
-        self.account.tell("events", &mended);
-    }
-
-    fn event(&mut self, name: &str, mut args: Vec<Value>) {
-        if args.is_empty() {
+    /// Reads a message, or waits a moment for one.
+    fn read(&mut self, actions: &mut Vec<Action>) {
+        let Some(socket) = &mut self.socket else {
             return;
-        }
-        let payload = args.swap_remove(0);
-        match name {
-            "quote_update" => {
-                for quote in self.merge.update(payload) {
-                    self.candles.quote(&quote);
-                    let symbol = quote.symbol.clone();
-                    self.quotes.push(symbol, ToHub::Quote(quote));
-                    self.hand_over();
+        };
+        let message = socket.read();
+        let now = Instant::now();
+        let why = match message {
+            Ok(Message::Text(text)) => {
+                self.heartbeat.begin("merging quotes");
+                self.candles.source_spoke();
+                return self.link.text(now, text.as_str(), actions);
+            }
+            Ok(Message::Binary(_)) => {
+                self.candles.source_spoke();
+                return self.link.binary(now, actions);
+            }
+            Ok(_) => return,
+            Err(Error::Io(e)) if e.kind() == ErrorKind::WouldBlock => return,
+            Err(Error::ConnectionClosed | Error::AlreadyClosed) => {
+                "it closed the connection".to_owned()
+            }
+            Err(e) => format!("the connection broke: {e}"),
+        };
+        self.link.lost(now, why, actions);
+    }
+
+    /// Carries out what the link decided, and what follows from that.
+    fn perform(&mut self, actions: &mut Vec<Action>) {
+        // A message that cannot be written ends the connection: what was decided before about that is void, and
+        // there is one more round about its loss.
+        while !actions.is_empty() {
+            for action in std::mem::take(actions) {
+                self.perform_one(action, actions);
+                if !actions.is_empty() {
+                    break;
                 }
             }
-            "volume_spike" => {
-                let Value::Object(mut fields) = payload else {
+        }
+    }
+
+    fn perform_one(&mut self, action: Action, more: &mut Vec<Action>) {
+        let now = Instant::now();
+        match action {
+            Action::Send(text) => {
+                let Some(socket) = &mut self.socket else {
                     return;
                 };
-                let symbol = fields.get("symbol").and_then(Value::as_str);
-                if let Some(symbol) = symbol.and_then(|s| s.parse::<Symbol>().ok())
-                    && self.spikes.len() < SPIKES_MAX
-                {
-                    fields.insert("symbol".into(), symbol.as_str().into());
-                    let spike = Spike {
-                        symbol: symbol.clone(),
-                        fields,
-                    };
-                    self.spikes.push(symbol, ToHub::Spike(spike));
+                let by = now + WRITE_DEADLINE;
+                self.heartbeat.wait("writing to the source of quotes", by);
+                if let Err(e) = socket.send(Message::text(text)) {
+                    let why = format!("it did not take what it was sent: {e}");
+                    self.socket = None;
+                    self.link.lost(Instant::now(), why, more);
+                }
+            }
+            Action::Joined => {
+                log::info!(target: "STREAM", "connected to {}", self.config.url);
+                self.relay.source(now, true, "connected".to_owned());
+                self.hand_over();
+            }
+            Action::Update(payload) => {
+                let wall_ms = self.config.clock.wall_ms();
+                for quote in self.merge.update(payload) {
+                    self.candles.quote(&quote, wall_ms);
+                    self.relay.quote(quote);
                     self.hand_over();
                 }
             }
-            _ => {}
+            Action::Spike(symbol, fields) => {
+                self.relay.spike(Spike { symbol, fields });
+                self.hand_over();
+            }
+            Action::Mended(mut mended) => {
+                mended += Mended::left_out(std::mem::take(&mut self.merge.ignored));
+                self.account.tell("events", &mended);
+            }
+            Action::Warn(words) => log::warn!(target: "STREAM", "{words}"),
+            Action::Lost(why) => {
+                self.socket = None;
+                self.candles.lost();
+                self.relay.source(now, false, why);
+                self.hand_over();
+            }
         }
-    }
-
-    fn source_is(&mut self, connected: bool, why: String) {
-        self.source = (connected, why);
-        self.tell_source_at = Instant::now();
-        self.hand_over();
     }
 
     /// Gives the hub what waits for it; what it has no room for stays, conflated.
     fn hand_over(&mut self) {
-        if Instant::now() >= self.tell_source_at {
-            let (connected, why) = self.source.clone();
-            let source = ToHub::Source {
-                connected,
-                why,
-                skew_seconds: self.look_at_the_clock(),
-            };
-            if offer(self.hub, source).is_err() {
-                return;
-            }
-            self.tell_source_at = Instant::now() + TELL_EVERY;
+        let now = Instant::now();
+        if self.relay.source_is_due(now) {
+            self.look_at_the_clock();
         }
-        let _room = drain(&mut self.spikes, self.hub) && drain(&mut self.quotes, self.hub);
+        let hub = &self.ends.hub;
+        self.relay
+            .hand_over(now, self.candles.skew_seconds(), |message| {
+                hub.send_by(message, Instant::now() + HUB_PATIENCE)
+            });
     }
 
-    /// By how many seconds this machine's clock is behind. The log hears of it once it is more than a few.
-    fn look_at_the_clock(&mut self) -> Option<i64> {
-        if let Some(bounds) = self.skew.take() {
+    fn look_at_the_clock(&mut self) {
+        if let Some(bounds) = self.ends.skew.take() {
             self.candles.answered(bounds);
         }
-        let seconds = self.candles.skew_ms()? / 1_000;
-        if (seconds - self.skew_said).abs() >= SKEW_SAID_FROM_S {
-            self.skew_said = seconds;
-            let (by, way) = (
-                seconds.abs(),
-                if seconds > 0 { "behind" } else { "ahead of" },
-            );
-            if by < SKEW_SAID_FROM_S {
-                log::info!(target: "STREAM", "this machine's clock is right again, by the provider's");
-            } else {
-                log::warn!(
-                    target: "STREAM",
-                    "this machine's clock is {by} s {way} the provider's: candles go by the provider's; set the clock, for example by NTP"
-                );
+        match self.candles.clock_words() {
+            Some(ClockWords::Off(words)) => log::warn!(target: "STREAM", "{words}"),
+            Some(ClockWords::Right(words)) => log::info!(target: "STREAM", "{words}"),
+            None => {}
+        }
+    }
+
+    /// Tells the candle cache what is due; never waits.
+    fn feed_candles(&mut self) {
+        for updates in self.candles.due(self.config.clock.now()) {
+            if let Err(ToCache::Updates(back)) =
+                self.ends.candle_cache.offer(ToCache::Updates(updates))
+            {
+                self.candles.not_taken(&back);
             }
         }
-        Some(seconds)
     }
-}
-
-fn offer(hub: &Tx<ToHub>, message: ToHub) -> Result<(), ToHub> {
-    hub.send_by(message, Instant::now() + HUB_PATIENCE)
-}
-
-/// Sends what waits, in order; false once the hub has no room.
-fn drain(outbox: &mut Outbox<ToHub>, hub: &Tx<ToHub>) -> bool {
-    while let Some((symbol, message)) = outbox.pop() {
-        if let Err(back) = offer(hub, message) {
-            if let Some(symbol) = symbol {
-                outbox.put_back(symbol, back);
-            }
-            return false;
-        }
-    }
-    true
-}
-
-/// How a connection ended.
-enum Ended {
-    Stopped,
-    Because(String),
-}
-
-/// Emits the difference between what the source sends and what is wanted.
-fn resubscribe(
-    socket: &mut WebSocket<Transport>,
-    have: &mut BTreeSet<Symbol>,
-    wish: &Wanted,
-) -> Result<(), Error> {
-    let more: Vec<&Symbol> = wish.difference(have).collect();
-    let less: Vec<&Symbol> = have.difference(wish).collect();
-    for (name, symbols) in [("subscribe_quotes", more), ("unsubscribe_quotes", less)] {
-        for some in symbols.chunks(SYMBOLS_AT_ONCE) {
-            let names: Vec<&str> = some.iter().map(|s| s.as_str()).collect();
-            socket.send(Message::text(socketio::emit(
-                name,
-                &json!({ "symbols": names }),
-            )))?;
-        }
-    }
-    have.clone_from(wish);
-    Ok(())
 }

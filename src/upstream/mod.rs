@@ -2,7 +2,7 @@
 //!
 //! A folder holds what the upstream is asked for (its keys), its client, its limits, and the answers that
 //! stand in for its own. What is asked implements [`Source`](crate::cache::Source) and [`Upstream`] and has a
-//! row in the table below; what streams implements `StreamCodec`.
+//! row in the table below; what streams implements [`StreamCodec`].
 
 mod endpoints;
 pub mod http;
@@ -12,12 +12,14 @@ mod registry;
 pub mod resolve;
 mod roots;
 pub mod schwab;
+mod stream_codec;
 pub mod tls_words;
 pub mod trader_app;
 
 pub use endpoints::Endpoints;
 pub use registry::{Inbox, SymbolsMet, Upstream, Wiring, cache_name};
 pub use roots::Roots;
+pub use stream_codec::{StreamCodec, StreamEvent, StreamOutput};
 
 registry::registry! {
     /// Candles and quotes.

@@ -3,6 +3,7 @@
 
 pub mod answers;
 mod client;
+mod codec;
 pub mod files;
 mod limits;
 pub mod shapes;
@@ -18,6 +19,7 @@ use crate::market::Symbol;
 use crate::upstream::http::escaped;
 
 pub use client::Client;
+pub use codec::Codec;
 
 /// As errors name it.
 pub const TRADER: &str = "the trader app";
