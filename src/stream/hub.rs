@@ -310,6 +310,12 @@ impl Hub {
         })
     }
 
+    /// Whether a spike is active, as far as was looked.
+    #[must_use]
+    pub fn has_spikes(&self) -> bool {
+        !self.spikes.is_empty()
+    }
+
     /// Whether [`Self::status`] has something new.
     #[must_use]
     pub fn status_changed(&self) -> bool {

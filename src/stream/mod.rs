@@ -13,6 +13,7 @@ mod outbox;
 mod pace;
 mod reader;
 mod relay;
+mod schedule;
 mod transport;
 
 pub use candle_builder::CandleBuilder;
