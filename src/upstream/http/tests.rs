@@ -2,6 +2,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::thread;
 
+use super::judge::retry_after;
 use super::*;
 use crate::upstream::fake::{Fake, Then, answer, hang};
 

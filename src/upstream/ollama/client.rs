@@ -3,46 +3,22 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use serde_json::{Map, Value, json};
+use std::time::Instant;
 
 use crate::cache::{Answers, CacheConfig, Job, Source};
 use crate::config::Settings;
-use crate::json::{self, Account, Mended};
+use crate::json::{self, Account};
 use crate::resilience::FetchError;
-use crate::runtime::clock::Clock;
 use crate::runtime::{Channel, Queue, channels};
-use crate::upstream::http::{HttpClient, Response};
+use crate::upstream::http::HttpClient;
 use crate::upstream::{Roots, Upstream, Wiring};
 
 use super::super::limits::count;
+use super::exchange::{self, OllamaConfig};
 use super::limits;
-use super::presence::{Presence, pull};
-use super::verdict::{self, Verdict};
+use super::presence::Presence;
+use super::verdict::Verdict;
 use super::{OLLAMA, ValidateRequest, ValidationAnswer, ValidationKey};
-
-/// How much of the server's own words is kept.
-const DETAIL_CHARS_MAX: usize = 160;
-
-/// Which model is asked, and how.
-#[derive(Clone, Debug)]
-pub struct OllamaConfig {
-    /// The Ollama server.
-    pub url: String,
-    /// The model's name there.
-    pub name: String,
-    /// Tries until an answer is well-formed, within the flight's deadline.
-    pub attempts_max: u32,
-    /// How freely it chooses its words.
-    pub temperature: f64,
-    /// Tokens that it may use for one answer.
-    pub tokens_max: usize,
-    /// The session clock.
-    pub clock: Clock,
-    /// Whose certificates are believed.
-    pub roots: Roots,
-}
 
 /// The client.
 #[derive(Debug)]
@@ -114,7 +90,7 @@ impl Source for Client {
 impl Client {
     fn presence(&mut self, deadline: Instant) -> Result<Presence, FetchError> {
         let found = self.http.get("/api/tags", &[], deadline).and_then(|r| {
-            let body = self.answered(r)?.body;
+            let body = exchange::answered(&self.config.name, r)?.body;
             Presence::read(&body, &self.config.name, &self.config.url).map_err(|why| {
                 FetchError::Malformed {
                     upstream: OLLAMA,
@@ -143,7 +119,7 @@ impl Client {
         request: &ValidateRequest,
         deadline: Instant,
     ) -> Result<Verdict, FetchError> {
-        let body = self.question(request);
+        let body = exchange::question(&self.config, request);
         let begun = Instant::now();
         let mut unusable: Option<(String, u32)> = None;
         for attempt in 1..=self.config.attempts_max {
@@ -178,7 +154,7 @@ impl Client {
                     break;
                 }
             }
-            if !is_worth_another(took, left) {
+            if !exchange::is_worth_another(took, left) {
                 break;
             }
         }
@@ -187,23 +163,6 @@ impl Client {
             upstream: OLLAMA,
             why: format!("{words} ({answers} answers)"),
         })
-    }
-
-    fn question(&self, request: &ValidateRequest) -> String {
-        let mut body = json!({
-            "model": self.config.name,
-            "prompt": &*request.prompt,
-            "stream": false,
-            "format": "json",
-            "options": {
-                "temperature": self.config.temperature,
-                "num_predict": self.config.tokens_max,
-            },
-        });
-        if let Some(system) = &request.system {
-            body["system"] = Value::from(&**system);
-        }
-        body.to_string()
     }
 
     fn attempt(
@@ -215,71 +174,11 @@ impl Client {
         let response = self
             .http
             .post_json("/api/generate", body.as_bytes(), deadline)
-            .and_then(|r| self.answered(r))
+            .and_then(|r| exchange::answered(&self.config.name, r))
             .map_err(Try::Failed)?;
-        let (outer, mended): (Map<String, Value>, Mended) = json::read(&response.body)
-            .map_err(|e| Try::Unusable(format!("the server's answer is not JSON ({e})")))?;
+        let (outer, mended) = exchange::generated(&response.body).map_err(Try::Unusable)?;
         self.account.tell("an answer", &mended);
-        let text = outer
-            .get("response")
-            .and_then(Value::as_str)
-            .ok_or_else(|| Try::Unusable("there is no response in the server's answer".into()))?;
         let now_ms = self.config.clock.wall_ms();
-        let mut verdict = verdict::parse(text, &request.symbol, now_ms).map_err(|why| {
-            let was_cut = outer.get("done_reason").and_then(Value::as_str) == Some("length");
-            Try::Unusable(if was_cut {
-                let most = self.config.tokens_max;
-                format!("{why}; it was cut after {most} tokens, model.tokens_max allows for more")
-            } else {
-                why
-            })
-        })?;
-        verdict.insert("setup".into(), request.setup.clone());
-        Ok(verdict)
-    }
-
-    /// A response that is no error.
-    fn answered(&self, response: Response) -> Result<Response, FetchError> {
-        if response.status == 200 {
-            return Ok(response);
-        }
-        let said = json::read::<Value>(&response.body).ok();
-        let said = said.as_ref().and_then(|(v, _)| v.get("error")?.as_str());
-        let mut detail = said.map_or_else(String::new, |words| {
-            format!(
-                ": {}",
-                words.chars().take(DETAIL_CHARS_MAX).collect::<String>()
-            )
-        });
-        // "model 'x' not found": what Ollama says of a model that it does not have.
-        if response.status == 404 && said.is_some() {
-            detail = format!("{detail}; {}", pull(&self.config.name));
-        }
-        Err(FetchError::Status {
-            upstream: OLLAMA,
-            code: response.status,
-            detail,
-            retry_after: response.retry_after,
-        })
-    }
-}
-
-/// Whether another answer can come in time: half as long as the last one took must be left, since the
-/// first one may have had to wait until the model was loaded.
-fn is_worth_another(took: Duration, left: Duration) -> bool {
-    !left.is_zero() && left >= took / 2
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_asked_for_again_only_if_it_can_come_in_time() {
-        let s = Duration::from_secs;
-        assert!(is_worth_another(s(10), s(50)));
-        assert!(is_worth_another(s(40), s(20)));
-        assert!(!is_worth_another(s(45), s(15)));
-        assert!(!is_worth_another(s(0), s(0)));
+        exchange::verdict(&outer, request, now_ms, self.config.tokens_max).map_err(Try::Unusable)
     }
 }

@@ -2,6 +2,7 @@
 //! its limits, what the model is told and what its answers mean. Answers can take a minute and be malformed; a malformed one is asked for again.
 
 mod client;
+mod exchange;
 mod limits;
 mod number;
 mod places;
@@ -23,7 +24,8 @@ use serde_json::Value;
 use crate::cache::{self, Freshness, Key};
 use crate::market::Symbol;
 
-pub use client::{Client, OllamaConfig};
+pub use client::Client;
+pub use exchange::OllamaConfig;
 pub use places::PromptInputs;
 pub use presence::Presence;
 pub use prompt_file::Prompt;

@@ -6,6 +6,7 @@ mod client;
 mod limits;
 pub mod parse;
 pub mod quotes;
+mod request;
 mod rest;
 pub(crate) mod token;
 pub(crate) mod token_form;

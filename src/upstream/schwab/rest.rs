@@ -10,23 +10,17 @@ use crate::json::{Account, Mended, Source};
 use crate::market::{Candle, Session, Skew, SkewBounds, Symbol, Timeframe};
 use crate::resilience::FetchError;
 use crate::runtime::clock::Clock;
+use crate::runtime::log_throttle::LogThrottle;
 use crate::upstream::Roots;
 
-use super::super::http::{HttpClient, Response, escaped};
+use super::super::http::{HttpClient, Response};
 use super::parse;
 use super::quotes::{self, ListForm, NO_LISTS_FOR, Said};
+use super::request;
 use super::token::TokenFile;
 
 /// As errors name it.
 pub const SCHWAB: &str = "Schwab market data";
-
-/// Candles are asked for up to this much after now, so that a clock that is behind loses none: an end far
-/// ahead costs nothing. Without an end Schwab's series would end at the close of the day before.
-const END_SLACK_MS: i64 = 7 * 86_400_000;
-
-/// The same error status is told to the log by each fetcher no more often than this: while a token is
-/// refused every call meets it.
-const SAY_AGAIN_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Symbols in one question for quotes, at most: Schwab takes 500. The question has less than 4 kB then,
 /// which every server and proxy takes.
@@ -34,9 +28,6 @@ pub const QUOTES_MAX: usize = 50;
 
 /// One symbol's quote object, or why there is none.
 pub type QuoteOrWhyNot = Result<Map<String, Value>, FetchError>;
-
-/// How daily candles are asked for: a year of them.
-const DAILY: &str = "periodType=year&period=1&frequencyType=daily&frequency=1";
 
 /// Where and as whom Schwab is asked.
 #[derive(Clone, Debug)]
@@ -67,8 +58,8 @@ pub struct Schwab {
     /// What was mended in the last answer.
     mended: Mended,
     account: Account,
-    /// The error status last told to the log, and when.
-    said: Option<(u16, Instant)>,
+    /// While a token is refused every call meets it.
+    refusals: LogThrottle,
 }
 
 impl Schwab {
@@ -86,7 +77,7 @@ impl Schwab {
             list_form: ListForm::default(),
             mended: Mended::default(),
             account: Account::new(Source::Schwab, SCHWAB),
-            said: None,
+            refusals: LogThrottle::default(),
         }
     }
 
@@ -112,17 +103,7 @@ impl Schwab {
             Some(_) => self.session.open_ms(self.session.trading_day(now_ms)),
             None => i64::MIN,
         };
-        let range = match timeframe.minutes() {
-            Some(minutes) => format!(
-                "periodType=day&frequencyType=minute&frequency={minutes}&startDate={from_ms}"
-            ),
-            None => DAILY.to_owned(),
-        };
-        let path = format!(
-            "/pricehistory?symbol={}&{range}&endDate={}&needExtendedHoursData=true",
-            escaped(symbol.as_str()),
-            now_ms + END_SLACK_MS
-        );
+        let path = request::candles(symbol, timeframe, from_ms, now_ms);
         let what = format!("candles {symbol} {timeframe}");
         let response = self.call(&path, &what, deadline)?;
         let (candles, mended) =
@@ -198,11 +179,11 @@ impl Schwab {
         };
         let by_list = self.list_form.is_tried(now);
         let said = if by_list {
-            match self.quotes_at(&list(symbols), symbols, deadline) {
+            match self.quotes_at(&request::list(symbols), symbols, deadline) {
                 // The symbol, or the list itself is not known: the other form says which.
                 Err(FetchError::NoData { .. }) => {
                     self.further_calls += 1;
-                    let said = self.quotes_at(&single(&first[0]), first, deadline);
+                    let said = self.quotes_at(&request::single(&first[0]), first, deadline);
                     if said.is_ok() {
                         self.list_form.is_missing(now);
                         log::info!(
@@ -214,18 +195,18 @@ impl Schwab {
                     said
                 }
                 // One of them may be what it cannot read.
-                Err(failure) if symbols.len() > 1 && is_about_the_request(&failure) => {
+                Err(failure) if symbols.len() > 1 && request::is_about_the_request(&failure) => {
                     self.further_calls += 1;
-                    self.quotes_at(&list(first), first, deadline)
+                    self.quotes_at(&request::list(first), first, deadline)
                 }
                 said => said,
             }
         } else {
-            self.quotes_at(&single(&first[0]), first, deadline)
+            self.quotes_at(&request::single(&first[0]), first, deadline)
         };
         let mut said = match said {
             // It was asked for by itself, or is the only one.
-            Err(failure) if is_about_the_request(&failure) => vec![Some(Err(failure))],
+            Err(failure) if request::is_about_the_request(&failure) => vec![Some(Err(failure))],
             said => said?,
         };
         said.resize_with(symbols.len(), || None);
@@ -266,7 +247,6 @@ impl Schwab {
             self.further_calls += 1;
             response = self.call_once(path, deadline)?;
         }
-        let upstream = SCHWAB;
         match response.status {
             200 => return Ok(response),
             // For a symbol that it cannot know.
@@ -278,37 +258,17 @@ impl Schwab {
             _ => {}
         }
         let detail = self.tokens.hidden_in(parse::detail(&response.body));
-        let now = Instant::now();
-        let again = |(status, at)| status == response.status && now < at + SAY_AGAIN_EVERY;
-        let level = if self.said.is_some_and(again) {
-            log::Level::Debug
-        } else {
-            self.said = Some((response.status, now));
-            log::Level::Warn
-        };
-        log::log!(
-            target: "SCHWAB",
-            level,
-            "{what}: answered {}{}, correlation id {}",
-            response.status,
-            detail,
-            response.correlation.as_deref().unwrap_or("none")
-        );
-        Err(match response.status {
-            401 => FetchError::Token {
-                upstream,
-                why: format!(
-                    "it refuses the token in {}; let your login program renew it",
-                    self.tokens.description()
-                ),
-            },
-            code => FetchError::Status {
-                upstream,
-                code,
-                detail,
-                retry_after: response.retry_after,
-            },
-        })
+        let failure = request::refused(&response, detail.clone(), self.tokens.description());
+        let form = response.status.to_string();
+        if let Some(untold) = self.refusals.happened_as(Instant::now(), &form) {
+            log::warn!(
+                target: "SCHWAB",
+                "{what}: answered {}{detail}, correlation id {}{untold}",
+                response.status,
+                response.correlation.as_deref().unwrap_or("none")
+            );
+        }
+        Err(failure)
     }
 
     fn call_once(&mut self, path: &str, deadline: Instant) -> Result<Response, FetchError> {
@@ -325,26 +285,6 @@ impl Schwab {
             self.bounds = Some(bounds);
         }
         Ok(response)
-    }
-}
-
-/// The question for several quotes, …
-fn list(symbols: &[Symbol]) -> String {
-    let names: Vec<String> = symbols.iter().map(|s| escaped(s.as_str())).collect();
-    format!("/quotes?symbols={}", names.join("%2C"))
-}
-
-/// … and for one, which some servers in between cut at a slash.
-fn single(symbol: &Symbol) -> String {
-    format!("/{}/quotes", escaped(symbol.as_str()))
-}
-
-/// Whether it was refused for what it asks for, and not for who asks or how often.
-fn is_about_the_request(failure: &FetchError) -> bool {
-    match failure {
-        FetchError::NoData { .. } => true,
-        FetchError::Status { code, .. } => (400..500).contains(code) && !matches!(code, 403 | 429),
-        _ => false,
     }
 }
 

@@ -7,7 +7,7 @@ pub(crate) mod history;
 pub(crate) mod read;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -55,65 +55,73 @@ pub fn start_file_readers(
     reads: Vec<WatchTx<Arc<FilesRead>>>,
     histories: Vec<WatchTx<Arc<History>>>,
 ) -> io::Result<()> {
-    let trades = data_dir.join("paper_trading");
-    let folders = vec![data_dir.clone(), trades];
-    let dir = data_dir.clone();
-    follow(
-        supervisor,
-        ThreadKind::HistoryReader,
-        channels::HISTORY_NOTICES,
-        folders,
-        move || {
-            let mut history = HistoryFile::new(history_path(&dir));
-            let histories = histories.clone();
-            Box::new(move |is_due| {
-                let changed = history.look();
-                if changed {
-                    say(&history.history);
-                }
-                // Told again at each slow look: a worker that took another's place has heard nothing yet.
-                if changed || is_due {
-                    publish(&histories, history.history.clone());
-                }
-            })
-        },
-    )?;
+    follow_history(supervisor, &data_dir, histories)?;
+    follow_runners_and_token(supervisor, data_dir, token_file, reads)
+}
+
+fn follow_history(
+    supervisor: &Supervisor,
+    data_dir: &Path,
+    histories: Vec<WatchTx<Arc<History>>>,
+) -> io::Result<()> {
+    let folders = vec![data_dir.to_owned(), data_dir.join("paper_trading")];
+    let path = history_path(data_dir);
+    let make = move || -> Look {
+        let mut history = HistoryFile::new(path.clone());
+        let histories = histories.clone();
+        Box::new(move |is_due| {
+            let changed = history.look();
+            if changed {
+                say(&history.history);
+            }
+            // Told again at each slow look: a worker that took another's place has heard nothing yet.
+            if changed || is_due {
+                publish(&histories, history.history.clone());
+            }
+        })
+    };
+    let (kind, notices) = (ThreadKind::HistoryReader, channels::HISTORY_NOTICES);
+    follow(supervisor, kind, notices, folders, make)
+}
+
+fn follow_runners_and_token(
+    supervisor: &Supervisor,
+    data_dir: PathBuf,
+    token_file: PathBuf,
+    reads: Vec<WatchTx<Arc<FilesRead>>>,
+) -> io::Result<()> {
     let folders = vec![data_dir.clone()];
-    follow(
-        supervisor,
-        ThreadKind::FileReader,
-        channels::FILE_NOTICES,
-        folders,
-        move || {
-            let mut runners = RunnersFile::new(runners_path(&data_dir));
-            let mut token = TokenExpiry::new(token_file.clone());
-            let reads = reads.clone();
-            Box::new(move |is_due| {
-                let runners_changed = runners.look();
-                if runners_changed && let Some(why) = &runners.error {
-                    let kept = if runners.good.is_some() {
-                        "; the last good one is served"
-                    } else {
-                        ""
-                    };
-                    log::warn!(target: "FILES", "{why}{kept}");
-                }
-                let read = |token: &TokenExpiry| FilesRead {
-                    runners: runners.good.clone(),
-                    runners_error: runners.error.clone(),
-                    token_expires_ms: token.at_ms,
-                    has_token: token.has_token,
+    let make = move || -> Look {
+        let mut runners = RunnersFile::new(runners_path(&data_dir));
+        let mut token = TokenExpiry::new(token_file.clone());
+        let reads = reads.clone();
+        Box::new(move |is_due| {
+            let runners_changed = runners.look();
+            if runners_changed && let Some(why) = &runners.error {
+                let kept = if runners.good.is_some() {
+                    "; the last good one is served"
+                } else {
+                    ""
                 };
-                // Before the token is looked for: it may lie on another disk.
-                if runners_changed || is_due {
-                    publish(&reads, read(&token));
-                }
-                if token.look() {
-                    publish(&reads, read(&token));
-                }
-            })
-        },
-    )
+                log::warn!(target: "FILES", "{why}{kept}");
+            }
+            let read = |token: &TokenExpiry| FilesRead {
+                runners: runners.good.clone(),
+                runners_error: runners.error.clone(),
+                token_expires_ms: token.at_ms,
+                has_token: token.has_token,
+            };
+            // Before the token is looked for: it may lie on another disk.
+            if runners_changed || is_due {
+                publish(&reads, read(&token));
+            }
+            if token.look() {
+                publish(&reads, read(&token));
+            }
+        })
+    };
+    let (kind, notices) = (ThreadKind::FileReader, channels::FILE_NOTICES);
+    follow(supervisor, kind, notices, folders, make)
 }
 
 /// Looks at files: told whether everything is to be published, changed or not.
