@@ -3,6 +3,10 @@
 //! A folder holds what the upstream is asked for (its keys), its client, its limits, and the answers that
 //! stand in for its own. What is asked implements [`Source`](crate::cache::Source) and [`Upstream`] and has a
 //! row in the table below; what streams implements [`StreamCodec`].
+//!
+//! Another upstream that is asked is a folder with a client, its row here, its settings in `config/table.rs`,
+//! the rows of its threads and of its channels in `runtime/threads.rs` and `runtime/channels.rs`, and the route
+//! that asks for it. The compiler names each of these that is forgotten, but for the route.
 
 mod endpoints;
 pub mod http;
