@@ -13,7 +13,7 @@ pub struct Job<K> {
     pub flight: u64,
     /// 1 for the first try.
     pub attempt: u32,
-    /// Whether what the key is about is known to exist, by its [`Key::subject`].
+    /// Whether what the key is about is known to exist, by its [`Key::subject`](super::Key::subject).
     pub known: bool,
     /// By when the fetcher must have answered, from name resolution to the last byte.
     pub deadline: Instant,

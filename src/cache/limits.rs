@@ -79,7 +79,7 @@ pub struct CacheConfig {
     pub upstream: &'static str,
     /// The tag of its log lines.
     pub tag: &'static str,
-    /// Its kinds of work, by [`Key::queue`].
+    /// Its kinds of work, by [`Key::queue`](super::Key::queue).
     pub queues: Vec<QueueConfig>,
     /// Keys kept.
     pub entries_max: usize,

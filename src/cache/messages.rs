@@ -38,7 +38,7 @@ pub enum ToCache<K, V: Value> {
     },
     /// Something was learnt of keys that may be kept here.
     Updates(Vec<(K, V::Update)>),
-    /// Somebody says that there are these, by their [`Key::subject`].
+    /// Somebody says that there are these, by their [`Key::subject`](super::Key::subject).
     Known(Vec<K>),
     /// The client of this request left; its place is free.
     Cancel(AskId),
