@@ -20,6 +20,8 @@ pub struct Sources {
     pub token_file: PathBuf,
     /// The trader app, or the embedded one.
     pub trader_url: String,
+    /// Where its stream is: at the same address, but for the embedded one.
+    pub stream_url: String,
     /// As above.
     pub data_dir: PathBuf,
     /// Whose certificates are believed of Schwab.
@@ -41,6 +43,7 @@ pub fn sources(
             schwab_url: settings.schwab.base_url.0.clone(),
             token_file: settings.schwab.token_file.clone(),
             trader_url: settings.trader.url.0.clone(),
+            stream_url: settings.trader.url.0.clone(),
             data_dir: settings.trader.data_dir.clone(),
             schwab_roots: roots(
                 "schwab.ca_file",
@@ -66,6 +69,7 @@ pub fn sources(
     let SimEndpoints {
         schwab_base_url,
         trader_url,
+        stream_url,
         token_file,
         data_dir,
     } = start_sim(
@@ -82,6 +86,7 @@ pub fn sources(
         schwab_url: schwab_base_url,
         token_file,
         trader_url,
+        stream_url,
         data_dir,
         schwab_roots: Roots::default(),
         trader_roots: Roots::default(),

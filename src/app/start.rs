@@ -210,7 +210,7 @@ pub fn start(
     )
     .doing("starting the quote hub")?;
     let stream = StreamConfig {
-        url: sources.trader_url.clone(),
+        url: sources.stream_url.clone(),
         roots: sources.trader_roots.clone(),
         connect_deadline: settings.stream.connect_deadline,
         backoff: Backoff {

@@ -254,8 +254,6 @@ table! {
     LOST_LINKS: Pool = pool(&[Conn, LaneKeeper], &[LaneKeeper], "lost connections", "there are no more connections to lose");
     /// Private connections to http workers that nobody uses now.
     IDLE_LINKS: Pool = pool(&[Conn, LaneKeeper], &[Conn], "idle connections", "it has room for every connection of the lane");
-    /// Numbers for connections to the embedded market.
-    SIM_SLOTS: Pool = pool(&[SimConn], &[SimSchwab, SimTrader], "free slots", "as many places as slots");
 }
 
 /// The table in Markdown, as the crate's documentation has it.

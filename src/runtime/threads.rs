@@ -299,12 +299,18 @@ table! {
         .no_drill("it beats once, and then waits for signals, of which the first ends the process");
     /// Writes the embedded market's files.
     SimFiles = thread("sim-files", "sim", WORLD, Report, Restart);
-    /// Accepts connections to the embedded market's Schwab.
+    /// Sees to it that the embedded market's Schwab accepts connections; the library's threads that do bear its name.
     SimSchwab = thread("sim-schwab", "sim", WORLD, Report, Restart);
-    /// Accepts connections to the embedded market's trader app.
+    /// Answers for the embedded market's Schwab, one request at a time.
+    SimSchwabWorker = thread("sim-schwab-N", "sim", WORLD, Report, Restart).ticks().replaced();
+    /// Sees to it that the embedded market's trader app accepts connections; the library's threads that do bear its name.
     SimTrader = thread("sim-trader", "sim", WORLD, Report, Restart);
-    /// Serves one connection to the embedded market.
-    SimConn = thread("sim-conn-N", "sim", WORLD, Report, End);
+    /// Answers for the embedded market's trader app, one request at a time.
+    SimTraderWorker = thread("sim-trader-N", "sim", WORLD, Report, Restart).ticks().replaced();
+    /// Accepts connections to the embedded market's stream.
+    SimStream = thread("sim-stream", "sim", WORLD, Report, Restart);
+    /// Serves one session of the embedded market's stream.
+    SimSession = thread("sim-stream-N", "sim", WORLD, Report, End);
 }
 
 impl ThreadKind {

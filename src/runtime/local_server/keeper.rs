@@ -60,8 +60,10 @@ impl Keeper {
                 Ok((server, listener)) => {
                     self.servers.publish(Some(Arc::clone(&server)));
                     self.watch(heartbeat);
-                    // Ends an acceptor that lives and that nobody can reach: one whose path was removed.
-                    let _ = listener.shutdown(Shutdown::Both);
+                    if !self.stop.is_set() {
+                        // Ends an acceptor that lives and that nobody can reach: one whose path was removed.
+                        let _ = listener.shutdown(Shutdown::Both);
+                    }
                     heartbeat.wait(
                         "having the workers let go of a server",
                         Instant::now() + RELEASE_DEADLINE,
