@@ -21,7 +21,7 @@ use tapewarden::edge::{
 use tapewarden::json;
 use tapewarden::market::{Candle, Quote, Symbol, Timeframe};
 use tapewarden::resilience::Backoff;
-use tapewarden::runtime::{Beat, Class, Doing, OnStall, ThreadId};
+use tapewarden::runtime::{Beat, Class, Doing, OnStall, ThreadId, ThreadKind};
 use tapewarden::stream::frame::{numbered_ping, text_frame};
 use tapewarden::stream::{Build, Encode, Hub, Merge, Outbox, SessionId, Wanted};
 use tapewarden::upstream::schwab::candles::{MarketData, MarketKey, Series};
@@ -420,12 +420,19 @@ fn ledger(c: &mut Criterion) {
     let now = Instant::now();
     let mut ledger = Ledger::default();
     for n in 0..200 {
-        ledger.born(ThreadId(n), format!("conn-{n}"), class, now);
+        ledger.born(ThreadId(n), ThreadKind::Conn.turn(n), class, now);
     }
     c.bench_function("ledger: a beat among 200 threads", |b| {
         b.iter(|| {
             let doing = Doing::Busy("GET /api/candles".into());
-            ledger.beat(black_box(ThreadId(77)), Beat { at: now, doing });
+            ledger.beat(
+                black_box(ThreadId(77)),
+                Beat {
+                    at: now,
+                    doing,
+                    request: None,
+                },
+            );
         });
     });
     c.bench_function("ledger: a look at 200 threads", |b| {

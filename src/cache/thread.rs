@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, never, select_biased};
 
-use crate::runtime::{Channel, Pool, Supervisor, ThreadKind, Tx};
+use crate::runtime::{Channel, Peer, Pool, Supervisor, ThreadKind, Tx};
 
 use super::action::Action;
 use super::core::Cache;
@@ -73,6 +73,8 @@ where
         let pool = Fetchers {
             supervisor: supervisor.clone(),
             kind,
+            cache: threads.kind,
+            upstream: config.upstream,
             jobs,
             jobs_tx,
             inbox: inbox_tx.clone(),
@@ -178,6 +180,8 @@ where
 struct Fetchers<K, V: Value, M, F> {
     supervisor: Supervisor,
     kind: ThreadKind,
+    cache: ThreadKind,
+    upstream: &'static str,
     jobs: Receiver<FetcherMessage<K>>,
     jobs_tx: Tx<FetcherMessage<K>, Pool>,
     inbox: Tx<ToCache<K, V>>,
@@ -198,7 +202,7 @@ where
         *self.started.borrow_mut() = n;
         let (jobs, inbox, make) = (self.jobs.clone(), self.inbox.clone(), self.make.clone());
         let stop = self.supervisor.stop().clone();
-        let kind = self.kind;
+        let (kind, cache, upstream) = (self.kind, self.cache, self.upstream);
         self.supervisor
             .spawn(kind.nth(n), move |heartbeat| {
                 let fetch = make();
@@ -216,10 +220,11 @@ where
                         fetcher: kind,
                         job: &job,
                     };
-                    heartbeat.wait(format!("fetching {}", named(&job)), job.deadline);
+                    let upstream = Peer::Upstream(upstream.into());
+                    heartbeat.wait(upstream, format!("fetching {}", named(&job)), job.deadline);
                     let answers = fetch(&job);
                     let by = Instant::now() + ANSWER_PATIENCE;
-                    heartbeat.wait(format!("handing over {}", job.key), by);
+                    heartbeat.wait(cache, format!("handing over {}", job.key), by);
                     drop(in_hand);
                     // Lost only if the cache is stuck; the watchdog tells of that.
                     drop(inbox.send_by(ToCache::Fetched(Fetched { job, answers }), by));

@@ -69,6 +69,8 @@ pub struct Ends {
     pub part: &'static str,
     /// What happens to a message that finds it full.
     pub full: Full,
+    /// Whether what lies in it waits for nobody and is there to be taken: permits, idle connections.
+    pub is_stock: bool,
     /// What comes through it, in a sentence.
     pub carries: &'static str,
 }
@@ -98,6 +100,7 @@ impl<P> Channel<P> {
                 what,
                 part: "",
                 full,
+                is_stock: false,
                 carries: "",
             },
             policy: PhantomData,
@@ -148,6 +151,17 @@ impl Channel<Pool> {
             what,
             Full::Never(why_never_full),
         )
+    }
+
+    const fn stock(
+        from: &'static [ThreadKind],
+        to: &'static [ThreadKind],
+        what: &'static str,
+        why_never_full: &'static str,
+    ) -> Self {
+        let mut stock = Self::pool(from, to, what, why_never_full);
+        stock.ends.is_stock = true;
+        stock
     }
 
     const fn jobs(cache: &'static [ThreadKind], fetchers: &'static [ThreadKind]) -> Self {
@@ -253,7 +267,7 @@ table! {
     /// Private connections to http workers that were lost.
     LOST_LINKS: Pool = pool(&[Conn, LaneKeeper], &[LaneKeeper], "lost connections", "there are no more connections to lose");
     /// Private connections to http workers that nobody uses now.
-    IDLE_LINKS: Pool = pool(&[Conn, LaneKeeper], &[Conn], "idle connections", "it has room for every connection of the lane");
+    IDLE_LINKS: Pool = stock(&[Conn, LaneKeeper], &[Conn], "idle connections", "it has room for every connection of the lane");
 }
 
 /// The table in Markdown, as the crate's documentation has it.

@@ -32,6 +32,7 @@ use tiny_http::{HTTPVersion, Header, Listener, Method, Request, Response, Respon
 pub use address::Address;
 
 use super::heartbeat::Heartbeat;
+use super::peer::Peer;
 use super::spawn::Supervisor;
 use super::stop::Stop;
 use super::threads::ThreadKind;
@@ -202,6 +203,7 @@ fn serve(
     let status = response.status_code().0;
     debug_assert!(!matches!(status, 204 | 304), "the library adds a length");
     heartbeat.wait(
+        Peer::Client,
         what.clone() + ", writing the answer",
         Instant::now() + WRITE_DEADLINE,
     );

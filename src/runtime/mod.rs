@@ -19,6 +19,7 @@ mod latest;
 pub mod local_server;
 pub mod log_throttle;
 mod one_shot;
+mod peer;
 pub mod scratch;
 mod semaphore;
 mod spawn;
@@ -34,6 +35,7 @@ pub use gauge::Gauge;
 pub use heartbeat::{Beat, Doing, Heartbeat, Order};
 pub use latest::{LatestRx, LatestTx, latest, recent};
 pub use one_shot::one_shot;
+pub use peer::Peer;
 pub use semaphore::{Permit, Recall, Semaphore};
 pub use spawn::{
     Birth, Born, Death, Notice, Spare, Supervisor, SupervisorEnds, ThreadId, room_for,

@@ -7,6 +7,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// The kernel keeps 15 bytes of a thread's name; more would not show in `ps` or a dump.
 pub const THREAD_NAME_CHARS_MAX: usize = 15;
 
@@ -344,8 +347,24 @@ impl ThreadKind {
     }
 }
 
+impl Serialize for ThreadKind {
+    /// As its name in the table.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.row().name)
+    }
+}
+
+impl<'de> Deserialize<'de> for ThreadKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let kind = Self::ALL.iter().find(|kind| kind.row().name == name);
+        kind.copied()
+            .ok_or_else(|| D::Error::custom(format_args!("there is no kind of thread {name}")))
+    }
+}
+
 /// Which thread: its kind, and its number where there are several. Displayed as its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ThreadName {
     /// Its kind.
     pub kind: ThreadKind,
@@ -446,6 +465,17 @@ mod tests {
             ThreadName::from(ThreadKind::QuoteHub).to_string(),
             "quote-hub"
         );
+    }
+
+    #[test]
+    fn a_kind_is_written_and_read_by_its_name() {
+        for kind in ThreadKind::ALL {
+            let name = kind.nth(3);
+            let text = serde_json::to_string(&name).unwrap();
+            assert!(text.contains(kind.row().name), "{text}");
+            assert_eq!(serde_json::from_str::<ThreadName>(&text).unwrap(), name);
+        }
+        assert!(serde_json::from_str::<ThreadKind>("\"of another version\"").is_err());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::market::Market;
 use super::request::Request;
 use crate::runtime::clock::Clock;
 use crate::runtime::deadline_io::client_waits;
-use crate::runtime::{Counter, Heartbeat, Semaphore, Stop, Supervisor, ThreadKind};
+use crate::runtime::{Counter, Heartbeat, Peer, Semaphore, Stop, Supervisor, ThreadKind};
 
 /// Sessions at once: several times what this process opens.
 const SESSIONS_MAX: usize = 32;
@@ -172,6 +172,7 @@ fn serve(
     settings: &StreamSettings,
 ) -> io::Result<()> {
     heartbeat.wait(
+        Peer::Client,
         "hearing the handshake of a stream session",
         Instant::now() + HANDSHAKE_DEADLINE,
     );

@@ -18,7 +18,7 @@ use crate::market::{SkewBounds, Symbol};
 use crate::resilience::{Backoff, Jitter};
 use crate::runtime::clock::Clock;
 use crate::runtime::log_throttle::LogThrottle;
-use crate::runtime::{Heartbeat, LatestRx, Stop, Supervisor, ThreadKind, Tx};
+use crate::runtime::{Heartbeat, LatestRx, Peer, Stop, Supervisor, ThreadKind, Tx};
 use crate::upstream::Roots;
 use crate::upstream::schwab::candles::{MarketData, MarketKey};
 use crate::upstream::trader_app::TRADER;
@@ -185,8 +185,9 @@ impl Reader<'_> {
     /// Connects and relays until the connection ends; says why it did, or nothing at the stop.
     fn one_connection(&mut self) -> Ended {
         let by = Instant::now() + self.config.connect_deadline;
+        let source = Peer::Upstream(TRADER.into());
         self.heartbeat
-            .wait(format!("connecting to {}", self.config.url), by);
+            .wait(source, format!("connecting to {}", self.config.url), by);
         let mut socket = match self.connector.connect(&self.config.url, by) {
             Ok(socket) => socket,
             Err(why) => return Ended::Because(why),
@@ -213,7 +214,9 @@ impl Reader<'_> {
                 && *have != *self.wish
             {
                 let by = now + WRITE_DEADLINE;
-                self.heartbeat.wait("telling the source what is wanted", by);
+                let source = Peer::Upstream(TRADER.into());
+                self.heartbeat
+                    .wait(source, "telling the source what is wanted", by);
                 if let Err(e) = resubscribe(&mut socket, have, &self.wish) {
                     return Ended::Because(format!("it did not take a subscription: {e}"));
                 }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::runtime::{Beat, Class, Doing, Drill, Order, ThreadId};
+use crate::runtime::{Beat, Class, Doing, Drill, Order, ThreadId, ThreadName};
 
 use super::drills::{Drills, EXPIRES_AFTER};
 use super::give_up::GiveUp;
@@ -42,7 +42,7 @@ pub enum Event<A, D> {
         /// Which.
         id: ThreadId,
         /// As the kernel shows it.
-        name: String,
+        name: ThreadName,
         /// What is expected of it.
         class: Class,
         /// Whether another can be started in its place.
@@ -243,7 +243,14 @@ impl<A, D> Core<A, D> {
         std::mem::take(&mut self.actions)
     }
 
-    fn born(&mut self, now: Instant, id: ThreadId, name: String, class: Class, replaceable: bool) {
+    fn born(
+        &mut self,
+        now: Instant,
+        id: ThreadId,
+        name: ThreadName,
+        class: Class,
+        replaceable: bool,
+    ) {
         if replaceable {
             self.replacements.may_replace(id);
         }

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::runtime::deadline_io::{read_some, write_all};
-use crate::runtime::{LatestRx, Supervisor, ThreadKind, latest};
+use crate::runtime::{LatestRx, Peer, Supervisor, ThreadKind, latest};
 
 /// Between probes.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
@@ -56,7 +56,7 @@ pub fn start_probe(
             }
             let requests = requests();
             let by = Instant::now() + PROBE_DEADLINE;
-            heartbeat.wait("probing the server's own port", by);
+            heartbeat.wait(Peer::OwnPort, "probing the server's own port", by);
             match requests
                 .iter()
                 .try_for_each(|request| probe(address, request, by))

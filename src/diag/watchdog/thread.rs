@@ -254,7 +254,7 @@ impl Watchdog {
                 Notice::Born(born) => {
                     let event = Event::Born {
                         id: born.id,
-                        name: born.name.to_string(),
+                        name: born.name,
                         class: born.class,
                         replaceable: born.spare.is_some(),
                     };
@@ -281,6 +281,7 @@ impl Watchdog {
     fn seen(&self) -> Seen {
         let view = |g: &Gauge| ChannelView {
             name: g.name.clone(),
+            ends: g.ends,
             depth: (g.depth)(),
             capacity: g.capacity,
             drops: g.drops.get(),

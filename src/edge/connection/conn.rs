@@ -12,7 +12,7 @@ use crate::cache::AskId;
 use crate::edge::answer::{Answer, Wants, Written};
 use crate::edge::routes::{lane_of, may_repeat, not_a_stream};
 use crate::edge::ws::{Sessions, Upgrade};
-use crate::runtime::{Heartbeat, Supervisor};
+use crate::runtime::{Heartbeat, Peer, Supervisor, ThreadKind};
 
 use crate::edge::access::Guard;
 use crate::edge::access::{Denied, Refusals};
@@ -215,7 +215,9 @@ impl Conn {
             request
         };
         let deadline = Instant::now() + self.shared.config.lanes[lane.index()].deadline;
-        heartbeat.wait(what.clone(), deadline + ANSWER_GRACE);
+        heartbeat.serves(id.0);
+        let worker = Peer::Holder(ThreadKind::Http);
+        heartbeat.wait(worker, what.clone(), deadline + ANSWER_GRACE);
         let asked = ToWorker {
             client: stream,
             request: &request,
@@ -345,7 +347,7 @@ impl Conn {
                 }
                 if head_until.is_none() {
                     let until = Instant::now() + self.shared.config.head_deadline;
-                    heartbeat.wait("reading a request's head", until);
+                    heartbeat.wait(Peer::Client, "reading a request's head", until);
                     head_until = Some(until);
                 }
             }
@@ -384,7 +386,7 @@ impl Conn {
             return Ok(intake.into_body());
         }
         let until = Instant::now() + self.shared.config.head_deadline;
-        heartbeat.wait("reading a request's body", until);
+        heartbeat.wait(Peer::Client, "reading a request's body", until);
         if waits {
             write_all(stream, b"HTTP/1.1 100 Continue\r\n\r\n", until)?;
         }
@@ -456,7 +458,7 @@ impl Conn {
     /// connection, and the client would lose the answer.
     fn drain(&mut self, stream: &mut Stream, heartbeat: &Heartbeat) {
         let until = Instant::now() + DRAIN_DEADLINE;
-        heartbeat.wait("letting a refused client finish", until);
+        heartbeat.wait(Peer::Client, "letting a refused client finish", until);
         let _gone = stream.shutdown(Shutdown::Write);
         let mut taken = 0;
         while taken < DRAIN_BYTES_MAX {

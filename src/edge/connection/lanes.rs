@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, select_biased};
 
-use crate::runtime::{Pool, Stop, Supervisor, ThreadKind, Tx, channels};
+use crate::runtime::{Peer, Pool, Stop, Supervisor, ThreadKind, Tx, channels};
 
 use crate::edge::routes::LANE_PING_PATH;
 use crate::runtime::deadline_io::{read_some_unless, write_all};
@@ -160,7 +160,11 @@ pub fn start_lanes(
             let _owed = Owed { lane, lost: &lost_tx };
             loop {
                 let by = Instant::now() + PING_DEADLINE;
-                heartbeat.wait("opening a connection to the http workers", by);
+                heartbeat.wait(
+                    Peer::Holder(ThreadKind::Http),
+                    "opening a connection to the http workers",
+                    by,
+                );
                 match open(&address, by, &stop) {
                     Ok(link) => {
                         fills[lane].put(link);

@@ -117,6 +117,8 @@ impl Worker {
         let origin = origin.as_deref();
         // Before anything that can panic: tiny_http answers a request that is dropped by a 500 without a word.
         let gate = RefCell::new(GateEnd::new(request.into_writer(), method == "HEAD"));
+        let id = AskId(ask.and_then(|v| v.parse().ok()).unwrap_or(0));
+        heartbeat.serves(id.0);
         heartbeat.begin(what.clone());
         let answer = match route(&method, path, query) {
             Ok(route) => {
@@ -128,7 +130,7 @@ impl Worker {
                     boards: &boards,
                     config: &self.config,
                     commands: &self.commands,
-                    id: AskId(ask.and_then(|v| v.parse().ok()).unwrap_or(0)),
+                    id,
                     what: &what,
                     peer: peer.as_deref().unwrap_or("an unknown address"),
                     deadline,

@@ -13,7 +13,7 @@ use crate::diag::watchdog::ToWatchdog;
 use crate::payload::Body;
 use crate::resilience::Failure;
 use crate::runtime::clock::Clock;
-use crate::runtime::{Heartbeat, Lossy, Stop, Tx, one_shot};
+use crate::runtime::{Heartbeat, Lossy, Stop, ThreadKind, Tx, one_shot};
 use crate::upstream::ollama::{ModelKey, ModelSaid, Prompt};
 use crate::upstream::schwab::candles::{MarketData, MarketKey, MarketOut};
 use crate::upstream::trader_app::TraderKey;
@@ -116,16 +116,6 @@ pub struct Context<'a> {
     pub gate: &'a RefCell<GateEnd>,
 }
 
-/// The names of the caches' threads, as `/api/threads` and errors show them.
-pub mod cache_names {
-    /// Candles and quotes.
-    pub const MARKET: &str = "candle-cache";
-    /// What the trader app says.
-    pub const TRADER: &str = "trader-cache";
-    /// Validations.
-    pub const MODEL: &str = "model-cache";
-}
-
 /// A cache answers by the deadline; this much later it is taken to be silent.
 const CACHE_GRACE: Duration = Duration::from_millis(400);
 
@@ -141,7 +131,7 @@ const LOOK_PATIENCE: Duration = Duration::from_millis(200);
 
 /// What a cache was asked, and where its answer comes.
 pub struct Asked<V> {
-    cache: &'static str,
+    cache: ThreadKind,
     /// What the cache will say, or why it could not be asked.
     answer: Result<Receiver<Reply<V>>, Failure>,
     deadline: Instant,
@@ -160,17 +150,17 @@ impl Context<'_> {
 
     /// Asks the model cache.
     pub fn ask_model(&self, key: ModelKey, deadline: Instant) -> Reply<ModelSaid> {
-        self.answer(self.begin(cache_names::MODEL, &self.caches.model, key, deadline))
+        self.answer(self.begin(ThreadKind::ModelCache, &self.caches.model, key, deadline))
     }
 
     /// Asks the candle cache and does not wait yet.
     pub fn begin_market(&self, key: MarketKey, deadline: Instant) -> Asked<MarketOut> {
-        self.begin(cache_names::MARKET, &self.caches.market, key, deadline)
+        self.begin(ThreadKind::CandleCache, &self.caches.market, key, deadline)
     }
 
     /// Asks the trader cache and does not wait yet.
     pub fn begin_trader(&self, key: TraderKey, deadline: Instant) -> Asked<Body> {
-        self.begin(cache_names::TRADER, &self.caches.trader, key, deadline)
+        self.begin(ThreadKind::TraderCache, &self.caches.trader, key, deadline)
     }
 
     /// What the model cache has ready; nothing is begun for it.
@@ -178,12 +168,12 @@ impl Context<'_> {
         let (reply, answer) = one_shot();
         self.caches.model.offer(ToCache::Look { key, reply }).ok()?;
         let by = Instant::now() + LOOK_PATIENCE;
-        self.hear(cache_names::MODEL, &answer, by, Duration::ZERO)?
+        self.hear(ThreadKind::ModelCache, &answer, by, Duration::ZERO)?
     }
 
     fn begin<K: Key, V: Value>(
         &self,
-        cache: &'static str,
+        cache: ThreadKind,
         inbox: &Tx<ToCache<K, V>>,
         key: K,
         deadline: Instant,
@@ -195,11 +185,12 @@ impl Context<'_> {
             deadline,
             reply,
         };
-        let answer = if self.boards.is_down(cache) {
-            Err(Failure::CacheSilent { cache })
+        let name = cache.row().name;
+        let answer = if self.boards.is_down(name) {
+            Err(Failure::CacheSilent { cache: name })
         } else if inbox.offer(ToCache::Ask(ask)).is_err() {
             Err(Failure::Busy {
-                what: format!("the {cache}"),
+                what: format!("the {name}"),
                 retry_in: Duration::from_secs(1),
             })
         } else {
@@ -220,7 +211,9 @@ impl Context<'_> {
             Err(if self.stop.is_set() {
                 Failure::Ending
             } else {
-                Failure::CacheSilent { cache }
+                Failure::CacheSilent {
+                    cache: cache.row().name,
+                }
             })
         })
     }
@@ -228,13 +221,12 @@ impl Context<'_> {
     /// Waits for another thread's word until `deadline` and `grace`, or until the client has left.
     pub fn hear<T>(
         &self,
-        thread: &str,
+        thread: ThreadKind,
         word: &Receiver<T>,
         deadline: Instant,
         grace: Duration,
     ) -> Option<T> {
-        self.heartbeat
-            .wait(format!("{}, waiting for {thread}", self.what), deadline);
+        self.heartbeat.wait(thread, self.what.to_owned(), deadline);
         let last = deadline + grace;
         let mut told = false;
         let heard = loop {

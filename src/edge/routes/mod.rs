@@ -19,7 +19,7 @@ mod trader;
 mod validate;
 
 pub use bulkhead::{LANES, Lane};
-pub use context::{Caches, Command, Context, HttpConfig, cache_names};
+pub use context::{Caches, Command, Context, HttpConfig};
 pub use gate_end::{ANSWER_WITHIN, GateEnd, WORKER_PATIENCE};
 pub use router::{Form, Route, RouteError, Trades, lane_of, may_repeat, route};
 pub use snapshot_cache::{BoardLook, start_board_cache};

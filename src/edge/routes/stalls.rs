@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::diag::{NoReport, ToReports, Wanted};
-use crate::runtime::one_shot;
+use crate::runtime::{ThreadKind, one_shot};
 
 use super::context::Context;
 use super::router::Form;
@@ -40,7 +40,7 @@ fn ask(context: &Context<'_>, wanted: Wanted, form: Form) -> Answer {
         return Answer::error(503, "Many reports are asked for; try again in a second")
             .with_retry_after(Some(Duration::from_secs(1)));
     }
-    match context.hear("report-reader", &answer, deadline, Duration::ZERO) {
+    match context.hear(ThreadKind::ReportReader, &answer, deadline, Duration::ZERO) {
         Some(Ok(bytes)) => {
             let mut answer = Answer::json(bytes);
             answer.content_type = form.content_type();

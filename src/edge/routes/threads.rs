@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::diag::watchdog::ToWatchdog;
-use crate::runtime::{Drill, one_shot};
+use crate::runtime::{Drill, ThreadKind, one_shot};
 
 use super::context::Context;
 use super::router::Form;
@@ -31,7 +31,7 @@ pub fn dump(context: &Context<'_>, form: Form) -> Answer {
         )
         .with_retry_after(Some(Duration::from_secs(1)));
     }
-    let Some(forms) = context.hear("watchdog", &report, by, Duration::ZERO) else {
+    let Some(forms) = context.hear(ThreadKind::Watchdog, &report, by, Duration::ZERO) else {
         return Answer::error(
             504,
             "The watchdog did not make a report in time; see logs/watchdog.log, or use kill -QUIT",
@@ -72,7 +72,7 @@ pub fn drill(context: &Context<'_>, thread: &str, drill: Drill) -> Answer {
     if context.config.watchdog.offer(order).is_err() {
         return Answer::error(503, "The watchdog is busy; try again in a second");
     }
-    match context.hear("watchdog", &answer, by, Duration::ZERO) {
+    match context.hear(ThreadKind::Watchdog, &answer, by, Duration::ZERO) {
         Some(Ok(())) => Answer::value(&json!({
             "ordered": {"stall": thread, "how": drill.how.to_string(), "for_s": drill.time.as_secs()},
             "log": context.config.watchdog_log,

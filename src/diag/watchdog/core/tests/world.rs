@@ -184,10 +184,10 @@ impl World {
             }
             self.stalled_names.insert(name);
             self.coverage.stalls += 1;
-        } else if let Some(name) = name("[INFO] [WATCHDOG] t-", " is back") {
-            let told = self.told.entry(format!("t-{name}")).or_default();
+        } else if let Some(name) = name("[INFO] [WATCHDOG] conn-", " is back") {
+            let told = self.told.entry(format!("conn-{name}")).or_default();
             told.back += 1;
-            assert_eq!(told.stalled, told.back, "t-{name} was not stalled");
+            assert_eq!(told.stalled, told.back, "conn-{name} was not stalled");
         } else if line.contains("no report of ") {
             self.reported.push_str(line);
             self.reported.push('\n');
@@ -245,7 +245,7 @@ impl World {
 
     pub fn born(&mut self, kind: Kind) {
         self.ids += 1;
-        let name = format!("t-{}", self.ids);
+        let name = ThreadKind::Conn.turn(self.ids);
         let id = ThreadId(self.ids);
         let class = Class {
             name: "t",
@@ -256,7 +256,7 @@ impl World {
         };
         let real = Real {
             kind,
-            name: name.clone(),
+            name: name.to_string(),
             doing: Doing::Busy("starting".into()),
             ran: Duration::ZERO,
             stopped: Duration::ZERO,
@@ -294,12 +294,20 @@ impl World {
             Does::Waits(ms) => {
                 let wait = Duration::from_millis(ms);
                 let (what, until) = ("another".into(), now + wait);
-                (Doing::Waiting { what, until }, Some(wait + WAIT_GRACE))
+                let peer = ThreadKind::CandleCache.into();
+                (
+                    Doing::Waiting { what, peer, until },
+                    Some(wait + WAIT_GRACE),
+                )
             }
         };
         let (at, doing) = (now, real.doing.clone());
         let id = ThreadId(id);
-        let beat = Beat { at, doing };
+        let beat = Beat {
+            at,
+            doing,
+            request: None,
+        };
         self.handle(Event::Beat { id, beat });
     }
 
@@ -379,7 +387,7 @@ impl World {
             }
             Step::Drill(n) => {
                 self.drills_asked += 1;
-                let thread = format!("t-{n}");
+                let thread = format!("conn-{n}");
                 let (how, time) = (How::Sleep, Duration::from_secs(1));
                 self.handle(Event::Drill {
                     thread,
