@@ -7,6 +7,7 @@ mod kit;
 mod access;
 mod browser;
 mod contract;
+mod drills;
 mod ends;
 mod freezes_clients;
 mod freezes_logs;
