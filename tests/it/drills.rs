@@ -81,7 +81,7 @@ fn of_round(wanted: Round) -> Vec<ThreadKind> {
 fn target(kind: ThreadKind) -> String {
     match kind {
         // One session, whose number is not known; connections that are there anyway.
-        ThreadKind::WsWriter | ThreadKind::SimConn => format!("{}-*", kind.prefix()),
+        ThreadKind::WsWriter | ThreadKind::SimSession => format!("{}-*", kind.prefix()),
         _ if kind.is_numbered() => kind.nth(1).to_string(),
         _ => ThreadName::from(kind).to_string(),
     }
@@ -92,7 +92,8 @@ fn kind_of(name: &str) -> ThreadKind {
     let is = |kind: &&ThreadKind| match kind.is_numbered() {
         true => name
             .strip_prefix(kind.prefix())
-            .is_some_and(|rest| rest[1..].starts_with(|c: char| c.is_ascii_digit())),
+            .and_then(|rest| rest.get(1..))
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())),
         false => kind.row().name == name,
     };
     let hits: Vec<&ThreadKind> = ThreadKind::ALL.iter().filter(is).collect();
