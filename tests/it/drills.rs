@@ -80,7 +80,7 @@ fn of_round(wanted: Round) -> Vec<ThreadKind> {
 /// Which thread is ordered to stall.
 fn target(kind: ThreadKind) -> String {
     match kind {
-        // One session, whose number is not known; connections that are there anyway.
+        // One session, whose number is not known.
         ThreadKind::WsWriter | ThreadKind::SimSession => format!("{}-*", kind.prefix()),
         _ if kind.is_numbered() => kind.nth(1).to_string(),
         _ => ThreadName::from(kind).to_string(),
@@ -92,7 +92,7 @@ fn kind_of(name: &str) -> ThreadKind {
     let is = |kind: &&ThreadKind| match kind.is_numbered() {
         true => name
             .strip_prefix(kind.prefix())
-            .and_then(|rest| rest.get(1..))
+            .and_then(|rest| rest.strip_prefix('-'))
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())),
         false => kind.row().name == name,
     };
