@@ -65,8 +65,8 @@ pub fn run(settings: &Settings) -> Result<u8, StartError> {
     let (supervisor, ends) = Supervisor::new(thread_limits(settings), stop);
     let running = start::start(settings, started, &supervisor, &ends)?;
     manager::ready();
-    let mut household = lifecycle::Household::default();
-    let end = household.live(&running.ears);
+    let mut threads = lifecycle::JoinSet::default();
+    let end = threads.live(&running.inputs);
     let asked = Instant::now();
     let code = match &end {
         lifecycle::End::Asked(by) => {
@@ -85,7 +85,7 @@ pub fn run(settings: &Settings) -> Result<u8, StartError> {
     manager::stopping();
     drop(stopper);
     running.wake_everybody();
-    let left = household.wind_down(&running.ears, asked + settings.shutdown.deadline);
+    let left = threads.wind_down(&running.inputs, asked + settings.shutdown.deadline);
     if left.is_empty() {
         log::info!(target: "MAIN", "ended in {} ms", asked.elapsed().as_millis());
     } else {

@@ -33,7 +33,7 @@ use super::descriptors::{are_enough, connections_that_fit};
 use super::error::{Doing, StartError};
 use super::given;
 use super::lanes::lanes;
-use super::lifecycle::Ears;
+use super::lifecycle::Inputs;
 use super::signals::{self, Listening};
 use super::sources::sources;
 
@@ -58,7 +58,7 @@ const FIRST_CLIENTS: usize = 8;
 /// A started server.
 pub struct Running {
     /// What `main` listens to.
-    pub ears: Ears,
+    pub inputs: Inputs,
     /// To be drained last.
     pub log: LogHandle,
     server: Arc<Server>,
@@ -283,7 +283,7 @@ pub fn start(
     room_for(workers + FIRST_CLIENTS).doing("making room for the threads of connections")?;
     announce(&log, settings, address, &sources);
     Ok(Running {
-        ears: Ears::new(ends, commands, signals, watchdog, give_up),
+        inputs: Inputs::new(ends, commands, signals, watchdog, give_up),
         log,
         server,
         workers,
