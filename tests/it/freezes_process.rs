@@ -6,11 +6,15 @@ use std::net::TcpStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use tapewarden::runtime::threads::{OnPanic, ThreadKind};
+
 use crate::kit::bystanders::{POLLED, Records};
 use crate::kit::client::try_say;
 use crate::kit::faults::{ShiftedClock, flood, small_pipe};
 use crate::kit::town::{LIVELY, Stream, Town, Trial};
 use crate::kit::{self, Fault, Got, Quotes, Server, Upstreams, eventually, get, skip};
+
+const TOKEN: &str = "a-token-of-these-tests-0123456789";
 
 #[test]
 fn a_wall_clock_that_jumps_is_no_stall_and_costs_nobody_anything() {
@@ -40,37 +44,37 @@ fn a_wall_clock_that_jumps_is_no_stall_and_costs_nobody_anything() {
     town.empties();
 }
 
-/// One thread of each kind that meets its orders: `signals` and `symbolizer` wait for the system, and a
-/// stream's writer for a client that does not keep up. `*` takes all whose names begin so.
-const KINDS: [&str; 27] = [
-    "http-1",
-    "candle-fetch-1",
-    "quote-fetch-1",
-    "watchlist-get-1",
-    "vwap-get-1",
-    "feed-get-1",
-    "lists-get-1",
-    "model-fetch-1",
-    "model-status-1",
-    "file-reader",
-    "history-reader",
-    "report-reader",
-    "quote-reader",
-    "candle-cache",
-    "trader-cache",
-    "model-cache",
-    "quote-hub",
-    "log-writer",
-    "log-console",
-    "gate",
-    "lane-keeper",
-    "board-cache",
-    "watchdog-log",
-    "probe",
-    "sentinel",
-    "watchdog",
-    "conn-*",
-];
+/// What a drill's order names for a kind of thread: the first of several, or all whose end is one client's.
+fn meant(kind: ThreadKind) -> String {
+    let row = kind.row();
+    match row.name.split_once("-N") {
+        None => row.name.to_owned(),
+        Some((name, _)) if row.on_panic == OnPanic::End => format!("{name}-*"),
+        Some((name, _)) => format!("{name}-1"),
+    }
+}
+
+/// The kinds that can be made to panic. `apart` are those of the embedded market, of a stream's client and of
+/// the clients' token, which a town does not have; they are tried with a server of their own.
+fn kinds(apart: bool) -> impl Iterator<Item = ThreadKind> {
+    let all = ThreadKind::ALL.iter().copied();
+    all.filter(move |kind| {
+        let row = kind.row();
+        let is_apart = row.class == "sim" || matches!(row.name, "ws-N-out" | "token-reader");
+        row.no_drill.is_none() && is_apart == apart
+    })
+}
+
+/// Waits until the log tells of a panic in a thread whose name is, or with `*` begins, so.
+fn until_panic(server: &Server, name: &str, errand: impl Fn()) {
+    let words = format!("thread {}", name.trim_end_matches('*'));
+    eventually(&format!("the panic of {name}"), || {
+        errand();
+        let log = server.log("backend.log");
+        let mut panics = log.lines().filter(|l| l.contains("[PANIC]"));
+        panics.any(|l| l.contains(&words)).then_some(())
+    });
+}
 
 #[test]
 fn a_panic_in_each_kind_of_thread_is_told_and_the_thread_begins_anew() {
@@ -86,9 +90,13 @@ fn a_panic_in_each_kind_of_thread_is_told_and_the_thread_begins_anew() {
     ]);
     town.all_is_well(Instant::now(), "before any panic");
     let mut slowest = Duration::ZERO;
-    for name in KINDS {
+    let all = kinds(false);
+    // What a connection loses is its client's alone: the last, so that all others' answers can be judged.
+    let (last, others): (Vec<_>, Vec<_>) = all.partition(|kind| kind.row().class == "conn");
+    let names: Vec<String> = others.into_iter().chain(last).map(meant).collect();
+    for name in &names {
+        let name = name.as_str();
         if name == "conn-*" {
-            // What a connection loses from here on is its client's alone.
             honest_in_time(town.bystanders.records());
         }
         let order = format!("/api/drill?stall={name}&how=panic&for=1s");
@@ -105,23 +113,18 @@ fn a_panic_in_each_kind_of_thread_is_told_and_the_thread_begins_anew() {
                 .unwrap();
             std::thread::sleep(Duration::from_millis(100));
         }
-        let words = format!("thread {}", name.trim_end_matches('*'));
-        eventually(&format!("the panic of {name}"), || {
+        until_panic(&town.server, name, || {
             let _may_fail = try_say(
                 &town.server.address,
                 b"GET /api/stalls HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
             );
-            let log = town.server.log("backend.log");
-            log.lines()
-                .any(|l| l.contains("[PANIC]") && l.contains(&words))
-                .then_some(())
         });
         let back = town.all_is_well(Instant::now(), name);
         println!("{name}: back after {back:?}");
         slowest = slowest.max(back);
         assert!(back < Duration::from_secs(10), "{name}: {back:?}");
     }
-    println!("{} kinds, the slowest back after {slowest:?}", KINDS.len());
+    println!("{} kinds, the slowest back after {slowest:?}", names.len());
     let log = town.server.log("backend.log");
     assert!(
         log.contains("drill.rs"),
@@ -130,6 +133,55 @@ fn a_panic_in_each_kind_of_thread_is_told_and_the_thread_begins_anew() {
     let watchdog = town.server.log("watchdog.log");
     assert!(!watchdog.contains("STALLED"), "{watchdog}");
     town.empties();
+}
+
+#[test]
+fn a_panic_in_the_threads_of_the_market_a_stream_or_the_token_is_told_and_all_goes_on() {
+    let home = tempfile::tempdir().unwrap();
+    let token = home.path().join("clients-token");
+    std::fs::write(&token, TOKEN).unwrap();
+    let server = Server::start_by(home, |command| {
+        let file = format!("http.token_file={}", token.display());
+        command.stderr(Stdio::null()).args(["--set", &file]);
+        command.args(["--set", "ws.ping_every=1s"]);
+    });
+    let bearer = format!("Bearer {TOKEN}");
+    let ask = |method: &str, path: &str| {
+        server.ask_with(method, path, &[("Authorization", bearer.as_str())])
+    };
+    let is_well = |path: &str| {
+        eventually(path, || {
+            let got = ask("GET", path);
+            (got.status == 200 && got.header("x-data-stale").is_none()).then_some(())
+        });
+    };
+    let watch = || {
+        let path = format!("/api/ws/quotes?token={TOKEN}");
+        let mut quotes = Quotes::try_connect_to(&server.address, &path).unwrap();
+        quotes.subscribe(&["TOYO"]);
+        quotes
+    };
+    watch().until("quotes", |m| m["type"] == "quote");
+    let _waits_for_pings = watch();
+    let names: Vec<String> = kinds(true).map(meant).collect();
+    assert!(names.len() > 1, "{names:?}");
+    // All before any is met: what accepts connections meets its order when those that there are have panicked.
+    for name in &names {
+        let order = ask("POST", &format!("/api/drill?stall={name}&how=panic&for=1s"));
+        assert_eq!(order.status, 200, "{name}: {}", order.text());
+    }
+    for name in &names {
+        until_panic(&server, name, || {
+            ask("GET", "/api/candles/TOYO");
+            ask("GET", "/api/watchlist");
+        });
+    }
+    for path in ["/api/health", "/api/candles/TOYO", "/api/watchlist"] {
+        is_well(path);
+    }
+    watch().until("quotes", |m| m["type"] == "quote");
+    let watchdog = server.log("watchdog.log");
+    assert!(!watchdog.contains("STALLED"), "{watchdog}");
 }
 
 #[test]

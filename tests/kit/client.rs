@@ -102,9 +102,14 @@ impl Quotes {
 
     /// As above, where it may be refused.
     pub fn try_connect(address: &str) -> Result<Self, String> {
+        Self::try_connect_to(address, "/api/ws/quotes")
+    }
+
+    /// As above, by a path of one's own.
+    pub fn try_connect_to(address: &str, path: &str) -> Result<Self, String> {
         let stream = TcpStream::connect(address).map_err(|e| e.to_string())?;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let url = format!("ws://{address}/api/ws/quotes");
+        let url = format!("ws://{address}{path}");
         let (socket, _) = tungstenite::client(url, stream).map_err(|e| e.to_string())?;
         Ok(Self { socket })
     }
