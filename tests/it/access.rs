@@ -7,9 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::kit::bystanders::ROUTES;
 use crate::kit::client::say;
 use crate::kit::faults::wrap;
+use crate::kit::routes::of_the_api;
 use crate::kit::{self, Server, Upstreams, eventually, skip};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::http::HeaderName;
@@ -42,7 +42,7 @@ fn stream(server: &Server, path: &str, headers: &[(&str, &str)]) -> Result<(), u
 
 /// Every route that reads or changes something, and one that is none.
 fn every_route() -> impl Iterator<Item = (&'static str, &'static str)> {
-    ROUTES.iter().copied().chain([
+    of_the_api().chain([
         ("POST", "/api/shutdown"),
         ("POST", "/api/drill?stall=candle-cache&how=sleep&for=20s"),
         ("GET", "/metrics"),

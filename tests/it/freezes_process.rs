@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use tapewarden::runtime::threads::{OnPanic, ThreadKind};
 
-use crate::kit::bystanders::{POLLED, Records};
+use crate::kit::bystanders::Records;
 use crate::kit::client::try_say;
 use crate::kit::faults::{ShiftedClock, flood, small_pipe};
+use crate::kit::routes::ROUTES;
 use crate::kit::town::{LIVELY, Stream, Town, Trial};
 use crate::kit::{self, Fault, Got, Quotes, Server, Upstreams, eventually, get, skip};
 
@@ -217,7 +218,7 @@ fn honest_in_time(records: &Records) {
             Err(_) => false,
         };
         assert!(
-            honest && sample.took < POLLED[sample.route].within(),
+            honest && sample.took < ROUTES[sample.route].within(),
             "{sample:?}"
         );
     }
@@ -326,7 +327,7 @@ fn sigterm_in_the_middle_of_all_that_ends_it_in_time() {
 #[test]
 fn all_upstreams_lost_at_once_come_back_all() {
     let mut town = Town::start(&[]);
-    use kit::bystanders::Part;
+    use kit::routes::Part;
     town.trial(
         Trial::harmless("every upstream hangs and its connections drop", 10)
             .breaking(&[Part::Schwab, Part::Trader, Part::Model])

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::kit::bystanders::Part;
+use crate::kit::routes::Part;
 use crate::kit::town::{Town, Trial};
 use crate::kit::{Fault, Upstreams, get};
 

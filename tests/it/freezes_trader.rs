@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::kit::bystanders::Part;
 use crate::kit::faults::fifo;
+use crate::kit::routes::Part;
 use crate::kit::town::{Stream, Town, Trial};
 use crate::kit::{Fault, Quotes, Server, Upstreams, eventually, skip};
 

@@ -1,6 +1,6 @@
-//! The lists of routes that trials poll and ask are complete.
+//! The list of routes that trials poll and ask is complete.
 
-use crate::kit::bystanders::{NOT_POLLED, POLLED, ROUTES};
+use crate::kit::routes::of_the_api;
 use tapewarden::edge::routes::{ROUTES as TABLE, Row};
 
 /// Whether a path, with or without a query, is of this row.
@@ -20,28 +20,13 @@ fn is_of(row: &Row, path: &str) -> bool {
 }
 
 #[test]
-fn every_route_of_the_table_is_polled_or_it_is_said_why_not() {
-    for row in TABLE {
-        let template = row.template();
-        let polled = POLLED
-            .iter()
-            .any(|p| p.method == row.method() && is_of(row, p.path));
-        let excused = NOT_POLLED.iter().any(|(path, _)| *path == template);
-        assert!(
-            polled != excused,
-            "{template}: polled {polled}, excused {excused}"
-        );
-    }
-}
-
-#[test]
 fn every_route_of_the_table_is_asked_and_no_other() {
     for row in TABLE {
         let template = row.template();
-        let asked = |(method, path): &(&str, &str)| *method == row.method() && is_of(row, path);
-        assert!(ROUTES.iter().any(asked), "{template} is not in the list");
+        let asked = |(method, path): (&str, &str)| method == row.method() && is_of(row, path);
+        assert!(of_the_api().any(asked), "{template} is not in the list");
     }
-    for (method, path) in ROUTES {
+    for (method, path) in of_the_api() {
         let known = TABLE.iter().any(|r| r.method() == method && is_of(r, path));
         assert!(known, "{method} {path} is no route");
     }

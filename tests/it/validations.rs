@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::kit::client::{Got, try_say_within};
+use crate::kit::routes::{Part, ROUTES};
 use crate::kit::server::program;
 use crate::kit::{Fault, Server, Upstreams, eventually};
 
@@ -19,31 +20,17 @@ const LONG: Duration = Duration::from_secs(90);
 /// What "at once" is in a debug build on a busy machine; far below what a hung model would cost.
 const AT_ONCE: Duration = Duration::from_millis(2_500);
 
-/// Every route that has nothing to do with verdicts.
-const OTHERS: [(&str, &str); 22] = [
-    ("GET", "/api/health"),
-    ("GET", "/api/threads"),
-    ("GET", "/api/threads/dump"),
-    ("GET", "/api/threads/dump?format=json"),
-    ("GET", "/metrics"),
-    ("GET", "/api/stalls"),
-    ("POST", "/api/drill?stall=log-console&how=sleep&for=1s"),
-    ("GET", "/api/streaming/status"),
-    ("GET", "/api/streaming/health"),
-    ("GET", "/api/streaming/rotation"),
-    ("GET", "/api/volume-spikes/active"),
-    ("GET", "/api/candles/TOYO?timeframe=1m"),
-    ("GET", "/api/candles/S40?timeframe=5m"),
-    ("GET", "/api/quote/TOYO"),
-    ("GET", "/api/watchlist"),
-    ("GET", "/api/vwap/TOYO"),
-    ("GET", "/api/vwap"),
-    ("GET", "/api/signals"),
-    ("GET", "/api/positions"),
-    ("GET", "/api/runners"),
-    ("GET", "/api/trade-history"),
-    ("GET", "/"),
-];
+/// Every route that has nothing to do with verdicts and is asked by itself, and other forms of some.
+fn others() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let polled = ROUTES
+        .iter()
+        .filter(|route| route.not_polled.is_none() && !route.needs_any(&[Part::Model]));
+    polled.map(|route| (route.method, route.path)).chain([
+        ("GET", "/api/threads/dump"),
+        ("GET", "/api/threads/dump?format=json"),
+        ("POST", "/api/drill?stall=log-console&how=sleep&for=1s"),
+    ])
+}
 
 /// The three upstreams, with a watchlist of `S0` to `S59` and TOYO.
 fn upstreams() -> Upstreams {
@@ -101,7 +88,7 @@ fn waiting_workers(server: &Server) -> usize {
 }
 
 fn all_others_answer_at_once(server: &Server, when: &str) {
-    for (method, path) in OTHERS {
+    for (method, path) in others() {
         let began = Instant::now();
         let got = server.ask(method, path);
         let took = began.elapsed();

@@ -8,6 +8,7 @@ pub mod client;
 pub mod fake;
 pub mod faults;
 pub mod flood;
+pub mod routes;
 pub mod server;
 pub mod skip;
 pub mod small_disk;
