@@ -2,7 +2,7 @@
 //! the token; and that no client reaches a file.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, TcpStream, UdpSocket};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -51,15 +51,6 @@ fn every_route() -> impl Iterator<Item = (&'static str, &'static str)> {
         ("OPTIONS", "/api/health"),
         ("GET", "/nothing/here"),
     ])
-}
-
-/// An address of this machine that is no loopback one.
-fn own_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    // Nothing is sent: the system only says which address it would send from.
-    socket.connect("192.0.2.1:9").ok()?;
-    let ip = socket.local_addr().ok()?.ip();
-    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
 }
 
 #[test]
@@ -235,7 +226,7 @@ fn what_a_proxy_sent_on_needs_the_token_and_is_not_of_this_machine() {
 
 #[test]
 fn who_changes_something_from_another_machine_is_known() {
-    let Some(ip) = own_address() else {
+    let Some(ip) = kit::client::own_address() else {
         skip("this machine has no address but loopback ones");
         return;
     };

@@ -1,7 +1,6 @@
 //! Real stalls in real threads of the running program: seen in time, named with their function, the
 //! rest served meanwhile, and over when they are over.
 
-use std::net::{IpAddr, UdpSocket};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -621,18 +620,10 @@ fn drills_are_for_this_machine_and_only_where_they_are_allowed() {
     }
 }
 
-/// This machine's address on its network, if it has one. Nothing is sent.
-fn own_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    socket.connect("192.0.2.1:9").ok()?;
-    let ip = socket.local_addr().ok()?.ip();
-    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
-}
-
 #[test]
 fn drills_are_not_ordered_by_another_address_with_any_token() {
     const TOKEN: &str = "a-token-of-these-tests-0123456789";
-    let Some(own) = own_address() else {
+    let Some(own) = kit::client::own_address() else {
         skip("this machine has no address but loopback ones");
         return;
     };

@@ -1,7 +1,7 @@
 //! Clients: plain HTTP by hand, so that nothing is smoothed over, and the quote stream.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -88,6 +88,15 @@ pub fn try_say_within(address: &str, bytes: &[u8], patience: Duration) -> Result
         head,
         body: all[split + 4..].to_vec(),
     })
+}
+
+/// This machine's address on its network; none where it has only loopback ones.
+pub fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    // Nothing is sent: the system only says which address it would send from.
+    socket.connect("192.0.2.1:9").ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
 }
 
 /// A client of the quote stream.

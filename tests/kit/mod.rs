@@ -12,6 +12,7 @@ pub mod routes;
 pub mod server;
 pub mod skip;
 pub mod small_disk;
+pub mod sources;
 #[cfg(target_os = "linux")]
 pub mod storm;
 pub mod stream;

@@ -97,6 +97,16 @@ pub fn program(home: &Path) -> Command {
     command
 }
 
+/// Starts it with these further arguments, which are wrong: it ends with code 2 and says all of these words.
+pub fn is_refused(home: &Path, args: &[&str], words: &[&str]) {
+    let out = program(home).args(args).output().unwrap();
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{args:?}: {said}");
+    for word in words {
+        assert!(said.contains(word), "{args:?}: no {word:?} in {said}");
+    }
+}
+
 impl Server {
     /// Starts it with these arguments and waits for its address.
     pub fn start(args: &[&str]) -> Self {
