@@ -13,7 +13,7 @@ use flate2::{Compress, Compression, FlushCompress};
 use serde_json::json;
 use tapewarden::cache::{AskId, Cache, CacheConfig, LaneConfig};
 use tapewarden::diag::watchdog::ledger::Ledger;
-use tapewarden::edge::{access::Cors, routes::route};
+use tapewarden::edge::{access::Cors, routes::call};
 use tapewarden::edge::{
     access::{Guard, Token},
     request::{Parsed, parse_head},
@@ -255,7 +255,7 @@ fn heads(c: &mut Criterion) {
         b.iter(|| assert!(guard.admit(black_box(&admitted), here).is_ok()));
     });
     c.bench_function("router: candles", |b| {
-        b.iter(|| route("GET", black_box("/api/candles/TOYO"), "timeframe=5m").is_ok());
+        b.iter(|| call("GET", black_box("/api/candles/TOYO"), "timeframe=5m").is_ok());
     });
     c.bench_function("symbol: BRK/B", |b| {
         b.iter(|| black_box("brk/b").parse::<Symbol>().is_ok());

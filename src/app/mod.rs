@@ -4,11 +4,11 @@
 //! then lives in [`lifecycle`] until somebody asks for the end.
 
 mod announce;
+mod bulkheads;
 mod caches;
 mod descriptors;
 mod error;
 mod given;
-mod lanes;
 mod lifecycle;
 mod limits;
 mod scheduling;
@@ -44,7 +44,6 @@ fn thread_limits(settings: &Settings) -> Limits {
     let w = &settings.watchdog;
     Limits {
         busy_conn: w.busy_conn,
-        busy_http: w.busy_http,
         busy_cache: w.busy_cache,
         busy_writer: w.busy_writer,
         ..Limits::default()
@@ -96,7 +95,6 @@ pub fn run(settings: &Settings) -> Result<u8, StartError> {
             left.join(", ")
         );
     }
-    running.tidy_up();
     running.log.drain(Instant::now() + LOG_DRAIN);
     Ok(code)
 }

@@ -12,8 +12,8 @@ use super::threads::{ThreadKind, ThreadName};
 pub enum Peer {
     /// This thread.
     Thread(ThreadName),
-    /// The thread of this kind that has the same request in hand, whichever it is.
-    Holder(ThreadKind),
+    /// A permit, which others have.
+    Permit,
     /// An upstream, by its name in answers and logs.
     Upstream(Cow<'static, str>),
     /// The client of the connection.
@@ -27,18 +27,10 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// Whether this is the thread, `mine` being the request of who waits and `its` the thread's.
+    /// Whether this is the thread.
     #[must_use]
-    pub fn is(&self, thread: ThreadName, mine: Option<u64>, its: Option<u64>) -> bool {
-        match self {
-            Self::Thread(name) => *name == thread,
-            Self::Holder(kind) => *kind == thread.kind && mine.is_some() && mine == its,
-            Self::Upstream(_)
-            | Self::Client
-            | Self::OwnPort
-            | Self::LocalServer
-            | Self::NameServer => false,
-        }
+    pub fn is(&self, thread: ThreadName) -> bool {
+        matches!(self, Self::Thread(name) if *name == thread)
     }
 }
 
@@ -51,24 +43,5 @@ impl From<ThreadKind> for Peer {
 impl From<ThreadName> for Peer {
     fn from(name: ThreadName) -> Self {
         Self::Thread(name)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_holder_is_told_by_its_request_and_a_thread_by_its_name() {
-        let third = ThreadKind::Http.nth(3);
-        let holder = Peer::Holder(ThreadKind::Http);
-        assert!(holder.is(third, Some(7), Some(7)));
-        assert!(!holder.is(third, Some(7), Some(8)));
-        assert!(!holder.is(third, None, None), "nobody has no request");
-        assert!(!holder.is(ThreadKind::Conn.nth(3), Some(7), Some(7)));
-        let named = Peer::from(third);
-        assert!(named.is(third, None, Some(8)));
-        assert!(!named.is(ThreadKind::Http.nth(4), None, None));
-        assert!(!Peer::Client.is(third, None, None));
     }
 }

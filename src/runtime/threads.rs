@@ -56,8 +56,6 @@ pub enum Busy {
     Fixed(Duration),
     /// `watchdog.busy_conn`
     Conn,
-    /// `watchdog.busy_http`
-    Http,
     /// `watchdog.busy_cache`
     Cache,
     /// `watchdog.busy_writer`
@@ -69,8 +67,6 @@ pub enum Busy {
 pub struct Limits {
     /// `watchdog.busy_conn`
     pub busy_conn: Duration,
-    /// `watchdog.busy_http`
-    pub busy_http: Duration,
     /// `watchdog.busy_cache`
     pub busy_cache: Duration,
     /// `watchdog.busy_writer`
@@ -85,7 +81,6 @@ impl Default for Limits {
         let long = Duration::from_secs(10);
         Self {
             busy_conn: long,
-            busy_http: long,
             busy_cache: long,
             busy_writer: long,
             restarts_max: RESTARTS_MAX,
@@ -103,7 +98,6 @@ impl Limits {
             busy_max: match row.busy {
                 Busy::Fixed(time) => time,
                 Busy::Conn => self.busy_conn,
-                Busy::Http => self.busy_http,
                 Busy::Cache => self.busy_cache,
                 Busy::Writer => self.busy_writer,
             },
@@ -147,6 +141,8 @@ pub struct Row {
     pub on_stall: OnStall,
     /// Whether the watchdog starts another in the place of a stalled one.
     pub is_replaced: bool,
+    /// Whether the gate closes the connection of a stalled one.
+    pub is_closed: bool,
     /// What happens after a panic.
     pub on_panic: OnPanic,
     /// Why no drill can stall it or make it panic; none where one can.
@@ -166,6 +162,13 @@ impl Row {
     const fn replaced(self) -> Self {
         Self {
             is_replaced: true,
+            ..self
+        }
+    }
+
+    const fn closed(self) -> Self {
+        Self {
+            is_closed: true,
             ..self
         }
     }
@@ -192,6 +195,7 @@ const fn thread(
         ticks: false,
         on_stall,
         is_replaced: false,
+        is_closed: false,
         on_panic,
         no_drill: None,
         does: "",
@@ -232,16 +236,12 @@ table! {
         .no_drill("it has no beat: the service manager watches it, and the sentinel ends the process if it is stuck");
     /// Accepts connections, counts them, and starts a thread for each.
     Gate = thread("gate", "gate", FORWARDS, Unhealthy, Restart);
-    /// Opens the private connections over which requests go to the http workers.
-    LaneKeeper = thread("lane-keeper", "gate", FORWARDS, Unhealthy, Restart);
-    /// Serves one connection: reads requests, writes answers; of a stream it is the reader.
-    Conn = thread("conn-N", "conn", Busy::Conn, Report, End);
+    /// Serves one client's connection: reads requests, answers them; of a stream it is the reader.
+    Conn = thread("conn-N", "conn", Busy::Conn, Report, End).closed();
     /// Writes to one streaming client what the hub cannot write at once.
     WsWriter = thread("ws-N-out", "conn", Busy::Conn, Report, End);
-    /// Answers one request at a time.
-    Http = thread("http-N", "http", Busy::Http, Report, Restart).ticks().replaced();
     /// Answers from snapshots, each answer finished once for all connections.
-    BoardCache = thread("board-cache", "cache", Busy::Cache, Unhealthy, Restart);
+    SnapshotCache = thread("snapshot-cache", "cache", Busy::Cache, Unhealthy, Restart);
     /// Holds candles and quotes, and decides which are asked for.
     CandleCache = thread("candle-cache", "cache", Busy::Cache, Unhealthy, Restart);
     /// Asks Schwab for candles.
@@ -401,11 +401,11 @@ pub fn markdown() -> String {
         let busy = match row.busy {
             Busy::Fixed(time) => format!("{} s", time.as_secs()),
             Busy::Conn => "`watchdog.busy_conn`".to_owned(),
-            Busy::Http => "`watchdog.busy_http`".to_owned(),
             Busy::Cache => "`watchdog.busy_cache`".to_owned(),
             Busy::Writer => "`watchdog.busy_writer`".to_owned(),
         };
         let stall = match (row.on_stall, row.is_replaced) {
+            _ if row.is_closed => "is reported; its connection is closed",
             (_, true) => "is reported; another takes its place",
             (Report, _) => "is reported",
             (Unwell, _) => "is reported; health 503",

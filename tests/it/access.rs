@@ -447,7 +447,7 @@ fn files_of_ours_are_written_by_nobody_else_and_secrets_read_by_nobody_else() {
     server.log_has("backend.log", "listening on");
     let mut looked = 0;
     let mut folders = vec![server.path("logs")];
-    // The embedded market's folder and the private sockets'.
+    // The embedded market's folder.
     let pid = format!("-{}-", server.pid());
     for entry in std::fs::read_dir(std::env::temp_dir()).unwrap() {
         let entry = entry.unwrap();
@@ -458,7 +458,7 @@ fn files_of_ours_are_written_by_nobody_else_and_secrets_read_by_nobody_else() {
             folders.push(entry.path());
         }
     }
-    assert_eq!(folders.len(), 3, "{folders:?}");
+    assert_eq!(folders.len(), 2, "{folders:?}");
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap();

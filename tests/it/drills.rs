@@ -198,15 +198,10 @@ fn check(report: &str, kinds: &[ThreadKind]) {
         let (number, names) = &line.waiters;
         assert_eq!(*number, names.len(), "{line:?}");
         let expected = requests(kind).len();
-        match kind {
-            // It meets its order with a request in hand or between two.
-            ThreadKind::Http => assert!(*number <= 1, "{line:?}"),
-            _ => assert_eq!(*number, expected, "{line:?}"),
-        }
+        assert_eq!(*number, expected, "{line:?}");
         for name in names {
             let who = kind_of(name);
-            let serves = matches!(who, ThreadKind::Http | ThreadKind::Conn);
-            assert!(serves, "{name} has no client of ours: {line:?}");
+            assert_eq!(who, ThreadKind::Conn, "{name} has no client: {line:?}");
         }
         let waiting: BTreeSet<(usize, String)> = inboxes(kind)
             .filter_map(|ends| depths.get_key_value(&ends.to_string()))
@@ -298,8 +293,6 @@ fn short(server: &Server) {
             .iter()
             .for_each(|path| ask_beside(server, "GET", path));
     }
-    // Who leaves while it waits breaks a connection, which the lane keeper opens anew.
-    poke(server, "/api/vwap/LEFT");
     for _ in 0..4 {
         poke(server, "/api/nowhere");
         poke(server, "/api/runners");

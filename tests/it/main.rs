@@ -6,6 +6,7 @@ mod kit;
 
 mod access;
 mod browser;
+mod connections;
 mod contract;
 mod drills;
 mod ends;

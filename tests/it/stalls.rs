@@ -157,7 +157,8 @@ fn assert_folded(folded: &str) {
             "{line}"
         );
     }
-    assert!(folded.contains("\ncandle-cache;"), "{folded}");
+    let of_cache = |line: &str| line.starts_with("candle-cache;");
+    assert!(folded.lines().any(of_cache), "{folded}");
 }
 
 #[test]
@@ -182,7 +183,7 @@ fn a_report_over_http_has_each_thread_whole_and_says_who_is_idle() {
     for name in [
         "watchdog",
         "gate",
-        "http-1",
+        "snapshot-cache",
         "candle-cache",
         "quote-hub",
         "log-writer",
@@ -194,7 +195,9 @@ fn a_report_over_http_has_each_thread_whole_and_says_who_is_idle() {
             named(name)
         );
     }
-    for t in threads {
+    // A connection's thread may end while it is looked at.
+    let lives = |t: &&serde_json::Value| t["missing"] != "it ended meanwhile";
+    for t in threads.iter().filter(lives) {
         assert_eq!(t["truncated"], false, "{t}");
         assert_eq!(t["missing"], "", "{t}");
         assert_ne!(t["pace"], "unknown", "{t}");
@@ -315,97 +318,6 @@ fn a_log_that_nobody_writes_makes_the_process_unwell_and_nothing_else() {
         assert_eq!(server.get(path).status, 200, "{path}");
     }
     server.eventually("/api/health", |got| got.status == 200);
-}
-
-#[test]
-fn a_report_is_to_be_had_while_every_http_worker_is_stuck() {
-    let server = Server::start(&[
-        "--set",
-        "http.slots_instant=1",
-        "--set",
-        "http.slots_market=1",
-        "--set",
-        "http.slots_trader=1",
-        "--set",
-        "http.slots_model=1",
-        "--set",
-        "http.slots_quotes=1",
-        "--set",
-        "http.slots_diagnosis=1",
-        "--set",
-        "watchdog.busy_http=1s",
-    ]);
-    let threads = server.eventually("/api/threads", |got| got.status == 200);
-    let count = |threads: &serde_json::Value| {
-        let list = threads["threads"].as_array().unwrap();
-        list.iter().filter(|t| t["class"] == "http").count()
-    };
-    let workers = count(&threads);
-    // The worker that takes the order is one of those that it is for: it may not answer.
-    poke_by(&server, "POST", "/api/drill?stall=http-*&how=mutex&for=12s");
-    eventually("all workers are stuck", || {
-        let log = server.log("watchdog.log");
-        let stuck = (1..=workers)
-            .filter(|n| log.contains(&format!("STALLED: http-{n} (")))
-            .count();
-        (stuck == workers).then_some(())
-    });
-    let out = Command::new(env!("CARGO_BIN_EXE_tapewarden"))
-        .args(["dump", "--pid", &server.pid().to_string()])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&out.stdout);
-    assert!(
-        out.status.success() && text.contains("FROZEN") && text.contains("stall_on_a_mutex"),
-        "{text}"
-    );
-    // Others have taken their places; when they are free again they end.
-    server.eventually("/api/health", |got| got.status == 200);
-    server.eventually("/api/threads", |got| {
-        got.status == 200 && {
-            let threads = got.json();
-            count(&threads) == workers
-                && threads["threads"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .all(|t| t["state"] != "stalled")
-        }
-    });
-}
-
-#[test]
-fn what_a_stuck_worker_holds_is_answered_by_another_who_knows_the_same() {
-    let mut args = SHORT_LIMITS.to_vec();
-    for few in ["instant=2", "market=1", "trader=1", "model=1"] {
-        args.extend(["--set", &*format!("http.slots_{few}").leak()]);
-    }
-    let server = Server::start(&args);
-    server.eventually("/api/trade-history?limit=1", |got| got.status == 200);
-    // Else the gate would answer by itself.
-    order(&server, "board-cache", "sleep", 10);
-    poke(&server, "/api/runners");
-    order(&server, "http-1", "sleep", 5);
-    let until = Instant::now() + Duration::from_secs(9);
-    while Instant::now() < until {
-        for path in ["/api/trade-history?limit=1", "/api/streaming/status"] {
-            let began = Instant::now();
-            let got = server.get(path);
-            assert_eq!(got.status, 200, "{path}: {}", got.text());
-            // Found stuck after 1 s; far below a client's patience on a busy machine.
-            assert!(began.elapsed() < Duration::from_secs(6), "{path}");
-        }
-    }
-    let log = server.log_has("watchdog.log", "http-1 is back after");
-    assert!(
-        log.contains("another http-1 was started in its place"),
-        "{log}"
-    );
-    // It stalled for 5 s, by a clock of its own.
-    assert!(
-        log.contains("http-1 is back after 5.") || log.contains("http-1 is back after 4.9"),
-        "{log}"
-    );
 }
 
 #[test]

@@ -76,13 +76,13 @@ fn asked(up: &Upstreams, times: usize) {
     });
 }
 
-/// How many http workers wait for the model's cache.
-fn waiting_workers(server: &Server) -> usize {
+/// How many connections wait for the model's cache.
+fn waiting_connections(server: &Server) -> usize {
     let threads = server.get("/api/threads").json();
     let list = threads["threads"].as_array().cloned().unwrap_or_default();
     let waits = |t: &&Value| {
         let text = t.to_string();
-        t["class"] == "http" && text.contains("/api/validate/") && text.contains("waiting for")
+        t["class"] == "conn" && text.contains("/api/validate/") && text.contains("waiting for")
     };
     list.iter().filter(waits).count()
 }
@@ -141,7 +141,7 @@ fn validations_of_a_model_that_hangs_leave_all_other_routes_and_the_diagnosis_as
         .collect();
     asked(&up, 2);
     eventually("all six wait", || {
-        (waiting_workers(&server) == 6).then_some(())
+        (waiting_connections(&server) == 6).then_some(())
     });
     all_others_answer_at_once(&server, "while six wait");
     let status = server.get("/api/validate/status").json();
@@ -192,7 +192,7 @@ fn who_leaves_frees_the_place_and_finds_the_verdict_later() {
     asked(&up, 2);
     drop(left);
     eventually("their workers are free", || {
-        (waiting_workers(&server) == 0).then_some(())
+        (waiting_connections(&server) == 0).then_some(())
     });
     // Both fetchers still wait for the model: this one comes after them.
     let (got, _) = validate(&server, "S3").join().unwrap();
@@ -255,7 +255,7 @@ fn clients_that_ask_for_verdicts_and_leave_hold_no_worker() {
             let took = began.elapsed();
             assert!(took < AT_ONCE, "{path}: {took:?}");
         }
-        most = most.max(waiting_workers(&server));
+        most = most.max(waiting_connections(&server));
         thread::sleep(Duration::from_millis(50));
     }
     drop(ends);
@@ -266,7 +266,7 @@ fn clients_that_ask_for_verdicts_and_leave_hold_no_worker() {
     // Six places, and as many again whose clients have just left.
     assert!(most <= 18, "{most} workers waited");
     eventually("all workers are free", || {
-        (waiting_workers(&server) == 0).then_some(())
+        (waiting_connections(&server) == 0).then_some(())
     });
 }
 

@@ -87,7 +87,7 @@ pub const ROUTES: [Route; 26] = [
     get("/metrics", &[]),
     get("/api/stalls", &[]),
     get("/api/stalls/1", &[]).not_polled("there is no report while all is well"),
-    get("/api/drill", &[])
+    get("/api/drill?stall=nobody&how=sleep&for=1s", &[])
         .by_post()
         .not_polled("it stalls a thread"),
     get("/api/streaming/status", &[]),

@@ -33,8 +33,6 @@ pub const NOBODY_THERE: [&str; 10] = [
 /// Classes that would wait longer for their limit than a test should.
 pub const SHORT_LIMITS: &[&str] = &[
     "--set",
-    "watchdog.busy_http=1s",
-    "--set",
     "watchdog.busy_cache=1s",
     "--set",
     "watchdog.busy_conn=2s",

@@ -270,8 +270,8 @@ mod tests {
             is_stock: depth == 4,
         };
         let waiter = Said {
-            name: "http-1".into(),
-            thread: Some(ThreadKind::Http.nth(1)),
+            name: "conn-1".into(),
+            thread: Some(ThreadKind::Conn.nth(1)),
             waiting_for: Some(ThreadKind::CandleCache.into()),
             ..Said::default()
         };
@@ -343,7 +343,7 @@ mod tests {
         };
         let text = text(&dump);
         assert!(
-            text.contains("VERDICT: candle-cache (cache, thread 7) FROZEN for 2.3 s, doing: deciding; blocked in tapewarden::cache::run (src/x.rs:7) -> futex; 1 wait for it: http-1; 1 wait in \"http -> candle-cache\"\n"),
+            text.contains("VERDICT: candle-cache (cache, thread 7) FROZEN for 2.3 s, doing: deciding; blocked in tapewarden::cache::run (src/x.rs:7) -> futex; 1 wait for it: conn-1; 1 wait in \"http -> candle-cache\"\n"),
             "{text}"
         );
         let at = |s: &str| text.find(s).unwrap_or_else(|| panic!("{s} in {text}"));

@@ -24,7 +24,7 @@ pub fn verdict(dump: &Dump) -> Vec<String> {
     let mut verdict = stalled;
     if !dump.context.port.is_empty() {
         let more = if verdict.is_empty() {
-            "; no thread is overdue: look at gate, conn-* and http-* below, at what waits in the channels, and at the system (descriptors, backlog)"
+            "; no thread is overdue: look at gate, conn-* below, at what waits in the channels, and at the system (descriptors, backlog)"
         } else {
             ""
         };
@@ -86,7 +86,7 @@ fn waiters<'a>(said: &'a Said, dump: &'a Dump) -> impl Iterator<Item = &'a Said>
     let others = dump.context.threads.iter();
     others.filter(move |other| {
         let peer = other.waiting_for.as_ref().zip(said.thread);
-        peer.is_some_and(|(peer, thread)| peer.is(thread, other.request, said.request))
+        peer.is_some_and(|(peer, thread)| peer.is(thread))
     })
 }
 
@@ -134,18 +134,18 @@ mod tests {
 
     #[test]
     fn who_and_what_waits_for_a_stalled_thread_is_told_by_fields_no_more_and_no_less() {
-        let worker = Said {
+        let cache = Said {
             request: Some(7),
-            ..said(ThreadKind::Http.nth(1), "stalled")
+            ..said(ThreadKind::TraderCache.into(), "stalled")
         };
         let dump = Dump {
             context: Context {
                 threads: vec![
-                    worker,
+                    cache,
                     said(ThreadKind::QuoteHub.into(), "stalled"),
                     said(ThreadKind::QuoteFetch.nth(2), "stalled"),
-                    waits(ThreadKind::Conn.nth(4), Peer::Holder(ThreadKind::Http), 7),
-                    waits(ThreadKind::Conn.nth(5), Peer::Holder(ThreadKind::Http), 8),
+                    waits(ThreadKind::Conn.nth(4), ThreadKind::TraderCache, 7),
+                    waits(ThreadKind::Conn.nth(5), ThreadKind::CandleCache, 8),
                     waits(ThreadKind::Conn.nth(6), ThreadKind::QuoteHub, 9),
                     waits(ThreadKind::Conn.nth(7), Peer::Client, 7),
                 ],

@@ -143,6 +143,11 @@ pub enum Action<A, D> {
         /// What.
         order: Order,
     },
+    /// The owner of a stalled thread, if it has one, is to be told.
+    TellOwner {
+        /// Of which.
+        id: ThreadId,
+    },
     /// Another thread is to be started in a stalled one's place; [`Event::SpareStarted`] follows.
     StartSpare {
         /// Whose.
@@ -342,11 +347,12 @@ impl<A, D> Core<A, D> {
         if let Finding::Stalled(stall) = finding {
             self.reports.stalled(&stall.name);
         }
-        if let Finding::Stalled(stall) | Finding::StillStalled(stall) = finding
-            && self.replacements.stalled(stall.id)
-        {
+        if let Finding::Stalled(stall) | Finding::StillStalled(stall) = finding {
             let (id, name) = (stall.id, stall.name.clone());
-            self.actions.push(Action::StartSpare { id, name });
+            self.actions.push(Action::TellOwner { id });
+            if self.replacements.stalled(id) {
+                self.actions.push(Action::StartSpare { id, name });
+            }
         }
     }
 

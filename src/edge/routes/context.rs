@@ -1,6 +1,7 @@
-//! What a worker needs to answer: whom it may ask, and the limits.
+//! What a request needs to be answered: whom it may ask, what it may look at, and the limits.
 
-use std::cell::RefCell;
+use std::cell::Cell;
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,15 +14,14 @@ use crate::diag::watchdog::ToWatchdog;
 use crate::payload::Body;
 use crate::resilience::Failure;
 use crate::runtime::clock::Clock;
+use crate::runtime::deadline_io::is_gone;
 use crate::runtime::{Heartbeat, Lossy, Stop, ThreadKind, Tx, one_shot};
 use crate::upstream::ollama::{ModelKey, ModelSaid, Prompt};
 use crate::upstream::schwab::candles::{MarketData, MarketKey, MarketOut};
 use crate::upstream::trader_app::TraderKey;
 
-use super::bulkhead::Lane;
-use super::snapshots::Boards;
-use crate::edge::access::Cors;
-use crate::edge::routes::gate_end::{GateEnd, WORKER_PATIENCE};
+use super::bulkhead::Bulkhead;
+use super::snapshots::Snapshots;
 
 /// The inboxes of the caches.
 #[derive(Clone, Debug)]
@@ -37,14 +37,16 @@ pub struct Caches {
 impl Caches {
     /// The client of this request left: its cache may forget it. Lost when the cache's inbox is full;
     /// then the request's own deadline ends it.
-    pub fn cancel(&self, lane: Lane, id: AskId) {
-        let (market, trader, model) = match lane {
-            Lane::Instant | Lane::Files | Lane::Dump | Lane::Reports => (false, false, false),
-            Lane::Candles | Lane::Quotes => (true, false, false),
-            Lane::Watchlist | Lane::Vwap | Lane::Feed | Lane::Lists => (false, true, false),
+    pub fn cancel(&self, bulkhead: Bulkhead, id: AskId) {
+        let (market, trader, model) = match bulkhead {
+            Bulkhead::Dump | Bulkhead::Reports => (false, false, false),
+            Bulkhead::Candles | Bulkhead::Quotes => (true, false, false),
+            Bulkhead::Watchlist | Bulkhead::Vwap | Bulkhead::Feed | Bulkhead::Lists => {
+                (false, true, false)
+            }
             // It gathers what its prompt needs from all of them.
-            Lane::Validation => (true, true, true),
-            Lane::ModelStatus => (false, false, true),
+            Bulkhead::Validation => (true, true, true),
+            Bulkhead::ModelStatus => (false, false, true),
         };
         let _full = market && self.market.offer(ToCache::Cancel(id)).is_err();
         let _full = trader && self.trader.offer(ToCache::Cancel(id)).is_err();
@@ -62,8 +64,6 @@ pub enum Command {
 /// Settings of the routes.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
-    /// By lane: an answer, even an error, is there before this has passed.
-    pub answer_deadlines: Vec<Duration>,
     /// How long a verdict may take, once its prompt is made.
     pub model_deadline: Duration,
     /// `cache_ttl_seconds` of `/api/validate/status`.
@@ -74,8 +74,6 @@ pub struct HttpConfig {
     pub prompt: Arc<Prompt>,
     /// For `/api/streaming/status`.
     pub trader_url: String,
-    /// Who may read our answers.
-    pub cors: Cors,
     /// The session clock.
     pub clock: Clock,
     /// When the process started.
@@ -92,12 +90,12 @@ pub struct HttpConfig {
 
 /// One request's surroundings.
 pub struct Context<'a> {
-    /// The worker's heartbeat.
+    /// The connection's heartbeat.
     pub heartbeat: &'a Heartbeat,
     /// Whom it may ask.
     pub caches: &'a Caches,
     /// What it may look at.
-    pub boards: &'a Boards,
+    pub snapshots: &'a Snapshots,
     /// The limits.
     pub config: &'a HttpConfig,
     /// `main`'s inbox.
@@ -106,25 +104,23 @@ pub struct Context<'a> {
     pub id: AskId,
     /// "GET /api/candles/ELPW"
     pub what: &'a str,
-    /// The client's address, as the gate saw it.
+    /// The client's address, as its socket has it.
     pub peer: &'a str,
     /// By when a cache must have answered.
     pub deadline: Instant,
     /// The end of everything.
     pub stop: &'a Stop,
     /// Who waits for the answer.
-    pub gate: &'a RefCell<GateEnd>,
+    pub client: &'a TcpStream,
+    /// Whether the client was seen to have left.
+    pub left: Cell<bool>,
 }
 
 /// A cache answers by the deadline; this much later it is taken to be silent.
 const CACHE_GRACE: Duration = Duration::from_millis(400);
 
-/// A wait longer than this is told to the gate, which else takes the worker to be stuck; and again as
-/// often, so that a worker whose client left is free soon.
-const TELL_EVERY: Duration = Duration::from_millis(200);
-
-/// The gate hears of a wait for no longer than this ahead: a worker that is stuck in a long one is seen.
-const TOLD_AHEAD_MAX: Duration = Duration::from_secs(5);
+/// How often a request that waits looks whether its client is still there.
+const CLIENT_LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long a cache may take to say what it has ready.
 const LOOK_PATIENCE: Duration = Duration::from_millis(200);
@@ -186,7 +182,7 @@ impl Context<'_> {
             reply,
         };
         let name = cache.row().name;
-        let answer = if self.boards.is_down(name) {
+        let answer = if self.snapshots.is_down(name) {
             Err(Failure::CacheSilent { cache: name })
         } else if inbox.offer(ToCache::Ask(ask)).is_err() {
             Err(Failure::Busy {
@@ -228,29 +224,20 @@ impl Context<'_> {
     ) -> Option<T> {
         self.heartbeat.wait(thread, self.what.to_owned(), deadline);
         let last = deadline + grace;
-        let mut told = false;
         let heard = loop {
-            let untold = last.min(Instant::now() + TELL_EVERY);
-            match word.recv_deadline(untold) {
-                Err(RecvTimeoutError::Timeout) if untold < last => {
-                    let left = last.saturating_duration_since(Instant::now()) + TELL_EVERY;
-                    told = true;
-                    if !self.gate_waits(left.min(TOLD_AHEAD_MAX)) {
-                        break None;
-                    }
-                }
+            let look = last.min(Instant::now() + CLIENT_LOOK_EVERY);
+            match word.recv_deadline(look) {
+                Err(RecvTimeoutError::Timeout) if look < last && !self.client_left() => {}
                 heard => break heard.ok(),
             }
         };
-        if told {
-            self.gate_waits(WORKER_PATIENCE);
-        }
         self.heartbeat.begin(format!("{}, answering", self.what));
         heard
     }
 
-    /// Whether somebody still waits for the answer; if so, for so long without a word.
-    pub fn gate_waits(&self, time: Duration) -> bool {
-        self.gate.borrow_mut().hear_within(time)
+    /// Whether nobody waits for the answer any more.
+    pub fn client_left(&self) -> bool {
+        self.left.set(self.left.get() || is_gone(self.client));
+        self.left.get()
     }
 }

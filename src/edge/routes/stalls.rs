@@ -6,26 +6,26 @@ use crate::diag::{NoReport, ToReports, Wanted};
 use crate::runtime::{ThreadKind, one_shot};
 
 use super::context::Context;
-use super::router::Form;
+use super::param::{Args, BadRequest, Form, STALL_FORM, STALL_NAME};
 use crate::edge::answer::Answer;
 
 /// How long a disk may take.
 const DISK_PATIENCE: Duration = Duration::from_secs(4);
 
 /// `GET /api/stalls`: `[{"name","verdict"}]`, the newest first.
-pub fn list(context: &Context<'_>) -> Answer {
-    ask(context, Wanted::List, Form::Json)
+pub fn list(_: &Args, context: &Context<'_>) -> Result<Answer, BadRequest> {
+    Ok(ask(context, Wanted::List, Form::Json))
 }
 
 /// `GET /api/stalls/{name}?format=json|text|folded`: one report.
-pub fn report(context: &Context<'_>, name: &str, form: Form) -> Answer {
-    let name = name.to_owned();
+pub fn report(args: &Args, context: &Context<'_>) -> Result<Answer, BadRequest> {
+    let (name, form) = (args.get(&STALL_NAME)?, args.get(&STALL_FORM)?);
     let ending = match form {
         Form::Text => "txt",
         Form::Json => "json",
         Form::Folded => "folded",
     };
-    ask(context, Wanted::Form { name, ending }, form)
+    Ok(ask(context, Wanted::Form { name, ending }, form))
 }
 
 fn ask(context: &Context<'_>, wanted: Wanted, form: Form) -> Answer {

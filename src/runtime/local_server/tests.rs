@@ -12,8 +12,8 @@ use crate::runtime::{Limits, Stopper, SupervisorEnds, stop};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const SPEC: Spec = Spec {
-    keeper: ThreadKind::LaneKeeper,
-    worker: ThreadKind::Http,
+    keeper: ThreadKind::SimSchwab,
+    worker: ThreadKind::SimSchwabWorker,
     workers: 2,
 };
 

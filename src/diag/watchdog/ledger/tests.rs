@@ -75,14 +75,14 @@ fn a_thread_that_ends_without_another_beat_was_stuck_until_its_end() {
     let mut now = Instant::now();
     let start = now;
     let mut ledger = Ledger::default();
-    ledger.born(ID, ThreadKind::Http.nth(1), class(None), now);
+    ledger.born(ID, ThreadKind::Conn.nth(1), class(None), now);
     ledger.beat(ID, busy(now));
     look_for(&mut ledger, &mut now, Duration::from_secs(4));
     ledger.ended(ID, now);
     assert_eq!(
         ledger.look(now, TICK),
         [Finding::Recovered {
-            name: "http-1".into(),
+            name: "conn-1".into(),
             after: now - start
         }]
     );
@@ -92,7 +92,7 @@ fn a_thread_that_ends_without_another_beat_was_stuck_until_its_end() {
 fn a_wait_is_allowed_its_own_deadline() {
     let mut now = Instant::now();
     let mut ledger = Ledger::default();
-    ledger.born(ID, ThreadKind::Http.nth(1), class(None), now);
+    ledger.born(ID, ThreadKind::Conn.nth(1), class(None), now);
     let until = now + Duration::from_secs(9);
     ledger.beat(
         ID,

@@ -49,6 +49,8 @@ pub(super) struct World {
     replaced: BTreeSet<u64>,
     /// Stalled, and another is to be started in their place at once.
     to_replace: BTreeSet<String>,
+    /// Stalled, and their owners are to be told at once.
+    to_tell: BTreeSet<String>,
     asked: u32,
     answered: Vec<u32>,
     drills_asked: u32,
@@ -91,6 +93,7 @@ impl World {
             reported: String::new(),
             replaced: BTreeSet::new(),
             to_replace: BTreeSet::new(),
+            to_tell: BTreeSet::new(),
             asked: 0,
             answered: Vec::new(),
             drills_asked: 0,
@@ -126,6 +129,14 @@ impl World {
                         "a drill in place of the end"
                     );
                 }
+            }
+            Action::TellOwner { id } => {
+                let real = &self.living[&id.0];
+                assert!(
+                    real.limit
+                        .is_some_and(|limit| real.ran + real.stopped >= limit)
+                );
+                assert!(self.to_tell.remove(&real.name) || self.stalled_names.contains(&real.name));
             }
             Action::StartSpare { id, name } => {
                 self.to_replace.remove(&name);
@@ -182,6 +193,7 @@ impl World {
             if replaceable && self.replaced.len() < REPLACED_MAX {
                 self.to_replace.insert(name.clone());
             }
+            self.to_tell.insert(name.clone());
             self.stalled_names.insert(name);
             self.coverage.stalls += 1;
         } else if let Some(name) = name("[INFO] [WATCHDOG] conn-", " is back") {
@@ -346,6 +358,11 @@ impl World {
             self.handle(Event::Answered);
         }
         self.handle(Event::Look(Seen::default()));
+        assert!(
+            self.to_tell.is_empty(),
+            "owners were not told: {:?}",
+            self.to_tell
+        );
         assert!(
             self.to_replace.is_empty(),
             "not replaced: {:?}",
