@@ -13,7 +13,7 @@ use flate2::{Compress, Compression, FlushCompress};
 use serde_json::json;
 use tapewarden::cache::{AskId, Cache, CacheConfig, QueueConfig};
 use tapewarden::diag::watchdog::ledger::Ledger;
-use tapewarden::edge::{access::Cors, routes::route};
+use tapewarden::edge::{access::Cors, routes::call};
 use tapewarden::edge::{
     access::{Guard, Token},
     request::{Parsed, parse_head},
@@ -21,7 +21,7 @@ use tapewarden::edge::{
 use tapewarden::json;
 use tapewarden::market::{Candle, Quote, Symbol, Timeframe};
 use tapewarden::resilience::Backoff;
-use tapewarden::runtime::{Beat, Class, Doing, OnStall, ThreadId, channels};
+use tapewarden::runtime::{Beat, Class, Doing, OnStall, ThreadId, ThreadKind, channels};
 use tapewarden::stream::frame::{numbered_ping, text_frame};
 use tapewarden::stream::{CandleBuilder, Encode, Hub, Merge, Outbox, SessionId, Wanted};
 use tapewarden::upstream::schwab::candles::{MarketData, MarketKey, Series};
@@ -257,7 +257,7 @@ fn heads(c: &mut Criterion) {
         b.iter(|| assert!(guard.admit(black_box(&admitted), here).is_ok()));
     });
     c.bench_function("router: candles", |b| {
-        b.iter(|| route("GET", black_box("/api/candles/TOYO"), "timeframe=5m").is_ok());
+        b.iter(|| call("GET", black_box("/api/candles/TOYO"), "timeframe=5m").is_ok());
     });
     c.bench_function("symbol: BRK/B", |b| {
         b.iter(|| black_box("brk/b").parse::<Symbol>().is_ok());
@@ -422,12 +422,19 @@ fn ledger(c: &mut Criterion) {
     let now = Instant::now();
     let mut ledger = Ledger::default();
     for n in 0..200 {
-        ledger.born(ThreadId(n), format!("conn-{n}"), class, now);
+        ledger.born(ThreadId(n), ThreadKind::Conn.turn(n), class, now);
     }
     c.bench_function("ledger: a beat among 200 threads", |b| {
         b.iter(|| {
             let doing = Doing::Busy("GET /api/candles".into());
-            ledger.beat(black_box(ThreadId(77)), Beat { at: now, doing });
+            ledger.beat(
+                black_box(ThreadId(77)),
+                Beat {
+                    at: now,
+                    doing,
+                    request: None,
+                },
+            );
         });
     });
     c.bench_function("ledger: a look at 200 threads", |b| {

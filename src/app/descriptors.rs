@@ -1,12 +1,9 @@
 //! How many connections the system's limit of open files has room for.
 
-/// Descriptors besides its clients' and its workers': logs, the embedded market's sockets, the watcher
+/// Descriptors besides its clients': logs, the embedded market's sockets, the watcher
 /// of files, the fetchers' pooled connections (measured: 66), and connections that are told to come
 /// again (at most 64).
 const OWN: usize = 160;
-
-/// Each private connection to a worker has two ends in this process.
-const ENDS_PER_WORKER: usize = 2;
 
 /// A streaming client's socket has a second handle, for its writer.
 const PER_CONNECTION: usize = 2;
@@ -32,11 +29,11 @@ pub fn are_enough() -> std::io::Result<()> {
 /// Raises the soft limit to the hard one, and says how many of `wanted` connections fit below it; with
 /// a word to the log when not all do. Beyond that the gate answers 503, and has the descriptors to say so.
 #[must_use]
-pub fn connections_that_fit(wanted: usize, workers: usize) -> usize {
+pub fn connections_that_fit(wanted: usize) -> usize {
     let Some(limit) = raised_limit() else {
         return wanted;
     };
-    let fit = fit(limit, wanted, workers);
+    let fit = fit(limit, wanted);
     if fit < wanted {
         log::warn!(
             target: "MAIN",
@@ -46,8 +43,8 @@ pub fn connections_that_fit(wanted: usize, workers: usize) -> usize {
     fit
 }
 
-fn fit(limit: usize, wanted: usize, workers: usize) -> usize {
-    let left = limit.saturating_sub(OWN + workers * ENDS_PER_WORKER);
+fn fit(limit: usize, wanted: usize) -> usize {
+    let left = limit.saturating_sub(OWN);
     wanted.min((left / PER_CONNECTION).max(CONNECTIONS_MIN))
 }
 
@@ -79,8 +76,8 @@ mod tests {
 
     #[test]
     fn connections_fit_below_the_limit_and_a_few_always_do() {
-        assert_eq!(fit(20_000, 1_024, 47), 1_024);
-        assert_eq!(fit(1_024, 1_024, 47), 385);
-        assert_eq!(fit(10, 1_024, 47), CONNECTIONS_MIN);
+        assert_eq!(fit(20_000, 1_024), 1_024);
+        assert_eq!(fit(1_024, 1_024), 432);
+        assert_eq!(fit(10, 1_024), CONNECTIONS_MIN);
     }
 }

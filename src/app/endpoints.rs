@@ -25,6 +25,7 @@ pub fn endpoints(
             schwab_url: settings.schwab.base_url.0.clone(),
             token_file: settings.schwab.token_file.clone(),
             trader_url: settings.trader.url.0.clone(),
+            stream_url: settings.trader.url.0.clone(),
             data_dir: settings.trader.data_dir.clone(),
             schwab_roots: roots(
                 "schwab.ca_file",
@@ -50,6 +51,7 @@ pub fn endpoints(
     let SimEndpoints {
         schwab_base_url,
         trader_url,
+        stream_url,
         token_file,
         data_dir,
     } = start_sim(
@@ -66,6 +68,7 @@ pub fn endpoints(
         schwab_url: schwab_base_url,
         token_file,
         trader_url,
+        stream_url,
         data_dir,
         schwab_roots: Roots::default(),
         trader_roots: Roots::default(),

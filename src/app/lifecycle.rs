@@ -18,7 +18,7 @@ const WATCHDOG_CHECKED_EVERY: Duration = Duration::from_secs(1);
 
 /// What `main` listens to.
 #[derive(Debug)]
-pub struct Ears {
+pub struct Inputs {
     /// Births and deaths of threads.
     pub births: Receiver<Box<Birth>>,
     /// As above.
@@ -33,7 +33,7 @@ pub struct Ears {
     pub give_up: LatestRx<String>,
 }
 
-impl Ears {
+impl Inputs {
     /// The ends of a process.
     #[must_use]
     pub fn new(
@@ -67,30 +67,30 @@ pub enum End {
 
 /// The threads that live, by their ids.
 #[derive(Debug, Default)]
-pub struct Household {
+pub struct JoinSet {
     living: HashMap<ThreadId, Birth>,
     /// Deaths that were told before their births.
     early: Vec<ThreadId>,
 }
 
-impl Household {
+impl JoinSet {
     /// Lives until somebody asks for the end.
-    pub fn live(&mut self, ears: &Ears) -> End {
+    pub fn live(&mut self, inputs: &Inputs) -> End {
         let looks = tick(WATCHDOG_CHECKED_EVERY);
-        let mut beats = ears.watchdog.clone();
+        let mut beats = inputs.watchdog.clone();
         let mut check = BeatCheck::new(Instant::now());
         let mut said = false;
         loop {
             select! {
-                recv(ears.births) -> birth => self.born(birth.ok()),
-                recv(ears.deaths) -> death => self.died(death.ok()),
-                recv(ears.commands) -> command => if command == Ok(Command::Shutdown) {
+                recv(inputs.births) -> birth => self.born(birth.ok()),
+                recv(inputs.deaths) -> death => self.died(death.ok()),
+                recv(inputs.commands) -> command => if command == Ok(Command::Shutdown) {
                     return End::Asked("POST /api/shutdown");
                 },
-                recv(ears.signals) -> signal => if let Ok(signal) = signal {
+                recv(inputs.signals) -> signal => if let Ok(signal) = signal {
                     return End::Asked(signal);
                 },
-                recv(ears.give_up.receiver()) -> why => if let Ok(why) = why {
+                recv(inputs.give_up.receiver()) -> why => if let Ok(why) = why {
                     return End::Stalled(why);
                 },
                 recv(looks) -> _ => {
@@ -113,16 +113,16 @@ impl Household {
     }
 
     /// Waits until every thread has ended, or the deadline. Returns the names of those that have not.
-    pub fn wind_down(&mut self, ears: &Ears, deadline: Instant) -> Vec<String> {
+    pub fn wind_down(&mut self, inputs: &Inputs, deadline: Instant) -> Vec<String> {
         loop {
-            while let Ok(birth) = ears.births.try_recv() {
+            while let Ok(birth) = inputs.births.try_recv() {
                 self.born(Some(birth));
             }
             // The log's writers outlive the others, to write what those still say.
             if self.living.values().all(is_writer) {
                 return Vec::new();
             }
-            match ears.deaths.recv_deadline(deadline) {
+            match inputs.deaths.recv_deadline(deadline) {
                 Ok(death) => self.died(Some(death)),
                 Err(_) => break,
             }

@@ -4,11 +4,11 @@
 //! then lives in [`lifecycle`] until somebody asks for the end.
 
 mod announce;
+mod bulkheads;
 mod descriptors;
 mod endpoints;
 mod error;
 mod given;
-mod lanes;
 mod lifecycle;
 mod limits;
 mod scheduling;
@@ -43,7 +43,6 @@ fn thread_limits(settings: &Settings) -> Limits {
     let w = &settings.watchdog;
     Limits {
         busy_conn: w.busy_conn,
-        busy_http: w.busy_http,
         busy_cache: w.busy_cache,
         busy_writer: w.busy_writer,
         ..Limits::default()
@@ -64,8 +63,8 @@ pub fn run(settings: &Settings) -> Result<u8, StartError> {
     let (supervisor, ends) = Supervisor::new(thread_limits(settings), stop);
     let running = start::start(settings, started, &supervisor, &ends)?;
     manager::ready();
-    let mut household = lifecycle::Household::default();
-    let end = household.live(&running.ears);
+    let mut threads = lifecycle::JoinSet::default();
+    let end = threads.live(&running.inputs);
     let asked = Instant::now();
     let code = match &end {
         lifecycle::End::Asked(by) => {
@@ -84,7 +83,7 @@ pub fn run(settings: &Settings) -> Result<u8, StartError> {
     manager::stopping();
     drop(stopper);
     running.wake_everybody();
-    let left = household.wind_down(&running.ears, asked + settings.shutdown.deadline);
+    let left = threads.wind_down(&running.inputs, asked + settings.shutdown.deadline);
     if left.is_empty() {
         log::info!(target: "MAIN", "ended in {} ms", asked.elapsed().as_millis());
     } else {
@@ -95,7 +94,6 @@ pub fn run(settings: &Settings) -> Result<u8, StartError> {
             left.join(", ")
         );
     }
-    running.tidy_up();
     running.log.drain(Instant::now() + LOG_DRAIN);
     Ok(code)
 }

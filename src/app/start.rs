@@ -1,12 +1,8 @@
 //! Starting every part, in the order in which they need each other.
 
 use std::fs::File;
-use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
-
-use tiny_http::Server;
 
 use crate::cache::ToCache;
 use crate::config::Settings;
@@ -16,15 +12,15 @@ use crate::diag::watchdog::{
     EventLogConfig, WatchdogConfig, WatchdogInputs, start_probe, start_watchdog,
 };
 use crate::edge::access::{Cors, Guard, start_token_reader};
-use crate::edge::connection::{GateConfig, LinkAddress, Lookup, start_workers, unblock_workers};
-use crate::edge::listener::{bind, probe_requests, start_gate};
-use crate::edge::routes::{HttpConfig, boards, start_board_cache};
+use crate::edge::connection::{GateConfig, Lookup};
+use crate::edge::listener::{bind, probe_request, start_gate};
+use crate::edge::routes::{Bulkheads, HttpConfig, snapshots, start_snapshot_cache};
 use crate::edge::ws::{Sessions, WsConfig};
 use crate::logging::{LogConfig, LogFiles, LogHandle};
 use crate::market::SkewBounds;
 use crate::resilience::Backoff;
 use crate::runtime::clock::{Clock, system_ms};
-use crate::runtime::scratch::{self, Scratch};
+use crate::runtime::scratch;
 use crate::runtime::{LatestRx, Supervisor, SupervisorEnds, channels, latest, room_for};
 use crate::stream::{HubBounds, HubOutputs, ReaderEnds, StreamConfig, start_hub, start_reader};
 use crate::upstream::schwab::candles::MarketKey;
@@ -33,12 +29,12 @@ use crate::upstream::trader_app::files::start_file_readers;
 use crate::upstream::{Caches, Endpoints, SymbolsMet, Wiring};
 
 use super::announce::{announce, warn_of_company, warn_of_exposure};
+use super::bulkheads;
 use super::descriptors::{are_enough, connections_that_fit};
 use super::endpoints::endpoints;
 use super::error::{Doing, StartError};
 use super::given;
-use super::lanes::lanes;
-use super::lifecycle::Ears;
+use super::lifecycle::Inputs;
 use super::signals::{self, Listening};
 
 /// Connections' looks at the boards that can wait for their cache.
@@ -62,13 +58,10 @@ const FIRST_CLIENTS: usize = 8;
 /// A started server.
 pub struct Running {
     /// What `main` listens to.
-    pub ears: Ears,
+    pub inputs: Inputs,
     /// To be drained last.
     pub log: LogHandle,
-    server: Arc<Server>,
-    workers: usize,
     signals: Listening,
-    private: Option<Scratch>,
     /// Held as long as the names of the log files are this process's.
     _log_lock: Option<File>,
 }
@@ -76,13 +69,7 @@ pub struct Running {
 impl Running {
     /// Wakes the threads that wait where the stop cannot be heard.
     pub fn wake_everybody(&self) {
-        unblock_workers(&self.server, self.workers);
         self.signals.end();
-    }
-
-    /// Removes what was made for this run only.
-    pub fn tidy_up(&self) {
-        let _gone_already = self.private.as_ref().map(Scratch::remove);
     }
 }
 
@@ -114,17 +101,12 @@ pub fn start(
     let (commands_tx, commands) = supervisor.channel(channels::COMMANDS, COMMANDS);
 
     let http = &settings.http;
-    let lanes = lanes(settings);
-    // One for each request that can be under way, and one for the lane keeper's ping.
-    let workers = lanes.iter().map(|l| l.slots).sum::<usize>() + 1;
-    // The board cache has a set like any worker.
-    let (publishers, mut boards) = boards(workers + 1);
-    let own_boards = boards.pop();
+    let (publishers, snapshots) = snapshots();
 
     let (give_up_tx, give_up) = latest();
     let mut shown = token.clone();
     let probed = start_probe(supervisor, probe_address(address), move || {
-        probe_requests(&mut shown)
+        probe_request(&mut shown)
     })
     .doing("starting the probe")?;
     let watchdog = start_watchdog(
@@ -150,7 +132,7 @@ pub fn start(
             asked,
             give_up: give_up_tx,
         },
-        publishers.snapshots,
+        vec![publishers.threads],
     )
     .doing("starting the watchdog")?;
 
@@ -161,8 +143,8 @@ pub fn start(
         supervisor,
         endpoints.data_dir.clone(),
         endpoints.token_file.clone(),
-        publishers.reads,
-        publishers.histories,
+        vec![publishers.files],
+        vec![publishers.history],
     )
     .doing("starting the file readers")?;
     let (reports_tx, reports) = supervisor.channel(channels::REPORT_READER, REPORTS_INBOX);
@@ -172,7 +154,7 @@ pub fn start(
     let (wanted_tx, wanted) = latest();
     let outputs = HubOutputs {
         wanted: wanted_tx,
-        snapshots: publishers.streams,
+        snapshots: vec![publishers.stream],
     };
     let ws = WsConfig {
         sessions_max: settings.ws.sessions_max,
@@ -195,7 +177,7 @@ pub fn start(
     )
     .doing("starting the quote hub")?;
     let stream = StreamConfig {
-        url: endpoints.trader_url.clone(),
+        url: endpoints.stream_url.clone(),
         roots: endpoints.trader_roots.clone(),
         connect_deadline: settings.stream.connect_deadline,
         backoff: Backoff {
@@ -215,15 +197,12 @@ pub fn start(
         .doing("starting the quote reader")?;
 
     let cors = Cors::new(&http.origins, http.allow_null_origin);
-    let (private, link_address, server) = worker_server()?;
-    let config = HttpConfig {
-        answer_deadlines: lanes.iter().map(|l| l.deadline).collect(),
+    let routes = HttpConfig {
         model_deadline: settings.model.deadline,
         validate_ttl: settings.model.cache_ttl,
         spike_window: settings.stream.spike_window,
         prompt,
         trader_url: endpoints.trader_url.clone(),
-        cors: cors.clone(),
         clock,
         started,
         watchdog: watchdog_tx,
@@ -235,44 +214,40 @@ pub fn start(
             .0
             .unwrap_or(settings.server.market == Market::Sim),
     };
-    start_workers(supervisor, &server, &caches, boards, &config, &commands_tx)
-        .doing("starting the http workers")?;
-    let (looks_tx, looks) = supervisor.channel(channels::BOARD_CACHE, LOOKS);
-    if let Some(boards) = own_boards {
-        start_board_cache(supervisor, boards, config.clone(), looks)
-            .doing("starting the board cache")?;
-    }
+    let (looks_tx, looks) = supervisor.channel(channels::SNAPSHOT_CACHE, LOOKS);
+    start_snapshot_cache(supervisor, snapshots.clone(), routes.clone(), looks)
+        .doing("starting the snapshot cache")?;
     let gate = GateConfig {
-        connections_max: connections_that_fit(settings.gate.connections_max, workers),
+        connections_max: connections_that_fit(settings.gate.connections_max),
         connections_per_address_max: settings.gate.connections_per_address_max,
         head_bytes_max: bytes(settings.gate.head_bytes_max.0),
         body_bytes_max: bytes(settings.gate.body_bytes_max.0),
         head_deadline: settings.gate.head_deadline,
         keep_alive: settings.gate.keep_alive,
         write_deadline: settings.gate.write_deadline,
-        lanes,
+        answer_deadline: http.answer_deadline,
+        bulkheads: Bulkheads::new(supervisor, |b| bulkheads::limits(b, settings)),
         guard: Guard::new(address.ip(), &http.hosts, token, cors),
         lookup: Lookup {
             caches,
-            boards: looks_tx,
+            snapshots: looks_tx,
         },
+        snapshots,
+        routes,
+        commands: commands_tx,
         sessions: Sessions::new(supervisor, hub_tx, ws),
     };
-    start_gate(supervisor, listener, link_address, gate).doing("starting the gate")?;
+    start_gate(supervisor, listener, gate).doing("starting the gate")?;
     if let Some(file) = token_file {
         start_token_reader(supervisor, file).doing("starting the reader of http.token_file")?;
     }
     scratch::start_removal(supervisor).doing("starting the removal of leftovers")?;
-    // tiny_http has a thread for each of the gate's connections, and listens no more once it gets none.
-    room_for(workers + FIRST_CLIENTS).doing("making room for the threads of connections")?;
+    room_for(FIRST_CLIENTS).doing("making room for the threads of connections")?;
     announce(&log, settings, address, &endpoints);
     Ok(Running {
-        ears: Ears::new(ends, commands, signals, watchdog, give_up),
+        inputs: Inputs::new(ends, commands, signals, watchdog, give_up),
         log,
-        server,
-        workers,
         signals: listening,
-        private,
         _log_lock: log_lock,
     })
 }
@@ -305,33 +280,6 @@ fn start_caches(
             source,
         })?;
     Ok((caches, skew))
-}
-
-/// tiny_http, listening where only the gate can reach it.
-#[cfg(unix)]
-fn worker_server() -> Result<(Option<Scratch>, LinkAddress, Arc<Server>), StartError> {
-    let folder = Scratch::new("gate").doing("making a private folder for the gate's socket")?;
-    let path = folder.path().join("gate.sock");
-    // It panics where the system refuses it a thread.
-    let server = std::panic::catch_unwind(|| Server::http_unix(&path))
-        .map_err(|_| io::ErrorKind::WouldBlock.into())
-        .and_then(|made| made.map_err(io::Error::other))
-        .doing(format!("listening on {}", path.display()))?;
-    Ok((Some(folder), path, Arc::new(server)))
-}
-
-/// tiny_http, on a loopback port: this system has no private sockets.
-#[cfg(not(unix))]
-fn worker_server() -> Result<(Option<Scratch>, LinkAddress, Arc<Server>), StartError> {
-    let server = Server::http("127.0.0.1:0")
-        .map_err(io::Error::other)
-        .doing("listening on a private loopback port")?;
-    let address = server
-        .server_addr()
-        .to_ip()
-        .ok_or_else(|| io::Error::other("it has no address"))
-        .doing("asking for the private port")?;
-    Ok((None, address, Arc::new(server)))
 }
 
 fn log_config(settings: &Settings, files: LogFiles) -> LogConfig {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, select_biased};
 
 use crate::resilience::FetchError;
-use crate::runtime::{Heartbeat, Pool, Stop, Supervisor, ThreadKind, Tx};
+use crate::runtime::{Heartbeat, Peer, Pool, Stop, Supervisor, ThreadKind, Tx};
 
 use super::limits::QueueConfig;
 use super::{Fetched, Job, Key, Source, ToCache, Value};
@@ -26,6 +26,15 @@ pub(super) enum FetcherMessage<K> {
     Retire,
 }
 
+/// Whom a fetcher waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peers {
+    /// The cache that it works for.
+    pub cache: ThreadKind,
+    /// The upstream that it asks.
+    pub upstream: &'static str,
+}
+
 /// The fetchers of one queue, as the cache's thread has them.
 pub(super) struct Fetchers<S: Source, M> {
     supervisor: Supervisor,
@@ -34,6 +43,7 @@ pub(super) struct Fetchers<S: Source, M> {
     jobs_tx: Tx<FetcherMessage<S::Key>, Pool>,
     inbox: Tx<ToCache<S::Key, S::Value>>,
     make: M,
+    peers: Peers,
     started: Cell<u32>,
 }
 
@@ -43,6 +53,7 @@ impl<S: Source, M: Fn() -> S + Clone + Send + 'static> Fetchers<S, M> {
         supervisor: &Supervisor,
         queue: &QueueConfig,
         inbox: &Tx<ToCache<S::Key, S::Value>>,
+        peers: Peers,
         make: M,
     ) -> io::Result<Self> {
         // The cache never has more jobs out than fetchers, and a lost one is replaced at most once.
@@ -54,6 +65,7 @@ impl<S: Source, M: Fn() -> S + Clone + Send + 'static> Fetchers<S, M> {
             jobs_tx,
             inbox: inbox.clone(),
             make,
+            peers,
             started: Cell::new(0),
         };
         for _ in 0..queue.fetchers {
@@ -68,6 +80,7 @@ impl<S: Source, M: Fn() -> S + Clone + Send + 'static> Fetchers<S, M> {
         self.started.set(n);
         let fetcher = Fetcher::<S> {
             kind: self.kind,
+            peers: self.peers,
             jobs: self.jobs.clone(),
             inbox: self.inbox.clone(),
             stop: self.supervisor.stop().clone(),
@@ -88,6 +101,7 @@ impl<S: Source, M: Fn() -> S + Clone + Send + 'static> Fetchers<S, M> {
 /// What one thread has at hand.
 struct Fetcher<S: Source> {
     kind: ThreadKind,
+    peers: Peers,
     jobs: Receiver<FetcherMessage<S::Key>>,
     inbox: Tx<ToCache<S::Key, S::Value>>,
     stop: Stop,
@@ -109,10 +123,11 @@ impl<S: Source> Fetcher<S> {
                 fetcher: self.kind,
                 job: &job,
             };
-            heartbeat.wait(format!("fetching {}", named(&job)), job.deadline);
+            let upstream = Peer::Upstream(self.peers.upstream.into());
+            heartbeat.wait(upstream, format!("fetching {}", named(&job)), job.deadline);
             let answers = client.call(&job);
             let by = Instant::now() + ANSWER_PATIENCE;
-            heartbeat.wait(format!("handing over {}", job.key), by);
+            heartbeat.wait(self.peers.cache, format!("handing over {}", job.key), by);
             drop(in_hand);
             // Lost only if the cache is stuck; the watchdog tells of that.
             drop(

@@ -11,7 +11,7 @@ use crate::runtime::{Heartbeat, Stop, Supervisor, ThreadKind, Tx};
 
 use super::action::Action;
 use super::core::Cache;
-use super::fetcher::{FetcherMessage, Fetchers};
+use super::fetcher::{FetcherMessage, Fetchers, Peers};
 use super::limits::CacheConfig;
 use super::{Reply, Source, ToCache, Value};
 
@@ -41,10 +41,14 @@ pub fn start_cache<S: Source>(
     inbox: Receiver<ToCache<S::Key, S::Value>>,
     make: impl Fn() -> S + Clone + Send + 'static,
 ) -> io::Result<()> {
+    let peers = Peers {
+        cache: thread,
+        upstream: config.upstream,
+    };
     let fetchers = config
         .queues
         .iter()
-        .map(|queue| Fetchers::start(supervisor, queue, inbox_tx, make.clone()))
+        .map(|queue| Fetchers::start(supervisor, queue, inbox_tx, peers, make.clone()))
         .collect::<io::Result<Vec<_>>>()?;
     let owner = Owner {
         config,

@@ -218,8 +218,6 @@ settings! {
     http: HttpSettings "http." {
         /// Every request but a validation is answered within this; clients give up at 10 s
         answer_deadline: Duration = "9s",
-        /// Requests under way at once that wait for nobody
-        slots_instant: usize = "4",
         /// For candles
         slots_market: usize = "16",
         /// For quotes
@@ -275,12 +273,10 @@ settings! {
     watchdog: WatchdogSettings "watchdog." {
         /// How often it looks
         tick: Duration = "250ms",
-        /// An http worker busy longer with one thing is stalled
-        busy_http: Duration = "5s",
         /// A cache or the hub
         busy_cache: Duration = "2s",
-        /// A connection
-        busy_conn: Duration = "15s",
+        /// A connection's thread
+        busy_conn: Duration = "5s",
         /// A log writer
         busy_writer: Duration = "10s",
         /// How often `[HEARTBEAT]` is logged

@@ -2,12 +2,14 @@
 //! nothing blocks this thread and costs console lines, nothing else.
 
 use std::io::{self, Write};
+use std::time::Instant;
 
 use crossbeam::channel::Receiver;
 
 use crate::runtime::{Lossy, Supervisor, ThreadKind, Tx};
 
 use super::ToWriter;
+use super::lossy::{LossyWriter, Sink};
 
 /// Starts the thread. It hears no stop: the last lines are written after it, and it ends with the process.
 pub(super) fn start_console(
@@ -16,7 +18,7 @@ pub(super) fn start_console(
     queue: Tx<ToWriter, Lossy>,
 ) -> io::Result<()> {
     supervisor.spawn(ThreadKind::LogConsole, move |heartbeat| {
-        let mut told = 0;
+        let mut writer = LossyWriter::new(Stderr, lost_line);
         loop {
             heartbeat.idle();
             let message = lines.recv();
@@ -24,7 +26,8 @@ pub(super) fn start_console(
             // A closed terminal takes nothing more: lines go to the file all the same.
             match message {
                 Ok(ToWriter::Line(line)) => {
-                    let _closed = writeln!(io::stderr(), "{line}");
+                    let line = format!("{line}\n");
+                    let _closed = writer.write(Instant::now(), line.as_bytes(), queue.drops());
                 }
                 Ok(ToWriter::Banner(line)) => {
                     let mut out = io::stdout();
@@ -35,16 +38,20 @@ pub(super) fn start_console(
                 }
                 Err(_) => return,
             }
-            let lost = queue.drops();
-            if lost > told {
-                let _closed = writeln!(
-                    io::stderr(),
-                    "({} log lines did not fit on this console; backend.log has them)",
-                    lost - told
-                );
-                told = lost;
-            }
         }
     })?;
     Ok(())
+}
+
+#[derive(Debug)]
+struct Stderr;
+
+impl Sink for Stderr {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        io::stderr().write_all(bytes)
+    }
+}
+
+fn lost_line(lost: u64) -> String {
+    format!("({lost} log lines did not fit on this console; backend.log has them)\n")
 }

@@ -78,6 +78,12 @@ pub fn stamp(at: Timestamp, zone: &TimeZone) -> String {
     local.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// Now, as [`stamp`] has it.
+#[must_use]
+pub fn stamp_now() -> String {
+    stamp(Timestamp::now(), &TimeZone::system())
+}
+
 /// One record on one line; further lines of it (a backtrace) are indented below.
 fn line(at: Timestamp, zone: &TimeZone, record: &Record<'_>) -> String {
     let words = record.args().to_string().replace('\n', "\n    ");

@@ -12,6 +12,7 @@ mod console;
 mod file;
 mod files;
 mod front;
+mod lossy;
 mod rotating;
 #[cfg(test)]
 #[path = "../../tests/kit/small_disk.rs"]
@@ -31,7 +32,8 @@ use crate::runtime::{LatestRx, Lossy, Supervisor, Tx, channels, one_shot, recent
 use front::Front;
 
 pub use files::LogFiles;
-pub use front::stamp;
+pub use front::{stamp, stamp_now};
+pub use lossy::{Failure, LossyWriter, Sink};
 pub use rotating::RotatingFile;
 
 /// Lines that the watchdog keeps for its reports.

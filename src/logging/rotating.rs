@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::files::regular::{self, inode};
 
+use super::lossy::Sink;
+
 /// How often it is looked whether the file is still what stands at its path.
 const PATH_CHECKED_EVERY: Duration = Duration::from_secs(1);
 
@@ -44,17 +46,34 @@ impl RotatingFile {
         }
     }
 
-    /// For messages.
-    #[must_use]
-    pub fn path(&self) -> &std::path::Path {
-        &self.path
+    fn rotate(&mut self) -> io::Result<()> {
+        self.open = None;
+        if self.files_max == 0 {
+            return fs::remove_file(&self.path);
+        }
+        for n in (1..self.files_max).rev() {
+            let older = self.numbered(n + 1);
+            match fs::rename(self.numbered(n), older) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+        fs::rename(&self.path, self.numbered(1))
     }
 
+    fn numbered(&self, n: usize) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(format!(".{n}"));
+        name.into()
+    }
+}
+
+impl Sink for RotatingFile {
     /// Opens the file if it is not open or was moved away or deleted. Creates its folder.
     ///
     /// # Errors
     /// The system's, also when something else than a regular file stands there: a FIFO would block.
-    pub fn ready(&mut self) -> io::Result<()> {
+    fn ready(&mut self) -> io::Result<()> {
         let now = Instant::now();
         if let Some(open) = &mut self.open {
             if now.duration_since(open.looked) < PATH_CHECKED_EVERY {
@@ -84,7 +103,7 @@ impl RotatingFile {
     ///
     /// # Errors
     /// The system's.
-    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.ready()?;
         let full = |o: &Open| o.bytes > 0 && o.bytes + bytes.len() as u64 > self.bytes_max;
         if self.open.as_ref().is_some_and(full) {
@@ -102,27 +121,6 @@ impl RotatingFile {
             self.open = None;
         }
         result
-    }
-
-    fn rotate(&mut self) -> io::Result<()> {
-        self.open = None;
-        if self.files_max == 0 {
-            return fs::remove_file(&self.path);
-        }
-        for n in (1..self.files_max).rev() {
-            let older = self.numbered(n + 1);
-            match fs::rename(self.numbered(n), older) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
-        }
-        fs::rename(&self.path, self.numbered(1))
-    }
-
-    fn numbered(&self, n: usize) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(format!(".{n}"));
-        name.into()
     }
 }
 

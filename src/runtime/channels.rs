@@ -65,10 +65,10 @@ pub struct Ends {
     pub to: &'static [ThreadKind],
     /// What is sent, where its ends do not say it; empty elsewhere.
     pub what: &'static str,
-    /// Which of several with the same ends: "candles"; empty where there is one.
-    pub part: &'static str,
     /// What happens to a message that finds it full.
     pub full: Full,
+    /// Whether what lies in it waits for nobody and is there to be taken: permits, idle connections.
+    pub is_stock: bool,
     /// What comes through it, in a sentence.
     pub carries: &'static str,
 }
@@ -96,8 +96,8 @@ impl<P> Channel<P> {
                 from,
                 to,
                 what,
-                part: "",
                 full,
+                is_stock: false,
                 carries: "",
             },
             policy: PhantomData,
@@ -113,13 +113,6 @@ impl<P> Channel<P> {
     #[must_use]
     pub const fn receiver(&self) -> ThreadKind {
         self.ends.to[0]
-    }
-
-    /// The one of several that is this part.
-    #[must_use]
-    pub const fn of(mut self, part: &'static str) -> Self {
-        self.ends.part = part;
-        self
     }
 }
 
@@ -175,9 +168,6 @@ impl fmt::Display for Ends {
         if !self.what.is_empty() {
             write!(f, ": {}", self.what)?;
         }
-        if !self.part.is_empty() {
-            write!(f, " of {}", self.part)?;
-        }
         Ok(())
     }
 }
@@ -209,11 +199,11 @@ use Senders::{AnyThread, System, Threads};
 #[rustfmt::skip]
 table! {
     /// Requests, looks, fetched answers, candles made of the stream, symbols of the watchlist.
-    CANDLE_CACHE: Queue = shed(&[Http, Conn, CandleFetch, QuoteFetch, WatchlistFetch, QuoteReader], &[CandleCache]);
+    CANDLE_CACHE: Queue = shed(&[Conn, CandleFetch, QuoteFetch, WatchlistFetch, QuoteReader], &[CandleCache]);
     /// Requests, looks, fetched answers.
-    TRADER_CACHE: Queue = shed(&[Http, Conn, WatchlistFetch, VwapFetch, FeedFetch, ListsFetch], &[TraderCache]);
+    TRADER_CACHE: Queue = shed(&[Conn, WatchlistFetch, VwapFetch, FeedFetch, ListsFetch], &[TraderCache]);
     /// Requests, looks, fetched answers.
-    MODEL_CACHE: Queue = shed(&[Http, Conn, ModelFetch, ModelStatus], &[ModelCache]);
+    MODEL_CACHE: Queue = shed(&[Conn, ModelFetch, ModelStatus], &[ModelCache]);
     /// Candles to fetch.
     CANDLE_JOBS: Pool = jobs(&[CandleCache], &[CandleFetch]);
     /// Quotes to fetch.
@@ -231,15 +221,15 @@ table! {
     /// Looks whether the model is there.
     MODEL_STATUS_JOBS: Pool = jobs(&[ModelCache], &[ModelStatus]);
     /// Looks at what snapshots say.
-    BOARD_CACHE: Queue = shed(&[Conn], &[BoardCache]);
+    SNAPSHOT_CACHE: Queue = shed(&[Conn], &[SnapshotCache]);
     /// Questions for past stall reports.
-    REPORT_READER: Queue = shed(&[Http], &[ReportReader]);
+    REPORT_READER: Queue = shed(&[Conn], &[ReportReader]);
     /// Wishes for reports and drills.
-    WATCHDOG: Queue = shed(&[Http, Signals], &[Watchdog]);
+    WATCHDOG: Queue = shed(&[Conn, Signals], &[Watchdog]);
     /// Quotes, and what sessions want and have got.
     QUOTE_HUB: Queue = waited_for(&[QuoteReader, Conn, WsWriter], &[QuoteHub]);
     /// The order to end, from a client.
-    COMMANDS: Lossy = lossy(Threads(&[Http]), &[Main], "commands");
+    COMMANDS: Lossy = lossy(Threads(&[Conn]), &[Main], "commands");
     /// The order to end, from the system.
     SIGNALS: Lossy = lossy(Threads(&[Signals]), &[Main], "signals");
     /// Lines for `backend.log`.
@@ -256,12 +246,8 @@ table! {
     CONNS_ENDED: Pool = pool(&[Conn], &[Gate], "ended connections", "each connection ends once, and there are no more of them");
     /// That an idle connection is to make room for another.
     MAKE_ROOM: Lossy = lossy(Threads(&[Gate]), &[Conn], "make room");
-    /// Private connections to http workers that were lost.
-    LOST_LINKS: Pool = pool(&[Conn, LaneKeeper], &[LaneKeeper], "lost connections", "there are no more connections to lose");
-    /// Private connections to http workers that nobody uses now.
-    IDLE_LINKS: Pool = pool(&[Conn, LaneKeeper], &[Conn], "idle connections", "it has room for every connection of the lane");
-    /// Numbers for connections to the embedded market.
-    SIM_SLOTS: Pool = pool(&[SimConn], &[SimSchwab, SimTrader], "free slots", "as many places as slots");
+    /// Connections whose threads are stuck, to be closed.
+    STUCK_CONNS: Lossy = lossy(Threads(&[Watchdog]), &[Gate], "stuck connections");
 }
 
 /// The table in Markdown, as the crate's documentation has it.
@@ -301,11 +287,6 @@ mod tests {
             QUOTE_HUB.ends.to_string(),
             "quote-reader, conn, ws -> quote-hub"
         );
-        assert_eq!(COMMANDS.ends.to_string(), "http -> main: commands");
-        let candles = IDLE_LINKS.of("candles").ends.to_string();
-        assert_eq!(
-            candles,
-            "conn, lane-keeper -> conn: idle connections of candles"
-        );
+        assert_eq!(COMMANDS.ends.to_string(), "conn -> main: commands");
     }
 }

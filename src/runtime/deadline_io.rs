@@ -5,10 +5,11 @@
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::ops::Deref;
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -46,6 +47,72 @@ impl Socket for UnixStream {
     }
     fn bound_writes(&self, by: Duration) -> io::Result<()> {
         self.set_write_timeout(Some(by))
+    }
+}
+
+/// A connection's socket, which somebody else may close by a [`StreamHandle`].
+#[derive(Debug)]
+pub struct SharedStream(Arc<TcpStream>);
+
+/// A second handle of a socket. It does not keep the socket open.
+#[derive(Clone, Debug)]
+pub struct StreamHandle(Weak<TcpStream>);
+
+impl SharedStream {
+    /// The one that keeps it open.
+    #[must_use]
+    pub fn new(stream: TcpStream) -> Self {
+        Self(Arc::new(stream))
+    }
+
+    /// A second handle.
+    #[must_use]
+    pub fn handle(&self) -> StreamHandle {
+        StreamHandle(Arc::downgrade(&self.0))
+    }
+}
+
+impl StreamHandle {
+    /// Ends reading and writing on both sides. Nothing happens if the socket is closed already.
+    pub fn close(&self) {
+        if let Some(stream) = self.0.upgrade() {
+            let _gone_already = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Deref for SharedStream {
+    type Target = TcpStream;
+
+    fn deref(&self) -> &TcpStream {
+        &self.0
+    }
+}
+
+impl Socket for SharedStream {
+    fn bound_reads(&self, by: Duration) -> io::Result<()> {
+        self.0.bound_reads(by)
+    }
+    fn bound_writes(&self, by: Duration) -> io::Result<()> {
+        self.0.bound_writes(by)
+    }
+}
+
+impl Read for SharedStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(buffer)
+    }
+}
+
+impl Write for SharedStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+    fn write_vectored(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&*self.0).write_vectored(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        (&*self.0).flush()
     }
 }
 

@@ -16,7 +16,7 @@ use super::one_shot::one_shot;
 /// No drill lasts longer.
 pub const DRILL_MAX: Duration = Duration::from_secs(300);
 
-/// Whether an order to `meant` is one to the thread of this name: `http-*` is to each whose name begins so.
+/// Whether an order to `meant` is one to the thread of this name: `conn-*` is to each whose name begins so.
 #[must_use]
 pub fn is_meant(meant: &str, name: &str) -> bool {
     match meant.strip_suffix('*') {

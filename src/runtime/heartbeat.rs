@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::drill::Drill;
 use super::latest::{LatestRx, LatestTx};
+use super::peer::Peer;
 
 /// What a thread is doing, in its own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +18,10 @@ pub enum Doing {
     /// Waiting for another thread or the world, by design no longer than `until`: overdue once that
     /// has passed and the watchdog's grace with it, whatever the class's limit.
     Waiting {
-        /// For what.
+        /// What the wait is part of.
         what: Cow<'static, str>,
+        /// For whom.
+        peer: Peer,
         /// The deadline of the wait.
         until: Instant,
     },
@@ -31,6 +34,8 @@ pub struct Beat {
     pub at: Instant,
     /// What was told.
     pub doing: Doing,
+    /// The client's request that it was told of; none where it is of no single one.
+    pub request: Option<u64>,
 }
 
 /// What a thread takes where it beats.
@@ -53,6 +58,7 @@ pub struct Heartbeat {
     cell: LatestTx<Beat>,
     orders: Option<LatestRx<Order>>,
     retired: Cell<bool>,
+    request: Cell<Option<u64>>,
 }
 
 impl Heartbeat {
@@ -61,6 +67,7 @@ impl Heartbeat {
             cell,
             orders,
             retired: Cell::new(false),
+            request: Cell::new(None),
         }
     }
 
@@ -81,16 +88,24 @@ impl Heartbeat {
         self.tell(Doing::Busy(what.into()));
     }
 
-    /// Begins a wait that has a deadline: "GET /api/candles/ELPW, waiting for candle-cache".
-    pub fn wait(&self, what: impl Into<Cow<'static, str>>, until: Instant) {
+    /// Begins a wait for a peer, which has a deadline: for `ThreadKind::CandleCache`, as part of
+    /// "GET /api/candles/ELPW". Waits shorter than the watchdog's looks need not be told.
+    pub fn wait(&self, peer: impl Into<Peer>, what: impl Into<Cow<'static, str>>, until: Instant) {
         self.tell(Doing::Waiting {
             what: what.into(),
+            peer: peer.into(),
             until,
         });
     }
 
+    /// From here on beats are told of this request, until the thread is idle.
+    pub fn serves(&self, request: u64) {
+        self.request.set(Some(request));
+    }
+
     /// Waits for work from here on. A thread that ticks calls this at every tick.
     pub fn idle(&self) {
+        self.request.set(None);
         self.tell(Doing::Idle);
     }
 
@@ -114,6 +129,7 @@ impl Heartbeat {
         self.cell.publish(Beat {
             at: Instant::now(),
             doing,
+            request: self.request.get(),
         });
     }
 }

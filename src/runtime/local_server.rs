@@ -32,6 +32,7 @@ use tiny_http::{HTTPVersion, Header, Listener, Method, Request, Response, Respon
 pub use address::Address;
 
 use super::heartbeat::Heartbeat;
+use super::peer::Peer;
 use super::spawn::Supervisor;
 use super::stop::Stop;
 use super::threads::ThreadKind;
@@ -100,27 +101,34 @@ pub fn response(status: u16, media_type: &str, body: Vec<u8>) -> ResponseBox {
     response.boxed()
 }
 
-/// Starts a server; gives its address, with the port that the system chose. Each worker has a clone of `answer`, which
-/// says what it does through the heartbeat. A panic in it is answered by 500 without a body.
+/// Starts a server; gives its address, with the port that the system chose. Each worker makes an answer function by
+/// `answers`, with a state of its own, and anew after a panic in it, which is answered by 500 without a body. The answer
+/// function says what it does through the heartbeat.
 ///
 /// # Errors
 /// When the system refuses the address or a thread. `AddrInUse` for a path at which somebody answers, `InvalidInput` for
 /// one that is too long for a socket (108 bytes on Linux).
-pub fn start(
+pub fn start<A>(
     supervisor: &Supervisor,
     spec: Spec,
     address: &Address,
-    answer: impl Fn(&Asked, &Heartbeat) -> ResponseBox + Clone + Send + 'static,
-) -> io::Result<Address> {
-    start_on(supervisor, spec, address::bind(address)?, answer)
+    answers: impl Fn() -> A + Clone + Send + 'static,
+) -> io::Result<Address>
+where
+    A: FnMut(&Asked, &Heartbeat) -> ResponseBox,
+{
+    start_on(supervisor, spec, address::bind(address)?, answers)
 }
 
-fn start_on(
+fn start_on<A>(
     supervisor: &Supervisor,
     spec: Spec,
     (listener, address): (Listener, Address),
-    answer: impl Fn(&Asked, &Heartbeat) -> ResponseBox + Clone + Send + 'static,
-) -> io::Result<Address> {
+    answers: impl Fn() -> A + Clone + Send + 'static,
+) -> io::Result<Address>
+where
+    A: FnMut(&Asked, &Heartbeat) -> ResponseBox,
+{
     let (servers_tx, servers) = watch();
     let keeper = Keeper {
         name: spec.keeper.row().name,
@@ -133,10 +141,10 @@ fn start_on(
         keeper.run(heartbeat);
     })?;
     for number in 1..=spec.workers {
-        let (servers, answer) = (servers.clone(), answer.clone());
+        let (servers, answers) = (servers.clone(), answers.clone());
         let stop = supervisor.stop().clone();
         supervisor.spawn_replaceable(spec.worker.nth(number), move |heartbeat| {
-            work(heartbeat, &stop, servers.clone(), &answer);
+            work(heartbeat, &stop, servers.clone(), answers());
         })?;
     }
     Ok(address)
@@ -147,7 +155,7 @@ fn work(
     heartbeat: &Heartbeat,
     stop: &Stop,
     mut servers: WatchRx<Option<Arc<Server>>>,
-    answer: &impl Fn(&Asked, &Heartbeat) -> ResponseBox,
+    mut answer: impl FnMut(&Asked, &Heartbeat) -> ResponseBox,
 ) {
     let mut server = None;
     while !stop.is_set() {
@@ -165,7 +173,7 @@ fn work(
             continue;
         };
         match now.recv_timeout(BEAT_EVERY) {
-            Ok(Some(request)) => serve(request, heartbeat, answer),
+            Ok(Some(request)) => serve(request, heartbeat, &mut answer),
             Ok(None) => {}
             // The acceptor's last words, told to one worker; the keeper finds it deaf.
             Err(e) => log::warn!(target: "LOCAL", "accepting a connection failed: {e}"),
@@ -176,7 +184,7 @@ fn work(
 fn serve(
     mut request: Request,
     heartbeat: &Heartbeat,
-    answer: &impl Fn(&Asked, &Heartbeat) -> ResponseBox,
+    answer: &mut impl FnMut(&Asked, &Heartbeat) -> ResponseBox,
 ) {
     let Some(asked) = take(&mut request) else {
         log::warn!(
@@ -195,6 +203,7 @@ fn serve(
     let status = response.status_code().0;
     debug_assert!(!matches!(status, 204 | 304), "the library adds a length");
     heartbeat.wait(
+        Peer::Client,
         what.clone() + ", writing the answer",
         Instant::now() + WRITE_DEADLINE,
     );

@@ -19,6 +19,7 @@ mod latest;
 pub mod local_server;
 pub mod log_throttle;
 mod one_shot;
+mod peer;
 pub mod scratch;
 mod semaphore;
 mod spawn;
@@ -34,9 +35,10 @@ pub use gauge::Gauge;
 pub use heartbeat::{Beat, Doing, Heartbeat, Order};
 pub use latest::{LatestRx, LatestTx, latest, recent};
 pub use one_shot::one_shot;
+pub use peer::Peer;
 pub use semaphore::{Permit, Recall, Semaphore};
 pub use spawn::{
-    Birth, Born, Death, Notice, Spare, Supervisor, SupervisorEnds, ThreadId, room_for,
+    Birth, Born, Death, Notice, Owner, Spare, Supervisor, SupervisorEnds, ThreadId, room_for,
 };
 pub use stop::{Stop, Stopper, stop};
 pub use threads::{Class, Limits, OnPanic, OnStall, ThreadKind, ThreadName};

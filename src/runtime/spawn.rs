@@ -75,6 +75,27 @@ impl fmt::Debug for Spare {
     }
 }
 
+/// Told when a thread is stalled, and again while that lasts. Never waits.
+pub struct Owner(Box<dyn Fn() + Send>);
+
+impl Owner {
+    /// Who does this when told.
+    pub fn new(told: impl Fn() + Send + 'static) -> Self {
+        Self(Box::new(told))
+    }
+
+    /// Tells it.
+    pub fn tell(&self) {
+        (self.0)();
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Owner")
+    }
+}
+
 /// A thread as the watchdog gets to know it.
 #[derive(Debug)]
 pub struct Born {
@@ -90,6 +111,8 @@ pub struct Born {
     pub orders: LatestTx<Order>,
     /// Starts another in its place, where that can be.
     pub spare: Option<Spare>,
+    /// Who is told that it is stalled.
+    pub owner: Option<Owner>,
 }
 
 /// What the watchdog is told. Boxed where it is large: there is room for thousands from the start.
@@ -211,7 +234,7 @@ impl Supervisor {
         name: impl Into<ThreadName>,
         body: impl Fn(&Heartbeat) + Send + 'static,
     ) -> io::Result<ThreadId> {
-        self.spawn_with(name.into(), None, body)
+        self.spawn_with(name.into(), None, None, body)
     }
 
     /// As [`Self::spawn`], for a thread that shares its work with others of its kind: if it stalls, the
@@ -228,13 +251,14 @@ impl Supervisor {
         debug_assert!(name.kind.row().is_replaced, "the table says nothing of it");
         let (me, same) = (self.clone(), body.clone());
         let spare = Spare(Box::new(move || me.spawn_replaceable(name, same.clone())));
-        self.spawn_with(name, Some(spare), body)
+        self.spawn_with(name, Some(spare), None, body)
     }
 
     fn spawn_with(
         &self,
         name: ThreadName,
         spare: Option<Spare>,
+        owner: Option<Owner>,
         body: impl Fn(&Heartbeat) + Send + 'static,
     ) -> io::Result<ThreadId> {
         let class = self.limits.class(name.kind);
@@ -251,6 +275,7 @@ impl Supervisor {
             beats,
             orders,
             spare,
+            owner,
         })));
         let me = self.clone();
         let spawned = thread::Builder::new()
@@ -285,14 +310,35 @@ impl Supervisor {
         name: impl Into<ThreadName>,
         body: impl FnOnce(&Heartbeat) + Send + 'static,
     ) -> io::Result<ThreadId> {
-        let name = name.into();
+        self.once(name.into(), None, body)
+    }
+
+    /// As [`Self::spawn_once`], for a thread whose owner can do something about a stall.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn spawn_owned(
+        &self,
+        name: impl Into<ThreadName>,
+        owner: Owner,
+        body: impl FnOnce(&Heartbeat) + Send + 'static,
+    ) -> io::Result<ThreadId> {
+        self.once(name.into(), Some(owner), body)
+    }
+
+    fn once(
+        &self,
+        name: ThreadName,
+        owner: Option<Owner>,
+        body: impl FnOnce(&Heartbeat) + Send + 'static,
+    ) -> io::Result<ThreadId> {
         debug_assert_eq!(
             name.kind.row().on_panic,
             OnPanic::End,
             "it can be called only once"
         );
         let body = Cell::new(Some(body));
-        self.spawn(name, move |heartbeat| {
+        self.spawn_with(name, None, owner, move |heartbeat| {
             if let Some(body) = body.take() {
                 body(heartbeat);
             }
@@ -412,7 +458,7 @@ mod tests {
         let (supervisor, ends) = Supervisor::new(Limits::default(), stop);
         let (tx, rx) = one_shot();
         supervisor
-            .spawn(ThreadKind::Http.nth(7), move |heartbeat| {
+            .spawn(ThreadKind::CandleFetch.nth(7), move |heartbeat| {
                 heartbeat.begin("telling");
                 tx.send(()).unwrap();
             })
@@ -421,6 +467,6 @@ mod tests {
         let death = ends.deaths.recv_timeout(Duration::from_secs(10)).unwrap();
         assert!(!death.panicked);
         let first = ends.notices.try_recv().unwrap();
-        assert!(matches!(first, Notice::Born(born) if born.name.to_string() == "http-7"));
+        assert!(matches!(first, Notice::Born(born) if born.name.to_string() == "candle-fetch-7"));
     }
 }

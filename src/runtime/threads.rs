@@ -7,6 +7,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// The kernel keeps 15 bytes of a thread's name; more would not show in `ps` or a dump.
 pub const THREAD_NAME_CHARS_MAX: usize = 15;
 
@@ -53,8 +56,6 @@ pub enum Busy {
     Fixed(Duration),
     /// `watchdog.busy_conn`
     Conn,
-    /// `watchdog.busy_http`
-    Http,
     /// `watchdog.busy_cache`
     Cache,
     /// `watchdog.busy_writer`
@@ -66,8 +67,6 @@ pub enum Busy {
 pub struct Limits {
     /// `watchdog.busy_conn`
     pub busy_conn: Duration,
-    /// `watchdog.busy_http`
-    pub busy_http: Duration,
     /// `watchdog.busy_cache`
     pub busy_cache: Duration,
     /// `watchdog.busy_writer`
@@ -82,7 +81,6 @@ impl Default for Limits {
         let long = Duration::from_secs(10);
         Self {
             busy_conn: long,
-            busy_http: long,
             busy_cache: long,
             busy_writer: long,
             restarts_max: RESTARTS_MAX,
@@ -100,7 +98,6 @@ impl Limits {
             busy_max: match row.busy {
                 Busy::Fixed(time) => time,
                 Busy::Conn => self.busy_conn,
-                Busy::Http => self.busy_http,
                 Busy::Cache => self.busy_cache,
                 Busy::Writer => self.busy_writer,
             },
@@ -144,6 +141,8 @@ pub struct Row {
     pub on_stall: OnStall,
     /// Whether the watchdog starts another in the place of a stalled one.
     pub is_replaced: bool,
+    /// Whether the gate closes the connection of a stalled one.
+    pub is_closed: bool,
     /// What happens after a panic.
     pub on_panic: OnPanic,
     /// Why no drill can stall it or make it panic; none where one can.
@@ -163,6 +162,13 @@ impl Row {
     const fn replaced(self) -> Self {
         Self {
             is_replaced: true,
+            ..self
+        }
+    }
+
+    const fn closed(self) -> Self {
+        Self {
+            is_closed: true,
             ..self
         }
     }
@@ -189,6 +195,7 @@ const fn thread(
         ticks: false,
         on_stall,
         is_replaced: false,
+        is_closed: false,
         on_panic,
         no_drill: None,
         does: "",
@@ -229,16 +236,12 @@ table! {
         .no_drill("it has no beat: the service manager watches it, and the sentinel ends the process if it is stuck");
     /// Accepts connections, counts them, and starts a thread for each.
     Gate = thread("gate", "gate", FORWARDS, Unhealthy, Restart);
-    /// Opens the private connections over which requests go to the http workers.
-    LaneKeeper = thread("lane-keeper", "gate", FORWARDS, Unhealthy, Restart);
-    /// Serves one connection: reads requests, writes answers; of a stream it is the reader.
-    Conn = thread("conn-N", "conn", Busy::Conn, Report, End);
+    /// Serves one client's connection: reads requests, answers them; of a stream it is the reader.
+    Conn = thread("conn-N", "conn", Busy::Conn, Report, End).closed();
     /// Writes to one streaming client what the hub cannot write at once.
     WsWriter = thread("ws-N-out", "conn", Busy::Conn, Report, End);
-    /// Answers one request at a time.
-    Http = thread("http-N", "http", Busy::Http, Report, Restart).ticks().replaced();
     /// Answers from snapshots, each answer finished once for all connections.
-    BoardCache = thread("board-cache", "cache", Busy::Cache, Unhealthy, Restart);
+    SnapshotCache = thread("snapshot-cache", "cache", Busy::Cache, Unhealthy, Restart);
     /// Holds candles and quotes, and decides which are asked for.
     CandleCache = thread("candle-cache", "cache", Busy::Cache, Unhealthy, Restart);
     /// Asks Schwab for candles.
@@ -299,12 +302,18 @@ table! {
         .no_drill("it beats once, and then waits for signals, of which the first ends the process");
     /// Writes the embedded market's files.
     SimFiles = thread("sim-files", "sim", WORLD, Report, Restart);
-    /// Accepts connections to the embedded market's Schwab.
+    /// Sees to it that the embedded market's Schwab accepts connections; the library's threads that do bear its name.
     SimSchwab = thread("sim-schwab", "sim", WORLD, Report, Restart);
-    /// Accepts connections to the embedded market's trader app.
+    /// Answers for the embedded market's Schwab, one request at a time.
+    SimSchwabWorker = thread("sim-schwab-N", "sim", WORLD, Report, Restart).ticks().replaced();
+    /// Sees to it that the embedded market's trader app accepts connections; the library's threads that do bear its name.
     SimTrader = thread("sim-trader", "sim", WORLD, Report, Restart);
-    /// Serves one connection to the embedded market.
-    SimConn = thread("sim-conn-N", "sim", WORLD, Report, End);
+    /// Answers for the embedded market's trader app, one request at a time.
+    SimTraderWorker = thread("sim-trader-N", "sim", WORLD, Report, Restart).ticks().replaced();
+    /// Accepts connections to the embedded market's stream.
+    SimStream = thread("sim-stream", "sim", WORLD, Report, Restart);
+    /// Serves one session of the embedded market's stream.
+    SimSession = thread("sim-stream-N", "sim", WORLD, Report, End);
 }
 
 impl ThreadKind {
@@ -338,8 +347,24 @@ impl ThreadKind {
     }
 }
 
+impl Serialize for ThreadKind {
+    /// As its name in the table.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.row().name)
+    }
+}
+
+impl<'de> Deserialize<'de> for ThreadKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let kind = Self::ALL.iter().find(|kind| kind.row().name == name);
+        kind.copied()
+            .ok_or_else(|| D::Error::custom(format_args!("there is no kind of thread {name}")))
+    }
+}
+
 /// Which thread: its kind, and its number where there are several. Displayed as its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ThreadName {
     /// Its kind.
     pub kind: ThreadKind,
@@ -376,11 +401,11 @@ pub fn markdown() -> String {
         let busy = match row.busy {
             Busy::Fixed(time) => format!("{} s", time.as_secs()),
             Busy::Conn => "`watchdog.busy_conn`".to_owned(),
-            Busy::Http => "`watchdog.busy_http`".to_owned(),
             Busy::Cache => "`watchdog.busy_cache`".to_owned(),
             Busy::Writer => "`watchdog.busy_writer`".to_owned(),
         };
         let stall = match (row.on_stall, row.is_replaced) {
+            _ if row.is_closed => "is reported; its connection is closed",
             (_, true) => "is reported; another takes its place",
             (Report, _) => "is reported",
             (Unwell, _) => "is reported; health 503",
@@ -399,65 +424,4 @@ pub fn markdown() -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn any_numbered() -> impl Strategy<Value = ThreadKind> {
-        let numbered = ThreadKind::ALL.iter().copied();
-        prop::sample::select(
-            numbered
-                .filter(|k| k.is_numbered())
-                .collect::<Vec<ThreadKind>>(),
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn names_of_many_fit_and_differ(kind in any_numbered(), a: u32, b: u32) {
-            let [a_name, b_name] = [a, b].map(|n| kind.nth(n).to_string());
-            prop_assert!(a_name.len() <= THREAD_NAME_CHARS_MAX, "{a_name}");
-            prop_assert!(a_name.split('-').any(|part| part == a.to_string()), "{a_name}");
-            prop_assert_eq!(a == b, a_name == b_name);
-        }
-    }
-
-    #[test]
-    fn a_name_is_cut_only_where_it_must_be() {
-        assert_eq!(
-            ThreadKind::WatchlistFetch.nth(9).to_string(),
-            "watchlist-get-9"
-        );
-        assert_eq!(
-            ThreadKind::WatchlistFetch.nth(10).to_string(),
-            "watchlist-ge-10"
-        );
-        assert_eq!(ThreadKind::WsWriter.nth(99_999).to_string(), "ws-99999-out");
-        assert_eq!(
-            ThreadName::from(ThreadKind::QuoteHub).to_string(),
-            "quote-hub"
-        );
-    }
-
-    #[test]
-    fn each_kind_has_a_name_of_its_own_that_fits_and_a_sentence() {
-        let mut names = HashSet::new();
-        for row in ThreadKind::ALL.iter().map(|kind| kind.row()) {
-            assert!(names.insert(row.name), "{} is there twice", row.name);
-            assert!(row.name.len() <= THREAD_NAME_CHARS_MAX, "{}", row.name);
-            assert!(row.does.ends_with('.') && row.does.len() > 20, "{row:?}");
-        }
-    }
-
-    #[test]
-    fn the_documentation_has_the_same_table() {
-        let table = markdown();
-        assert!(
-            include_str!("../threads.md").contains(&table),
-            "src/threads.md must have this:\n{table}"
-        );
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ use super::cast::Id;
 use super::feed::Feed;
 use super::market::{Market, Spike};
 use super::plan::rounded;
+use super::request::Request;
 use crate::market::Symbol;
 use crate::runtime::clock::Now;
 use crate::upstream::trader_app::shapes::VolumeSpike;
@@ -27,6 +28,20 @@ pub(super) struct Pings {
     pub(super) every: Duration,
     /// How long after a ping the client may be silent.
     pub(super) timeout: Duration,
+}
+
+/// Why a WebSocket with this request becomes no session, in Engine.IO's words; none if it may.
+pub(super) fn refusal(request: &Request) -> Option<Value> {
+    let (code, message) = if request.path != ["socket.io"] {
+        (3, "Bad request")
+    } else if request.query("EIO") != Some("4") {
+        (5, "Unsupported protocol version")
+    } else if request.query("transport") != Some("websocket") {
+        (0, "Transport unknown")
+    } else {
+        return None;
+    };
+    Some(json!({ "code": code, "message": message }))
 }
 
 /// What the thread is to do.

@@ -4,6 +4,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -204,12 +205,16 @@ impl Keeper<'_> {
         match self.trades_upto_ms {
             None => {
                 let first = today - HISTORY_DAYS;
-                let text = lines(&mut self.market, first, today, i64::MIN, now_ms)?;
+                let Some(text) = self.lines(first..=today, i64::MIN, now_ms)? else {
+                    return Ok(());
+                };
                 write_by_rename(&path, text.as_bytes())?;
             }
             Some(upto_ms) => {
                 let first = self.market.moment(upto_ms).day;
-                let text = lines(&mut self.market, first, today, upto_ms, now_ms)?;
+                let Some(text) = self.lines(first..=today, upto_ms, now_ms)? else {
+                    return Ok(());
+                };
                 if !text.is_empty() {
                     OpenOptions::new()
                         .append(true)
@@ -222,26 +227,30 @@ impl Keeper<'_> {
         self.trades_upto_ms = Some(now_ms);
         Ok(())
     }
-}
 
-/// A line for each trade of a range of days that ended after one moment and not after another.
-fn lines(
-    market: &mut Market,
-    first: i64,
-    last: i64,
-    after_ms: i64,
-    upto_ms: i64,
-) -> serde_json::Result<String> {
-    let mut text = String::new();
-    // A clock that was set ahead by more than the history is not made up for.
-    for day in first.max(last - HISTORY_DAYS)..=last {
-        let ended = |t: &PaperTrade| after_ms < t.exit_ms() && t.exit_ms() <= upto_ms;
-        for trade in trades(market, day).into_iter().filter(ended) {
-            text.push_str(&serde_json::to_string(&trade.outcome())?);
-            text.push('\n');
+    /// A line for each trade of these days that ended after one moment and not after another; none at the stop, which a
+    /// month's days, computed on a busy machine, would hold up.
+    fn lines(
+        &mut self,
+        days: RangeInclusive<i64>,
+        after_ms: i64,
+        upto_ms: i64,
+    ) -> io::Result<Option<String>> {
+        let mut text = String::new();
+        // A clock that was set ahead by more than the history is not made up for.
+        let first = (*days.start()).max(days.end() - HISTORY_DAYS);
+        for day in first..=*days.end() {
+            if self.settings.stop.is_set() {
+                return Ok(None);
+            }
+            let ended = |t: &PaperTrade| after_ms < t.exit_ms() && t.exit_ms() <= upto_ms;
+            for trade in trades(&mut self.market, day).into_iter().filter(ended) {
+                text.push_str(&serde_json::to_string(&trade.outcome())?);
+                text.push('\n');
+            }
         }
+        Ok(Some(text))
     }
-    Ok(text)
 }
 
 /// The file's text.

@@ -1,7 +1,7 @@
 //! Reads a request for price history as Schwab does: defaults, and which parameters go together.
 //! Pure.
 
-use super::http::Request;
+use super::request::Request;
 
 /// How long its candles are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,14 +165,7 @@ mod tests {
     use super::*;
 
     fn ask(query: &str) -> Result<Wish, &'static str> {
-        let request = Request {
-            query: query
-                .split('&')
-                .filter_map(|p| p.split_once('='))
-                .map(|(k, v)| (k.to_owned(), v.to_owned()))
-                .collect(),
-            ..Request::default()
-        };
+        let request = Request::new("GET", &format!("/pricehistory?{query}"));
         wish(&request).map_err(|(_, what)| what)
     }
 

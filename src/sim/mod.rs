@@ -2,10 +2,13 @@
 //! sockets, so that everything works without an account and tests meet real connections.
 //!
 //! ```text
-//! sim-schwab   accepts on one port     price history, quotes       (Bearer token)
-//! sim-trader   accepts on another      REST, Socket.IO
-//! sim-conn-N   one connection each     computes its answers by itself
-//! sim-files    the data folder         token.json, runners.json, paper_trading/trade_outcomes.jsonl
+//! sim-schwab     a local server's keeper     price history, quotes       (Bearer token)
+//! sim-schwab-N   its workers
+//! sim-trader     another's                   what is polled
+//! sim-trader-N   its workers
+//! sim-stream     accepts on a third port     Socket.IO
+//! sim-stream-N   one session each
+//! sim-files      the data folder             token.json, runners.json, paper_trading/trade_outcomes.jsonl
 //! ```
 //!
 //! No data crosses between these threads: prices, tokens and trades are pure functions of the seed
@@ -19,12 +22,13 @@ mod engine;
 mod feed;
 mod files;
 mod history;
-mod http;
+mod line;
 mod market;
 mod moves;
 mod news;
 mod paper;
 mod plan;
+mod request;
 mod schwab;
 mod stream;
 mod tape;
@@ -39,25 +43,28 @@ mod shape_tests;
 mod tests;
 
 use std::io;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub use clock::{SimClock, sim_offset_ms};
 
 use crate::runtime::clock::{Clock, system_ms};
+use crate::runtime::local_server::{self, Address, Asked, Spec};
 use crate::runtime::{Counter, Heartbeat, Supervisor, ThreadKind};
 use engine::Pings;
 use files::{FileSettings, Folder};
-use http::{Line, Slots};
 use market::Market;
+use request::Request;
 use schwab::SchwabSite;
 use stream::StreamSettings;
 use token::TokenPlan;
 use trader::TraderSite;
 
-/// Connections to both addresses together: several times what this process opens.
-const CONNECTIONS_MAX: u32 = 128;
+/// Requests that Schwab's stand-in answers at once.
+const SCHWAB_WORKERS: u32 = 4;
+/// … and the trader app's: each of its workers first computes the whole day by itself.
+const TRADER_WORKERS: u32 = 2;
 
 /// How the embedded market is to be.
 #[derive(Clone, Debug)]
@@ -79,8 +86,10 @@ pub struct SimConfig {
 pub struct SimEndpoints {
     /// Stands for `https://api.schwabapi.com/marketdata/v1`.
     pub schwab_base_url: String,
-    /// Stands for `http://127.0.0.1:8080`.
+    /// Stands for `http://127.0.0.1:8080`, but for its stream.
     pub trader_url: String,
+    /// Stands for the same, as a stream.
+    pub stream_url: String,
     /// The token file, in schwab-py's format; it is there when this is returned.
     pub token_file: PathBuf,
     /// The trader app's data folder.
@@ -127,19 +136,10 @@ fn start_with(
         paces.token_every,
         paces.token_grace,
     );
-    let schwab = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let trader = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let (schwab_addr, trader_addr) = (schwab.local_addr()?, trader.local_addr()?);
     let folder = Folder::open(config.data_dir.clone())?;
     files::write_token(&folder, &tokens, 0)?;
     files::write_first_runners(&folder, config.clock.now().wall_ms)?;
-    let endpoints = SimEndpoints {
-        schwab_base_url: format!("http://{schwab_addr}/marketdata/v1"),
-        trader_url: format!("http://{trader_addr}"),
-        token_file: folder.path.join(files::TOKEN),
-        data_dir: folder.path.clone(),
-    };
-
+    let data_dir = folder.path.clone();
     let file_settings = FileSettings {
         folder,
         seed: config.seed,
@@ -151,78 +151,75 @@ fn start_with(
     supervisor.spawn(ThreadKind::SimFiles, move |heartbeat| {
         files::run(heartbeat, &file_settings);
     })?;
-    let slots = Slots::new(supervisor, CONNECTIONS_MAX);
-    let talk = schwab_talk(supervisor, &config, tokens);
-    http::listen(
-        supervisor,
-        ThreadKind::SimSchwab,
-        schwab,
-        slots.clone(),
-        talk,
-    )?;
-    let talk = trader_talk(supervisor, &config, paces.pings);
-    http::listen(supervisor, ThreadKind::SimTrader, trader, slots, talk)?;
+    let stream = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let stream_addr = stream.local_addr()?;
+    let quotes = Counter::default();
+    let stream_settings = StreamSettings {
+        seed: config.seed,
+        clock: config.clock,
+        quotes_per_second: config.quotes_per_second,
+        pings: paces.pings,
+        stop: supervisor.stop().clone(),
+        quotes: quotes.clone(),
+    };
+    stream::start(supervisor, stream, stream_settings)?;
+    let schwab_addr = start_schwab(supervisor, &config, tokens)?;
+    let trader_addr = start_trader(supervisor, &config, quotes)?;
     log::info!(
         target: "SIM",
-        "the embedded market (seed {}) stands for Schwab at {schwab_addr} and for the trader app at {trader_addr}; its files are in {}",
+        "the embedded market (seed {}) stands for Schwab at {schwab_addr} and for the trader app at {trader_addr}, whose stream is at {stream_addr}; its files are in {}",
         config.seed,
-        endpoints.data_dir.display()
+        data_dir.display()
     );
-    Ok(endpoints)
+    Ok(SimEndpoints {
+        schwab_base_url: format!("http://{schwab_addr}/marketdata/v1"),
+        trader_url: format!("http://{trader_addr}"),
+        stream_url: format!("http://{stream_addr}"),
+        token_file: data_dir.join(files::TOKEN),
+        data_dir,
+    })
 }
 
-/// A connection to Schwab's stand-in.
-fn schwab_talk(
+/// Schwab's stand-in. Each worker computes its answers by itself.
+fn start_schwab(
     supervisor: &Supervisor,
     config: &SimConfig,
     tokens: TokenPlan,
-) -> impl Fn(&Heartbeat, &TcpStream) + Clone + Send + 'static {
-    let (stop, clock, seed) = (supervisor.stop().clone(), config.clock, config.seed);
-    let connections = Counter::default();
-    move |heartbeat, stream| {
-        let mut site = SchwabSite::new(Market::new(seed), tokens, connections.next());
-        let mut line = Line::new(stream, stop.clone());
-        let served = http::serve(&mut line, heartbeat, |request| {
-            http::Outcome::Answer(site.answer(request, clock.now()))
-        });
-        if let Err(e) = served {
-            log::debug!(target: "SIM", "a connection to Schwab's stand-in ended: {e}");
-        }
-    }
+) -> io::Result<Address> {
+    let spec = Spec {
+        keeper: ThreadKind::SimSchwab,
+        worker: ThreadKind::SimSchwabWorker,
+        workers: SCHWAB_WORKERS,
+    };
+    let (clock, seed, workers) = (config.clock, config.seed, Counter::default());
+    local_server::start(supervisor, spec, &anywhere(), move || {
+        let mut site = SchwabSite::new(Market::new(seed), tokens, workers.next());
+        move |asked: &Asked, _: &Heartbeat| site.answer(&Request::from(asked), clock.now()).into()
+    })
 }
 
-/// A connection to the trader app's stand-in, which may become a stream.
-fn trader_talk(
+/// The trader app's stand-in, but for its stream.
+fn start_trader(
     supervisor: &Supervisor,
     config: &SimConfig,
-    pings: Pings,
-) -> impl Fn(&Heartbeat, &TcpStream) + Clone + Send + 'static {
-    let (stop, clock, seed) = (supervisor.stop().clone(), config.clock, config.seed);
-    let sessions = Counter::default();
-    let settings = StreamSettings {
-        clock,
-        quotes_per_second: config.quotes_per_second,
-        pings,
-        stop: stop.clone(),
-        quotes: Counter::default(),
+    quotes: Counter,
+) -> io::Result<Address> {
+    let spec = Spec {
+        keeper: ThreadKind::SimTrader,
+        worker: ThreadKind::SimTraderWorker,
+        workers: TRADER_WORKERS,
     };
-    move |heartbeat, stream| {
-        let mut site = TraderSite::new(Market::new(seed), settings.quotes.clone());
-        let mut line = Line::new(stream, stop.clone());
-        let served = http::serve(&mut line, heartbeat, |request| {
-            site.decide(request, clock.wall_ms())
-        });
-        let done = match served {
-            Ok(Some((request, unread))) => {
-                let sid = format!("sim-{}", sessions.next());
-                let market = site.into_market();
-                stream::serve(line, heartbeat, (&request, unread), sid, &settings, market)
-            }
-            Ok(None) => Ok(()),
-            Err(e) => Err(e),
-        };
-        if let Err(e) = done {
-            log::debug!(target: "SIM", "a connection to the trader app's stand-in ended: {e}");
+    let (clock, seed) = (config.clock, config.seed);
+    local_server::start(supervisor, spec, &anywhere(), move || {
+        let mut site = TraderSite::new(Market::new(seed), quotes.clone());
+        move |asked: &Asked, _: &Heartbeat| {
+            let request = Request::from(asked);
+            site.answer(&request, clock.wall_ms()).into()
         }
-    }
+    })
+}
+
+/// A port of the system's choice, on loopback.
+fn anywhere() -> Address {
+    Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
 }

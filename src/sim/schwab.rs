@@ -11,9 +11,9 @@ use serde_json::{Map, Value, json};
 use super::cast::Id;
 use super::days;
 use super::history::{Frequency, Wish, wish};
-use super::http::{Answer, Request};
 use super::market::{Market, Snapshot, change, percent};
 use super::plan::dollars;
+use super::request::{Answer, Request};
 use super::token::TokenPlan;
 use crate::market::Candle;
 use crate::runtime::clock::Now;
@@ -26,24 +26,24 @@ const NIGHT_MS: i64 = 4 * 3_600_000;
 const SYMBOLS_MAX: usize = 500;
 const SECTIONS: [&str; 5] = ["quote", "fundamental", "extended", "reference", "regular"];
 
-/// One connection's view of the market.
+/// One worker's view of the market.
 #[derive(Debug)]
 pub(super) struct SchwabSite {
     market: Market,
     tokens: TokenPlan,
-    /// Makes the ids of this connection's answers differ.
+    /// Makes the ids of this worker's answers differ.
     answers: u64,
-    connection: u64,
+    worker: u64,
 }
 
 impl SchwabSite {
-    /// `connection` tells this connection's ids from others'.
-    pub(super) fn new(market: Market, tokens: TokenPlan, connection: u64) -> Self {
+    /// `worker` tells this worker's ids from others'.
+    pub(super) fn new(market: Market, tokens: TokenPlan, worker: u64) -> Self {
         Self {
             market,
             tokens,
             answers: 0,
-            connection,
+            worker,
         }
     }
 
@@ -52,7 +52,7 @@ impl SchwabSite {
         self.answers += 1;
         let id = format!(
             "51b00000-0000-4000-8000-{:06x}{:06x}",
-            self.connection & 0xFF_FFFF,
+            self.worker & 0xFF_FFFF,
             self.answers & 0xFF_FFFF
         );
         let mut answer = self
@@ -88,9 +88,8 @@ impl SchwabSite {
     }
 
     fn check_token(&self, request: &Request, now: Instant) -> Result<(), Refusal> {
-        let token = request
-            .header("authorization")
-            .and_then(|a| a.strip_prefix("Bearer "));
+        let token = request.authorization.as_deref();
+        let token = token.and_then(|a| a.strip_prefix("Bearer "));
         match token {
             Some(token) if self.tokens.accepts(token, now) => Ok(()),
             _ => Err(Refusal::Unauthorized),

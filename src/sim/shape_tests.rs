@@ -164,7 +164,7 @@ fn events_of_the_stream_have_the_trader_apps_shape() {
     /// What Schwab's stream has as well.
     const BESIDE: [&str; 3] = ["bid_size", "ask_size", "close_price"];
     let w = world_at(before_a_spike(), None, PACES);
-    let mut client = Client::open(&w.sim.trader_url);
+    let mut client = Client::open(&w.sim.stream_url);
     let symbols: Vec<&str> = CAST.iter().map(|l| l.symbol).collect();
     client.subscribe(&symbols);
     let mut merged: BTreeMap<String, Value> = BTreeMap::new();

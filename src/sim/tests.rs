@@ -1,6 +1,7 @@
 //! The embedded market over real sockets.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 
 use jiff::civil::date;
@@ -115,8 +116,8 @@ pub(super) fn until(what: &str, mut done: impl FnMut() -> bool) {
 pub(super) struct Client(WebSocket<MaybeTlsStream<TcpStream>>);
 
 impl Client {
-    pub(super) fn open(trader_url: &str) -> Self {
-        let url = trader_url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket";
+    pub(super) fn open(stream_url: &str) -> Self {
+        let url = stream_url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket";
         let (socket, _) = tungstenite::connect(url).unwrap();
         if let MaybeTlsStream::Plain(tcp) = socket.get_ref() {
             tcp.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -321,36 +322,49 @@ fn the_trader_app_answers_every_route_that_is_polled() {
     assert!(w.trader("/api/signals").1.is_array());
     assert!(w.trader("/api/positions").1.is_array());
     assert_eq!(w.trader("/api/nothing").0, 404);
-    assert_eq!(w.trader("/socket.io/?EIO=4&transport=polling").0, 400);
-    assert_eq!(w.trader("/socket.io/?EIO=3&transport=websocket").0, 400);
+    let posted = agent().post(format!("{}/api/signals", w.sim.trader_url));
+    assert_eq!(posted.send("").unwrap().status(), 405);
 }
 
 #[test]
-fn a_connection_serves_many_requests_and_rubbish_ends_only_its_own() {
-    let w = world(10, 0, None, PACES);
-    let address = w.sim.trader_url.strip_prefix("http://").unwrap();
-    let mut one = TcpStream::connect(address).unwrap();
-    one.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut rubbish = TcpStream::connect(address).unwrap();
-    rubbish.set_read_timeout(Some(PATIENCE)).unwrap();
-    rubbish.write_all(b"\x16\x03\x01\r\n\r\n").unwrap();
-    assert_eq!(rubbish.read(&mut [0; 64]).unwrap_or(0), 0);
-    // Two at once, the second in two pieces.
-    one.write_all(b"GET /api/signals HTTP/1.1\r\nHost: x\r\n\r\nHEAD /api/sig")
-        .unwrap();
-    one.write_all(b"nals HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .unwrap();
-    let mut text = String::new();
-    one.read_to_string(&mut text).unwrap();
-    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 2, "{text}");
+fn what_is_no_session_is_refused_in_engine_ios_words_and_rubbish_ends_only_its_own() {
+    let w = world(9, 45, None, PACES);
+    let mut session = Client::open(&w.sim.stream_url);
+    session.subscribe(&["TOYO"]);
+    let ws = w.sim.stream_url.replace("http", "ws");
+    for (target, code) in [
+        ("/socket.io/?EIO=3&transport=websocket", 5),
+        ("/socket.io/?EIO=4&transport=polling", 0),
+        ("/nothing?EIO=4&transport=websocket", 3),
+    ] {
+        let Err(tungstenite::Error::Http(refused)) = tungstenite::connect(format!("{ws}{target}"))
+        else {
+            panic!("{target} is no session");
+        };
+        assert_eq!(refused.status(), 400);
+        let body = refused.into_body().unwrap_or_default();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["code"], code, "{target}");
+    }
+    for address in [&w.sim.stream_url, &w.sim.trader_url] {
+        let address = address.strip_prefix("http://").unwrap();
+        let mut rubbish = TcpStream::connect(address).unwrap();
+        rubbish.set_read_timeout(Some(PATIENCE)).unwrap();
+        rubbish.write_all(b"\x16\x03\x01\r\n\r\n").unwrap();
+        let mut rest = Vec::new();
+        let _ended = rubbish.read_to_end(&mut rest);
+        assert!(!rest.starts_with(b"HTTP/1.1 2"));
+    }
+    session.quote();
+    assert_eq!(w.trader("/api/signals").0, 200);
 }
 
 #[test]
 fn two_streams_have_their_own_symbols_and_a_client_may_come_back() {
     let w = world(9, 45, None, PACES);
     let (mut one, mut two) = (
-        Client::open(&w.sim.trader_url),
-        Client::open(&w.sim.trader_url),
+        Client::open(&w.sim.stream_url),
+        Client::open(&w.sim.stream_url),
     );
     one.subscribe(&["TOYO", "NOPE"]);
     two.subscribe(&["ELPW", "zqx/a"]);
@@ -382,7 +396,7 @@ fn two_streams_have_their_own_symbols_and_a_client_may_come_back() {
         assert_eq!(two.quote()["symbol"], "ZQX/A");
     }
     drop(one);
-    let mut again = Client::open(&w.sim.trader_url);
+    let mut again = Client::open(&w.sim.stream_url);
     again.subscribe(&["TOYO"]);
     assert_eq!(
         again.quote().len(),
@@ -402,7 +416,7 @@ fn a_stream_client_that_never_answers_pings_is_dropped() {
         ..PACES
     };
     let w = world(9, 45, None, paces);
-    let mut client = Client::open(&w.sim.trader_url);
+    let mut client = Client::open(&w.sim.stream_url);
     assert_eq!(client.next(), "2");
     let end = Instant::now() + PATIENCE;
     while client.0.read().is_ok() {
@@ -455,7 +469,7 @@ fn a_given_folder_stays_and_one_with_real_files_is_refused() {
 #[test]
 fn everything_ends_soon_after_the_stop_even_with_open_connections() {
     let w = world(10, 0, None, PACES);
-    let mut client = Client::open(&w.sim.trader_url);
+    let mut client = Client::open(&w.sim.stream_url);
     client.subscribe(&["TOYO"]);
     client.quote();
     let address = w.sim.schwab_base_url[7..]

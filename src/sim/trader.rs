@@ -7,12 +7,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::cast::{CAST, Character, Id};
-use super::http::{Answer, Outcome, Request};
 use super::market::{Market, Spike, percent};
 use super::moves::Moves;
 use super::news::Catalyst;
 use super::paper::{PaperTrade, SIGNAL_MS, trades};
 use super::plan::dollars;
+use super::request::{Answer, Request};
 use crate::runtime::Counter;
 use crate::upstream::trader_app::shapes::{
     ContinuationData, Position, Promoted, PromotionStats, Rotation, Runners, Signal, StreamHealth,
@@ -30,7 +30,7 @@ const CHUNK: usize = 5;
 /// How long a turn lasts.
 const CHUNK_MS: i64 = 30_000;
 
-/// One connection's view of the trader app.
+/// One worker's view of the trader app.
 #[derive(Debug)]
 pub(super) struct TraderSite {
     market: Market,
@@ -51,22 +51,13 @@ impl TraderSite {
         }
     }
 
-    /// The market, when the connection goes on as a stream.
-    pub(super) fn into_market(self) -> Market {
-        self.market
-    }
-
-    /// What becomes of a request at `now_ms` on the market's clock.
-    pub(super) fn decide(&mut self, request: &Request, now_ms: i64) -> Outcome {
-        let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
-        if path.as_slice() == ["socket.io"] {
-            return handshake(request);
-        }
+    /// The answer to a request at `now_ms` on the market's clock.
+    pub(super) fn answer(&mut self, request: &Request, now_ms: i64) -> Answer {
         if request.method != "GET" && request.method != "HEAD" {
-            let body = json!({ "error": "method not allowed" });
-            return Outcome::Answer(Answer::new(405, body));
+            return Answer::new(405, json!({ "error": "method not allowed" }));
         }
-        let said = match path.as_slice() {
+        let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
+        match path.as_slice() {
             ["api", "watchlist"] => said(&self.watchlist(now_ms)),
             ["api", "vwap"] => said(&self.all_vwap(now_ms)),
             ["api", "vwap", symbol] => match self.vwap(symbol, now_ms) {
@@ -78,8 +69,7 @@ impl TraderSite {
             ["api", "signals"] => said(&self.signals(now_ms)),
             ["api", "positions"] => said(&self.positions(now_ms)),
             _ => not_found(),
-        };
-        Outcome::Answer(said)
+        }
     }
 
     fn watchlist(&mut self, now_ms: i64) -> Vec<WatchlistEntry> {
@@ -263,33 +253,6 @@ impl TraderSite {
             .day
             .insert(kept.unwrap_or_else(|| (day, trades(&mut self.market, day))));
         trades
-    }
-}
-
-/// Engine.IO 4 over WebSocket, or a refusal in Engine.IO's words.
-fn handshake(request: &Request) -> Outcome {
-    let refuse = |code: u8, message: &str| {
-        Outcome::Answer(Answer::new(
-            400,
-            json!({ "code": code, "message": message }),
-        ))
-    };
-    if request.query("EIO") != Some("4") {
-        refuse(5, "Unsupported protocol version")
-    } else if request.query("transport") != Some("websocket") {
-        refuse(0, "Transport unknown")
-    } else if request.method != "GET" {
-        refuse(2, "Bad handshake method")
-    } else if !request.says("upgrade", "websocket")
-        || !request.says("connection", "upgrade")
-        || request.header("sec-websocket-version") != Some("13")
-        || request
-            .header("sec-websocket-key")
-            .is_none_or(str::is_empty)
-    {
-        refuse(3, "Bad request")
-    } else {
-        Outcome::Upgrade
     }
 }
 

@@ -13,7 +13,7 @@ use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Error, WebSocket};
 
 use crate::runtime::deadline_io::{SLICE, connect_unless, read_some};
-use crate::runtime::{Supervisor, ThreadKind, one_shot};
+use crate::runtime::{Peer, Supervisor, ThreadKind, one_shot};
 use crate::upstream::resolve::fixed_addresses;
 use crate::upstream::{Roots, StreamCodec};
 
@@ -130,7 +130,7 @@ impl Connector {
                 let spawned =
                     self.supervisor
                         .spawn_once(ThreadKind::QuoteLookup, move |heartbeat| {
-                            heartbeat.wait(format!("looking up {name}"), by);
+                            heartbeat.wait(Peer::NameServer, format!("looking up {name}"), by);
                             let found = (name.as_str(), port).to_socket_addrs();
                             let _asker_left = reply.send(found.map(Iterator::collect));
                         });

@@ -14,7 +14,7 @@ use crate::json::{Account, Mended, Source};
 use crate::market::SkewBounds;
 use crate::resilience::Backoff;
 use crate::runtime::clock::Clock;
-use crate::runtime::{Heartbeat, LatestRx, Stop, Supervisor, ThreadKind, Tx};
+use crate::runtime::{Heartbeat, LatestRx, Peer, Stop, Supervisor, ThreadKind, Tx};
 use crate::upstream::schwab::candles::{MarketData, MarketKey};
 use crate::upstream::{Roots, StreamCodec};
 
@@ -137,7 +137,9 @@ impl<C: StreamCodec> Reader<'_, C> {
     fn connect(&mut self, actions: &mut Vec<Action>) {
         let url = &self.config.url;
         let by = Instant::now() + self.config.connect_deadline;
-        self.heartbeat.wait(format!("connecting to {url}"), by);
+        let source = Peer::Upstream(C::NAME.into());
+        self.heartbeat
+            .wait(source, format!("connecting to {url}"), by);
         match self.connector.connect::<C>(url, by) {
             Ok(socket) => {
                 self.socket = Some(socket);
@@ -196,7 +198,9 @@ impl<C: StreamCodec> Reader<'_, C> {
                     return;
                 };
                 let by = now + WRITE_DEADLINE;
-                self.heartbeat.wait("writing to the source of quotes", by);
+                let source = Peer::Upstream(C::NAME.into());
+                self.heartbeat
+                    .wait(source, "writing to the source of quotes", by);
                 if let Err(e) = socket.send(Message::text(text)) {
                     let why = format!("it did not take what it was sent: {e}");
                     self.socket = None;

@@ -13,6 +13,8 @@ pub struct Endpoints {
     pub token_file: PathBuf,
     /// The trader app's base URL.
     pub trader_url: String,
+    /// Where its stream is: at the same address, but for the embedded one.
+    pub stream_url: String,
     /// The trader app's data folder.
     pub data_dir: PathBuf,
     /// Whose certificates are believed of Schwab.

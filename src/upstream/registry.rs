@@ -13,7 +13,7 @@ use crate::cache::{CacheConfig, Source, ToCache, start_cache};
 use crate::config::Settings;
 use crate::market::{SkewBounds, Symbol};
 use crate::runtime::clock::Clock;
-use crate::runtime::{Channel, LatestTx, Queue, Supervisor, Tx};
+use crate::runtime::{Channel, LatestTx, Queue, Supervisor, ThreadKind, Tx};
 
 use super::endpoints::Endpoints;
 
@@ -84,10 +84,10 @@ impl fmt::Debug for SymbolsMet {
     }
 }
 
-/// The name of an upstream's cache, as `/api/threads` and errors show it.
+/// Which thread an upstream's cache is.
 #[must_use]
-pub fn cache_name<U: Upstream>() -> &'static str {
-    U::INBOX.receiver().row().name
+pub fn cache_kind<U: Upstream>() -> ThreadKind {
+    U::INBOX.receiver()
 }
 
 /// Makes the inbox of an upstream's cache.
@@ -158,7 +158,7 @@ macro_rules! registry {
                 wiring: &Wiring<'_>,
             ) -> Result<(), (&'static str, std::io::Error)> {
                 $(registry::start::<$client>(supervisor, wiring, &self.$field, inboxes.$field)
-                    .map_err(|e| (registry::cache_name::<$client>(), e))?;)*
+                    .map_err(|e| (registry::cache_kind::<$client>().row().name, e))?;)*
                 Ok(())
             }
         }

@@ -189,10 +189,10 @@ function drawDrill(now: Look): void {
   show(drillForm, now.drills);
   if (!now.drills || drillThread === document.activeElement) return;
   const alive = now.threads.filter((t) => t.state !== "dead" && !/^(conn|ws)-/.test(t.name)).map((t) => t.name);
-  const all = ["http-*", ...alive];
+  const all = ["conn-*", ...alive];
   if (all.join() === Array.from(drillThread.options, (o) => o.value).join()) return;
   const chosen = drillThread.value === "" ? "candle-cache" : drillThread.value;
-  drillThread.replaceChildren(...all.map((name) => new Option(name === "http-*" ? "every http worker" : name, name)));
+  drillThread.replaceChildren(...all.map((name) => new Option(name === "conn-*" ? "every connection" : name, name)));
   drillThread.value = chosen;
 }
 

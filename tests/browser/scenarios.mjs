@@ -478,16 +478,14 @@ const scenarios = {
       await eventually(page, "all well again", () => document.getElementById("summary").dataset.state === "ok");
       await eventually(page, "how long it lasted", () => /candle-cache.*for \d/s.test(document.getElementById("stalls").textContent));
 
-      // Every http worker stuck: the page loads all the same, and names them.
-      await page.locator("#drill-thread").selectOption("http-*");
-      await page.locator("#drill-seconds").fill("8");
+      // Every connection stuck, the page's own too: each is closed, the page comes again and names them.
+      await page.locator("#drill-thread").selectOption("conn-*");
+      await page.locator("#drill-seconds").fill("12");
       await page.locator("#drill button").click();
-      await eventually(page, "the order taken", () => /stalls at its next beat/.test(document.getElementById("drill-note").textContent));
-      await order("have every worker work");
-      await eventually(page, "stuck workers", () => /stalled: http-/.test(document.getElementById("summary").textContent));
+      await eventually(page, "stuck connections", () => /stalled: conn-/.test(document.getElementById("summary").textContent));
       await page.reload();
-      await eventually(page, "the same after loading anew", () => /stalled: http-/.test(document.getElementById("summary").textContent));
-      await shot("workers-stuck");
+      await eventually(page, "the same after loading anew", () => /stalled: conn-/.test(document.getElementById("summary").textContent));
+      await shot("connections-stuck");
       await eventually(page, "all well again", () => document.getElementById("summary").dataset.state === "ok");
 
       // The whole process stands still: said as long as it lasts.

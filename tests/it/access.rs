@@ -2,14 +2,14 @@
 //! the token; and that no client reaches a file.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, TcpStream, UdpSocket};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::kit::bystanders::ROUTES;
 use crate::kit::client::say;
 use crate::kit::faults::wrap;
+use crate::kit::routes::of_the_api;
 use crate::kit::{self, Server, Upstreams, eventually, skip};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::http::HeaderName;
@@ -42,7 +42,7 @@ fn stream(server: &Server, path: &str, headers: &[(&str, &str)]) -> Result<(), u
 
 /// Every route that reads or changes something, and one that is none.
 fn every_route() -> impl Iterator<Item = (&'static str, &'static str)> {
-    ROUTES.iter().copied().chain([
+    of_the_api().chain([
         ("POST", "/api/shutdown"),
         ("POST", "/api/drill?stall=candle-cache&how=sleep&for=20s"),
         ("GET", "/metrics"),
@@ -51,15 +51,6 @@ fn every_route() -> impl Iterator<Item = (&'static str, &'static str)> {
         ("OPTIONS", "/api/health"),
         ("GET", "/nothing/here"),
     ])
-}
-
-/// An address of this machine that is no loopback one.
-fn own_address() -> Option<IpAddr> {
-    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    // Nothing is sent: the system only says which address it would send from.
-    socket.connect("192.0.2.1:9").ok()?;
-    let ip = socket.local_addr().ok()?.ip();
-    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
 }
 
 #[test]
@@ -235,7 +226,7 @@ fn what_a_proxy_sent_on_needs_the_token_and_is_not_of_this_machine() {
 
 #[test]
 fn who_changes_something_from_another_machine_is_known() {
-    let Some(ip) = own_address() else {
+    let Some(ip) = kit::client::own_address() else {
         skip("this machine has no address but loopback ones");
         return;
     };
@@ -456,7 +447,7 @@ fn files_of_ours_are_written_by_nobody_else_and_secrets_read_by_nobody_else() {
     server.log_has("backend.log", "listening on");
     let mut looked = 0;
     let mut folders = vec![server.path("logs")];
-    // The embedded market's folder and the private sockets'.
+    // The embedded market's folder.
     let pid = format!("-{}-", server.pid());
     for entry in std::fs::read_dir(std::env::temp_dir()).unwrap() {
         let entry = entry.unwrap();
@@ -467,7 +458,7 @@ fn files_of_ours_are_written_by_nobody_else_and_secrets_read_by_nobody_else() {
             folders.push(entry.path());
         }
     }
-    assert_eq!(folders.len(), 3, "{folders:?}");
+    assert_eq!(folders.len(), 2, "{folders:?}");
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap();

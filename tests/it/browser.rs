@@ -420,21 +420,6 @@ fn begin_a_drill(server: &Server) {
     std::thread::spawn(move || kit::get(&address, "/api/candles/ELPW"));
 }
 
-/// As many requests at once as there are workers, of all lanes, that only workers answer.
-fn reach_the_workers(server: &Server) {
-    for path in [
-        "/api/nothing",
-        "/api/candles/X?timeframe=none",
-        "/api/vwap/not%20one",
-        "/api/stalls",
-    ] {
-        for _ in 0..4 {
-            let address = server.address.clone();
-            std::thread::spawn(move || kit::get(&address, path));
-        }
-    }
-}
-
 #[test]
 fn the_page_of_threads_names_the_culprit_of_a_real_drill() {
     if installed().is_none() {
@@ -444,9 +429,7 @@ fn the_page_of_threads_names_the_culprit_of_a_real_drill() {
         "--set",
         "watchdog.busy_cache=1s",
         "--set",
-        "watchdog.busy_http=2s",
-        "--set",
-        "http.slots_instant=2",
+        "watchdog.busy_conn=2s",
         "--set",
         "http.slots_market=2",
         "--set",
@@ -458,7 +441,6 @@ fn the_page_of_threads_names_the_culprit_of_a_real_drill() {
     run("threads", &server, |order| {
         match order {
             "ask for candles" => begin_a_drill(&server),
-            "have every worker work" => reach_the_workers(&server),
             "stop" => server.signal("STOP"),
             "continue" => server.signal("CONT"),
             _ => panic!("nobody expects {order:?}"),

@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::kit::{self, Fault, Quotes, Server, Upstreams, eventually};
+use crate::kit::server::is_refused;
+use crate::kit::{Fault, Quotes, Server, Upstreams, eventually};
 
 /// Everything that can wait waits: every fetcher hangs, clients stream, wait, send slowly and do not read.
 fn everything_stuck(up: &Upstreams) -> (Server, Vec<TcpStream>, Vec<Quotes>) {
@@ -116,20 +117,8 @@ fn settings_errors_name_key_line_and_what_is_accepted() {
         ("[gate\n", ["my.toml", "line 1", "]"]),
     ] {
         std::fs::write(&file, text).unwrap();
-        let out = kit::server::program(home.path())
-            .args(["--config", "my.toml"])
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&out.stderr);
-        assert_eq!(out.status.code(), Some(2), "{text}: {said}");
-        for word in words {
-            assert!(said.contains(word), "{text:?}: no {word:?} in {said}");
-        }
+        println!("{text:?}");
+        is_refused(home.path(), &["--config", "my.toml"], &words);
     }
-    let missing = kit::server::program(home.path())
-        .args(["--config", "none.toml"])
-        .output()
-        .unwrap();
-    assert_eq!(missing.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&missing.stderr).contains("none.toml"));
+    is_refused(home.path(), &["--config", "none.toml"], &["none.toml"]);
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::kit::bystanders::{CLIENTS_GIVE_UP, Part, VERDICT_WITHIN};
 use crate::kit::client::{Quotes, try_say};
 use crate::kit::faults::{flood, many_files, wrap};
+use crate::kit::routes::{CLIENTS_GIVE_UP, Part, VERDICT_WITHIN};
 use crate::kit::town::{LIVELY, Town, Trial, p};
 use crate::kit::{self, Fault, Server, Upstreams, eventually, get};
 

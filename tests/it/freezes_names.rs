@@ -6,8 +6,9 @@ use std::cell::RefCell;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::kit::bystanders::{CLIENTS_GIVE_UP, Load, Part};
+use crate::kit::bystanders::Load;
 use crate::kit::faults::{FullBacklog, Listener, NameServer, is_root};
+use crate::kit::routes::{CLIENTS_GIVE_UP, Part};
 use crate::kit::town::{LIVELY, Stream, Town, Trial};
 use crate::kit::{Fault, Server, Upstreams, skip};
 

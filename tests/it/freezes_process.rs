@@ -1,16 +1,19 @@
 //! The server itself: a clock that jumps, a panic in each kind of thread, a watchdog that is stuck, the
 //! end in the middle of everything.
 
-use std::io::Write;
-use std::net::TcpStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::kit::bystanders::{POLLED, Records};
+use tapewarden::runtime::threads::{OnPanic, ThreadKind};
+
+use crate::kit::bystanders::Records;
 use crate::kit::client::try_say;
 use crate::kit::faults::{ShiftedClock, flood, small_pipe};
+use crate::kit::routes::ROUTES;
 use crate::kit::town::{LIVELY, Stream, Town, Trial};
-use crate::kit::{self, Fault, Got, Quotes, Server, Upstreams, eventually, get, skip};
+use crate::kit::{self, Fault, Quotes, Server, Upstreams, eventually, get, skip};
+
+const TOKEN: &str = "a-token-of-these-tests-0123456789";
 
 #[test]
 fn a_wall_clock_that_jumps_is_no_stall_and_costs_nobody_anything() {
@@ -40,37 +43,37 @@ fn a_wall_clock_that_jumps_is_no_stall_and_costs_nobody_anything() {
     town.empties();
 }
 
-/// One thread of each kind that meets its orders: `signals` and `symbolizer` wait for the system, and a
-/// stream's writer for a client that does not keep up. `*` takes all whose names begin so.
-const KINDS: [&str; 27] = [
-    "http-1",
-    "candle-fetch-1",
-    "quote-fetch-1",
-    "watchlist-get-1",
-    "vwap-get-1",
-    "feed-get-1",
-    "lists-get-1",
-    "model-fetch-1",
-    "model-status-1",
-    "file-reader",
-    "history-reader",
-    "report-reader",
-    "quote-reader",
-    "candle-cache",
-    "trader-cache",
-    "model-cache",
-    "quote-hub",
-    "log-writer",
-    "log-console",
-    "gate",
-    "lane-keeper",
-    "board-cache",
-    "watchdog-log",
-    "probe",
-    "sentinel",
-    "watchdog",
-    "conn-*",
-];
+/// What a drill's order names for a kind of thread: the first of several, or all whose end is one client's.
+fn meant(kind: ThreadKind) -> String {
+    let row = kind.row();
+    match row.name.split_once("-N") {
+        None => row.name.to_owned(),
+        Some((name, _)) if row.on_panic == OnPanic::End => format!("{name}-*"),
+        Some((name, _)) => format!("{name}-1"),
+    }
+}
+
+/// The kinds that can be made to panic. `apart` are those of the embedded market, of a stream's client and of
+/// the clients' token, which a town does not have; they are tried with a server of their own.
+fn kinds(apart: bool) -> impl Iterator<Item = ThreadKind> {
+    let all = ThreadKind::ALL.iter().copied();
+    all.filter(move |kind| {
+        let row = kind.row();
+        let is_apart = row.class == "sim" || matches!(row.name, "ws-N-out" | "token-reader");
+        row.no_drill.is_none() && is_apart == apart
+    })
+}
+
+/// Waits until the log tells of a panic in a thread whose name is, or with `*` begins, so.
+fn until_panic(server: &Server, name: &str, errand: impl Fn()) {
+    let words = format!("thread {}", name.trim_end_matches('*'));
+    eventually(&format!("the panic of {name}"), || {
+        errand();
+        let log = server.log("backend.log");
+        let mut panics = log.lines().filter(|l| l.contains("[PANIC]"));
+        panics.any(|l| l.contains(&words)).then_some(())
+    });
+}
 
 #[test]
 fn a_panic_in_each_kind_of_thread_is_told_and_the_thread_begins_anew() {
@@ -86,42 +89,31 @@ fn a_panic_in_each_kind_of_thread_is_told_and_the_thread_begins_anew() {
     ]);
     town.all_is_well(Instant::now(), "before any panic");
     let mut slowest = Duration::ZERO;
-    for name in KINDS {
+    let all = kinds(false);
+    // What a connection loses is its client's alone: the last, so that all others' answers can be judged.
+    let (last, others): (Vec<_>, Vec<_>) = all.partition(|kind| kind.row().class == "conn");
+    let names: Vec<String> = others.into_iter().chain(last).map(meant).collect();
+    for name in &names {
+        let name = name.as_str();
         if name == "conn-*" {
-            // What a connection loses from here on is its client's alone.
             honest_in_time(town.bystanders.records());
         }
         let order = format!("/api/drill?stall={name}&how=panic&for=1s");
         let order = town.server.ask("POST", &order);
-        let itself = name == "http-1" && told_of_the_panic(&order);
-        assert!(order.status == 200 || itself, "{name}: {}", order.text());
+        assert_eq!(order.status, 200, "{name}: {}", order.text());
         // It meets its order where it has something to do.
-        if name == "lane-keeper" {
-            // A client that leaves while it waits breaks a connection, which the keeper opens anew.
-            let slow = Fault::Slow(Duration::from_secs(1));
-            town.up.schwab.0.fault("/pricehistory?symbol=LEFT", slow);
-            let mut left = TcpStream::connect(&town.server.address).unwrap();
-            left.write_all(b"GET /api/candles/LEFT HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                .unwrap();
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        let words = format!("thread {}", name.trim_end_matches('*'));
-        eventually(&format!("the panic of {name}"), || {
+        until_panic(&town.server, name, || {
             let _may_fail = try_say(
                 &town.server.address,
                 b"GET /api/stalls HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
             );
-            let log = town.server.log("backend.log");
-            log.lines()
-                .any(|l| l.contains("[PANIC]") && l.contains(&words))
-                .then_some(())
         });
         let back = town.all_is_well(Instant::now(), name);
         println!("{name}: back after {back:?}");
         slowest = slowest.max(back);
         assert!(back < Duration::from_secs(10), "{name}: {back:?}");
     }
-    println!("{} kinds, the slowest back after {slowest:?}", KINDS.len());
+    println!("{} kinds, the slowest back after {slowest:?}", names.len());
     let log = town.server.log("backend.log");
     assert!(
         log.contains("drill.rs"),
@@ -133,26 +125,52 @@ fn a_panic_in_each_kind_of_thread_is_told_and_the_thread_begins_anew() {
 }
 
 #[test]
-fn a_request_in_the_hands_of_a_worker_that_panics_is_answered_with_the_reason() {
-    let server = Server::start(&["--set", "watchdog.allow_drills=true"]);
-    server.eventually("/api/threads", |got| got.status == 200);
-    // Who takes the order may be the first to meet it.
-    let order = server.ask("POST", "/api/drill?stall=http-*&how=panic&for=1s");
-    assert!(order.status == 200 || told_of_the_panic(&order));
-    eventually("an answer of a worker that panicked", || {
-        let got = get(&server.address, "/api/candles/TOYO");
-        if got.status == 200 {
-            return None;
-        }
-        assert!(told_of_the_panic(&got), "{}: {}", got.status, got.text());
-        Some(())
+fn a_panic_in_the_threads_of_the_market_a_stream_or_the_token_is_told_and_all_goes_on() {
+    let home = tempfile::tempdir().unwrap();
+    let token = home.path().join("clients-token");
+    std::fs::write(&token, TOKEN).unwrap();
+    let server = Server::start_by(home, |command| {
+        let file = format!("http.token_file={}", token.display());
+        command.stderr(Stdio::null()).args(["--set", &file]);
+        command.args(["--set", "ws.ping_every=1s"]);
     });
-    server.eventually("/api/candles/TOYO", |got| got.status == 200);
-}
-
-fn told_of_the_panic(got: &Got) -> bool {
-    let words = "The thread that made this answer panicked";
-    got.status == 500 && got.text().contains(words)
+    let bearer = format!("Bearer {TOKEN}");
+    let ask = |method: &str, path: &str| {
+        server.ask_with(method, path, &[("Authorization", bearer.as_str())])
+    };
+    let is_well = |path: &str| {
+        eventually(path, || {
+            let got = ask("GET", path);
+            (got.status == 200 && got.header("x-data-stale").is_none()).then_some(())
+        });
+    };
+    let watch = || {
+        let path = format!("/api/ws/quotes?token={TOKEN}");
+        let mut quotes = Quotes::try_connect_to(&server.address, &path).unwrap();
+        quotes.subscribe(&["TOYO"]);
+        quotes
+    };
+    watch().until("quotes", |m| m["type"] == "quote");
+    let _waits_for_pings = watch();
+    let names: Vec<String> = kinds(true).map(meant).collect();
+    assert!(names.len() > 1, "{names:?}");
+    // All before any is met: what accepts connections meets its order when those that there are have panicked.
+    for name in &names {
+        let order = ask("POST", &format!("/api/drill?stall={name}&how=panic&for=1s"));
+        assert_eq!(order.status, 200, "{name}: {}", order.text());
+    }
+    for name in &names {
+        until_panic(&server, name, || {
+            ask("GET", "/api/candles/TOYO");
+            ask("GET", "/api/watchlist");
+        });
+    }
+    for path in ["/api/health", "/api/candles/TOYO", "/api/watchlist"] {
+        is_well(path);
+    }
+    watch().until("quotes", |m| m["type"] == "quote");
+    let watchdog = server.log("watchdog.log");
+    assert!(!watchdog.contains("STALLED"), "{watchdog}");
 }
 
 /// Every request was answered, in time, well or with a reason.
@@ -165,7 +183,7 @@ fn honest_in_time(records: &Records) {
             Err(_) => false,
         };
         assert!(
-            honest && sample.took < POLLED[sample.route].within(),
+            honest && sample.took < ROUTES[sample.route].within(),
             "{sample:?}"
         );
     }
@@ -274,7 +292,7 @@ fn sigterm_in_the_middle_of_all_that_ends_it_in_time() {
 #[test]
 fn all_upstreams_lost_at_once_come_back_all() {
     let mut town = Town::start(&[]);
-    use kit::bystanders::Part;
+    use kit::routes::Part;
     town.trial(
         Trial::harmless("every upstream hangs and its connections drop", 10)
             .breaking(&[Part::Schwab, Part::Trader, Part::Model])

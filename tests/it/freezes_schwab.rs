@@ -5,64 +5,20 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::kit::bystanders::Part;
+use crate::kit::routes::Part;
 use crate::kit::town::{Town, Trial};
 use crate::kit::{Fault, Upstreams, get};
 
-#[test]
-fn whatever_the_provider_does_costs_only_what_needs_it() {
+/// A fault of everything at the provider: what it is called, for how many seconds, what it does, and what those
+/// are told who need it.
+type Fails = (&'static str, u64, Fault, Option<&'static str>);
+
+/// One after the other, each over before the next begins.
+fn cost_only_what_needs_the_provider(faults: impl IntoIterator<Item = Fails>) -> Town {
     let mut town = Town::start(&[]);
-    for (name, seconds, fault, words) in [
-        (
-            "the provider hangs",
-            12,
-            Fault::Hang,
-            "did not answer within",
-        ),
-        (
-            "the provider sends one byte a second",
-            12,
-            Fault::Drip,
-            "did not answer within",
-        ),
-        (
-            "the provider answers with 100 MB",
-            4,
-            Fault::Huge,
-            "longer than",
-        ),
-        ("the provider sends bad gzip", 4, Fault::BadGzip, "gzip"),
-        (
-            "the provider drops in mid-body",
-            4,
-            Fault::Truncated,
-            "in the middle of its answer",
-        ),
-        (
-            "the provider drops before it answers",
-            4,
-            Fault::Drop,
-            "before it answered",
-        ),
-        (
-            "the provider fails",
-            4,
-            Fault::Status(500, None, "{}"),
-            "answered 500",
-        ),
-        (
-            "the provider is slow",
-            4,
-            Fault::Slow(Duration::from_millis(800)),
-            "",
-        ),
-    ] {
+    for (name, seconds, fault, words) in faults {
         let trial = Trial::harmless(name, seconds).breaking(&[Part::Schwab]);
-        let trial = if words.is_empty() {
-            trial
-        } else {
-            trial.saying(words)
-        };
+        let trial = words.map_or(trial, |words| trial.saying(words));
         town.trial(
             trial,
             |town| town.up.schwab.0.fault("/", fault.clone()),
@@ -72,6 +28,57 @@ fn whatever_the_provider_does_costs_only_what_needs_it() {
             },
         );
     }
+    town
+}
+
+#[test]
+fn a_provider_that_hangs_or_drips_costs_only_what_needs_it() {
+    // Longer than a client waits.
+    let words = Some("did not answer within");
+    let town = cost_only_what_needs_the_provider([
+        ("the provider hangs", 12, Fault::Hang, words),
+        (
+            "the provider sends one byte a second",
+            12,
+            Fault::Drip,
+            words,
+        ),
+    ]);
+    town.empties();
+}
+
+#[test]
+fn a_provider_that_answers_wrongly_costs_only_what_needs_it() {
+    let told = [
+        (
+            "the provider answers with 100 MB",
+            Fault::Huge,
+            "longer than",
+        ),
+        ("the provider sends bad gzip", Fault::BadGzip, "gzip"),
+        (
+            "the provider drops in mid-body",
+            Fault::Truncated,
+            "in the middle of its answer",
+        ),
+        (
+            "the provider drops before it answers",
+            Fault::Drop,
+            "before it answered",
+        ),
+    ];
+    let faults = told.map(|(name, fault, words)| (name, 4, fault, Some(words)));
+    cost_only_what_needs_the_provider(faults).empties();
+}
+
+#[test]
+fn a_provider_that_fails_is_slow_or_refuses_costs_only_what_needs_it() {
+    let fails = Fault::Status(500, None, "{}");
+    let slow = Fault::Slow(Duration::from_millis(800));
+    let mut town = cost_only_what_needs_the_provider([
+        ("the provider fails", 4, fails, Some("answered 500")),
+        ("the provider is slow", 4, slow, None),
+    ]);
     town.trial(
         Trial::harmless("the provider refuses", 5)
             .breaking(&[Part::Schwab])

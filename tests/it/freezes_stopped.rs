@@ -4,8 +4,9 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::kit::bystanders::{Load, Part};
+use crate::kit::bystanders::Load;
 use crate::kit::faults::{Provider, until_state};
+use crate::kit::routes::Part;
 use crate::kit::server::program;
 use crate::kit::town::{LIVELY, Stream, Town, Trial};
 use crate::kit::{Server, Upstreams};

@@ -3,27 +3,38 @@
 
 use std::time::{Duration, Instant};
 
-use crate::kit::bystanders::Part;
 use crate::kit::faults::fifo;
+use crate::kit::routes::Part;
 use crate::kit::town::{Stream, Town, Trial};
 use crate::kit::{Fault, Quotes, Server, Upstreams, eventually, skip};
 
-/// REST alone: the stream is another connection, which stays.
-#[test]
-fn whatever_the_trader_app_does_costs_only_what_needs_it() {
+/// Faults of REST alone, one after the other: the stream is another connection, which stays.
+fn cost_only_what_needs_the_trader_app(
+    faults: impl IntoIterator<Item = (&'static str, u64, Fault, &'static str)>,
+) {
     let mut town = Town::start(&[]);
-    for (name, seconds, fault, words) in [
-        (
-            "the trader app hangs",
-            8,
-            Fault::Hang,
-            "did not answer within",
-        ),
+    for (name, seconds, fault, words) in faults {
+        town.trial(
+            Trial::harmless(name, seconds)
+                .breaking(&[Part::Trader])
+                .saying(words),
+            |town| town.up.trader.http.fault("/api", fault.clone()),
+            |town| town.up.trader.http.heal(),
+        );
+    }
+    town.empties();
+}
+
+#[test]
+fn a_trader_app_that_hangs_drips_or_sends_100_mb_costs_only_what_needs_it() {
+    let words = "did not answer within";
+    cost_only_what_needs_the_trader_app([
+        ("the trader app hangs", 8, Fault::Hang, words),
         (
             "the trader app sends one byte a second",
             5,
             Fault::Drip,
-            "did not answer within",
+            words,
         ),
         (
             "the trader app answers with 100 MB",
@@ -31,6 +42,12 @@ fn whatever_the_trader_app_does_costs_only_what_needs_it() {
             Fault::Huge,
             "longer than",
         ),
+    ]);
+}
+
+#[test]
+fn a_trader_app_that_answers_wrongly_costs_only_what_needs_it() {
+    cost_only_what_needs_the_trader_app([
         ("the trader app sends bad gzip", 4, Fault::BadGzip, "gzip"),
         (
             "the trader app drops in mid-body",
@@ -44,15 +61,12 @@ fn whatever_the_trader_app_does_costs_only_what_needs_it() {
             Fault::Garbage,
             "not HTTP",
         ),
-    ] {
-        town.trial(
-            Trial::harmless(name, seconds)
-                .breaking(&[Part::Trader])
-                .saying(words),
-            |town| town.up.trader.http.fault("/api", fault.clone()),
-            |town| town.up.trader.http.heal(),
-        );
-    }
+    ]);
+}
+
+#[test]
+fn a_trader_app_that_dies_or_is_silent_costs_only_what_needs_it_and_comes_back() {
+    let mut town = Town::start(&[]);
     town.trial(
         Trial::harmless("the trader app dies and comes back", 5)
             .breaking(&[Part::Trader])

@@ -6,7 +6,9 @@ mod kit;
 
 mod access;
 mod browser;
+mod connections;
 mod contract;
+mod drills;
 mod ends;
 mod freezes_clients;
 mod freezes_logs;

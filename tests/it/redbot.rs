@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::kit::bystanders::ROUTES;
+use crate::kit::routes::of_the_api;
 use crate::kit::server::dies_with_the_test;
 use crate::kit::{Fault, NOBODY_THERE, Server, Upstreams, eventually, skip};
 use serde_json::{Value, json};
@@ -127,8 +127,8 @@ fn in_every_way(path: &str) -> [Asked<'_>; 4] {
 
 /// The routes that read.
 fn routes<'a>() -> impl Iterator<Item = &'a str> {
-    let reads = ROUTES.iter().filter(|(method, _)| *method == "GET");
-    reads.map(|(_, path)| *path)
+    let reads = of_the_api().filter(|(method, _)| *method == "GET");
+    reads.map(|(_, path)| path)
 }
 
 /// All routes of the embedded market that read, a report included, and the pages with their files.

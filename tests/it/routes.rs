@@ -1,48 +1,29 @@
-//! The lists of routes that trials poll and ask are complete.
+//! The list of routes that trials poll and ask is complete.
 
-use crate::kit::bystanders::{NOT_POLLED, POLLED, ROUTES};
-use tapewarden::edge::routes::{ROUTES as TABLE, Row};
+use crate::kit::routes::of_the_api;
+use tapewarden::edge::routes::{Asked, ROUTES as TABLE, Row, Source, call};
 
-/// Whether a path, with or without a query, is of this row.
-fn is_of(row: &Row, path: &str) -> bool {
-    let path = path.split('?').next().unwrap();
-    // Of two rows that fit the first counts.
-    let fits = |row: &&Row| {
-        let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-        row.path.len() == segments.len()
-            && row
-                .path
-                .iter()
-                .zip(&segments)
-                .all(|(want, got)| want.starts_with('{') || want == got)
-    };
-    TABLE.iter().find(fits) == Some(row)
-}
-
-#[test]
-fn every_route_of_the_table_is_polled_or_it_is_said_why_not() {
-    for row in TABLE {
-        let template = row.template();
-        let polled = POLLED
-            .iter()
-            .any(|p| p.method == row.method() && is_of(row, p.path));
-        let excused = NOT_POLLED.iter().any(|(path, _)| *path == template);
-        assert!(
-            polled != excused,
-            "{template}: polled {polled}, excused {excused}"
-        );
+/// The row that a request means, as the server finds it.
+fn row_of(method: &str, target: &str) -> Option<&'static Row> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    match call(method, path, query) {
+        Ok(Asked::Call(call)) => Some(call.row),
+        _ => None,
     }
 }
 
 #[test]
 fn every_route_of_the_table_is_asked_and_no_other() {
-    for row in TABLE {
-        let template = row.template();
-        let asked = |(method, path): &(&str, &str)| *method == row.method() && is_of(row, path);
-        assert!(ROUTES.iter().any(asked), "{template} is not in the list");
+    // A page's file waits for nothing and is asked for by the page's own tests.
+    let of_api = |row: &&Row| !matches!(row.source, Source::Page);
+    for row in TABLE.iter().filter(of_api) {
+        let is_it = |(method, path)| row_of(method, path).is_some_and(|r| std::ptr::eq(r, row));
+        assert!(of_the_api().any(is_it), "{} is not in the list", row.path);
     }
-    for (method, path) in ROUTES {
-        let known = TABLE.iter().any(|r| r.method() == method && is_of(r, path));
-        assert!(known, "{method} {path} is no route");
+    for (method, path) in of_the_api() {
+        assert!(
+            row_of(method, path).is_some(),
+            "{method} {path} is no route"
+        );
     }
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::kit::bystanders::{END, ROUTES};
 use crate::kit::client::try_say;
+use crate::kit::routes::{END, of_the_api};
 use crate::kit::upstream::BROKEN;
 use crate::kit::{self, Fault, Server, Upstreams, eventually};
 
@@ -93,8 +93,7 @@ fn no_secret_is_in_any_log_report_answer_or_listing_after_every_fault() {
         ];
         std::thread::scope(|scope| {
             // All at once: who has no older value waits for the next try.
-            let asked: Vec<_> = ROUTES
-                .into_iter()
+            let asked: Vec<_> = of_the_api()
                 .filter(|(_, path)| *path != END)
                 .map(|(method, path)| (method, path, CLIENTS))
                 .chain(guesses)

@@ -7,8 +7,8 @@ use std::io::Write;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::kit::bystanders::Part;
 use crate::kit::faults::{FullBacklog, fifo, flood};
+use crate::kit::routes::Part;
 use crate::kit::town::{Stream, Town, Trial, Vitals};
 use crate::kit::{self, Fault, Quotes};
 

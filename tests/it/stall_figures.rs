@@ -48,12 +48,11 @@ const OWNERS: [Row; 5] = [
     row("trader-cache", 4, &["/api/watchlist"]),
     row("model-cache", 4, &["/api/validate/status"]),
     row("quote-hub", 4, &["/api/streaming/status"]),
-    row("board-cache", 4, &["/api/runners"]),
+    row("snapshot-cache", 4, &["/api/runners"]),
 ];
 
-/// Threads that face clients. Of an unknown route the workers know.
-const EDGE: [Row; 5] = [
-    row("http-1", 4, &["/api/nowhere"]),
+/// Threads that face clients.
+const EDGE: [Row; 4] = [
     row("gate", 5, &["/api/health"]),
     row(A_CONNECTION, 5, &[]),
     row(A_STREAM, 5, &[]),

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::kit::sources;
 
 /// The rooms of `src`, the uppermost first. A room imports what stands below it.
 const STOREYS: [&str; 16] = [
@@ -31,21 +33,8 @@ struct Module {
 }
 
 fn modules() -> Vec<Module> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|e| e == "rs") {
-                found.push(path);
-            }
-        }
-    }
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    walk(&src, &mut files);
-    files.sort();
-    files
+    let src = sources::folder();
+    sources::files()
         .iter()
         .filter(|file| !file.to_string_lossy().contains("tests"))
         .map(|file| module(&src, file))

@@ -1,7 +1,9 @@
 //! House rules that a compiler does not know: where threads, channels, clocks and locks may stand.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::kit::sources;
 
 /// Longer files are asked whether they are two.
 const FILE_LINES_MAX: usize = 500;
@@ -12,20 +14,8 @@ struct Source {
 }
 
 fn sources() -> Vec<Source> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|e| e == "rs") {
-                found.push(path);
-            }
-        }
-    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = Vec::new();
-    walk(&root.join("src"), &mut found);
-    found
+    sources::files()
         .into_iter()
         .map(|path| Source {
             text: fs::read_to_string(&path).unwrap(),

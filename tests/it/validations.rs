@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::kit::client::{Got, try_say_within};
-use crate::kit::server::program;
+use crate::kit::routes::{Part, ROUTES};
+use crate::kit::server::is_refused;
 use crate::kit::{Fault, Server, Upstreams, eventually};
 
 /// Longer than any verdict of these tests takes.
@@ -19,31 +20,17 @@ const LONG: Duration = Duration::from_secs(90);
 /// What "at once" is in a debug build on a busy machine; far below what a hung model would cost.
 const AT_ONCE: Duration = Duration::from_millis(2_500);
 
-/// Every route that has nothing to do with verdicts.
-const OTHERS: [(&str, &str); 22] = [
-    ("GET", "/api/health"),
-    ("GET", "/api/threads"),
-    ("GET", "/api/threads/dump"),
-    ("GET", "/api/threads/dump?format=json"),
-    ("GET", "/metrics"),
-    ("GET", "/api/stalls"),
-    ("POST", "/api/drill?stall=log-console&how=sleep&for=1s"),
-    ("GET", "/api/streaming/status"),
-    ("GET", "/api/streaming/health"),
-    ("GET", "/api/streaming/rotation"),
-    ("GET", "/api/volume-spikes/active"),
-    ("GET", "/api/candles/TOYO?timeframe=1m"),
-    ("GET", "/api/candles/S40?timeframe=5m"),
-    ("GET", "/api/quote/TOYO"),
-    ("GET", "/api/watchlist"),
-    ("GET", "/api/vwap/TOYO"),
-    ("GET", "/api/vwap"),
-    ("GET", "/api/signals"),
-    ("GET", "/api/positions"),
-    ("GET", "/api/runners"),
-    ("GET", "/api/trade-history"),
-    ("GET", "/"),
-];
+/// Every route that has nothing to do with verdicts and is asked by itself, and other forms of some.
+fn others() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let polled = ROUTES
+        .iter()
+        .filter(|route| route.not_polled.is_none() && !route.needs_any(&[Part::Model]));
+    polled.map(|route| (route.method, route.path)).chain([
+        ("GET", "/api/threads/dump"),
+        ("GET", "/api/threads/dump?format=json"),
+        ("POST", "/api/drill?stall=log-console&how=sleep&for=1s"),
+    ])
+}
 
 /// The three upstreams, with a watchlist of `S0` to `S59` and TOYO.
 fn upstreams() -> Upstreams {
@@ -89,19 +76,19 @@ fn asked(up: &Upstreams, times: usize) {
     });
 }
 
-/// How many http workers wait for the model's cache.
-fn waiting_workers(server: &Server) -> usize {
+/// How many connections wait for the model's cache.
+fn waiting_connections(server: &Server) -> usize {
     let threads = server.get("/api/threads").json();
     let list = threads["threads"].as_array().cloned().unwrap_or_default();
     let waits = |t: &&Value| {
         let text = t.to_string();
-        t["class"] == "http" && text.contains("/api/validate/") && text.contains("waiting for")
+        t["class"] == "conn" && text.contains("/api/validate/") && text.contains("waiting for")
     };
     list.iter().filter(waits).count()
 }
 
 fn all_others_answer_at_once(server: &Server, when: &str) {
-    for (method, path) in OTHERS {
+    for (method, path) in others() {
         let began = Instant::now();
         let got = server.ask(method, path);
         let took = began.elapsed();
@@ -154,7 +141,7 @@ fn validations_of_a_model_that_hangs_leave_all_other_routes_and_the_diagnosis_as
         .collect();
     asked(&up, 2);
     eventually("all six wait", || {
-        (waiting_workers(&server) == 6).then_some(())
+        (waiting_connections(&server) == 6).then_some(())
     });
     all_others_answer_at_once(&server, "while six wait");
     let status = server.get("/api/validate/status").json();
@@ -205,7 +192,7 @@ fn who_leaves_frees_the_place_and_finds_the_verdict_later() {
     asked(&up, 2);
     drop(left);
     eventually("their workers are free", || {
-        (waiting_workers(&server) == 0).then_some(())
+        (waiting_connections(&server) == 0).then_some(())
     });
     // Both fetchers still wait for the model: this one comes after them.
     let (got, _) = validate(&server, "S3").join().unwrap();
@@ -268,7 +255,7 @@ fn clients_that_ask_for_verdicts_and_leave_hold_no_worker() {
             let took = began.elapsed();
             assert!(took < AT_ONCE, "{path}: {took:?}");
         }
-        most = most.max(waiting_workers(&server));
+        most = most.max(waiting_connections(&server));
         thread::sleep(Duration::from_millis(50));
     }
     drop(ends);
@@ -279,7 +266,7 @@ fn clients_that_ask_for_verdicts_and_leave_hold_no_worker() {
     // Six places, and as many again whose clients have just left.
     assert!(most <= 18, "{most} workers waited");
     eventually("all workers are free", || {
-        (waiting_workers(&server) == 0).then_some(())
+        (waiting_connections(&server) == 0).then_some(())
     });
 }
 
@@ -451,19 +438,8 @@ fn a_prompt_file_that_cannot_be_used_ends_the_start_with_code_2_and_its_reason()
         if !text.is_empty() {
             std::fs::write(home.path().join(name), text).unwrap();
         }
-        let out = program(home.path())
-            .args([
-                "--listen",
-                "127.0.0.1:0",
-                "--set",
-                &format!("model.prompt_file={name}"),
-            ])
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&out.stderr);
-        assert_eq!(out.status.code(), Some(2), "{text}: {said}");
-        for word in words {
-            assert!(said.contains(word), "{text:?}: no {word:?} in {said}");
-        }
+        println!("{text:?}");
+        let setting = format!("model.prompt_file={name}");
+        is_refused(home.path(), &["--set", &setting], words);
     }
 }

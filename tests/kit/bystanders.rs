@@ -13,124 +13,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::client::Quotes;
+use super::routes::{CLIENTS_GIVE_UP, NEW, Part, ROUTES, Route, VERDICT_WITHIN};
 use super::stream::SocketIo;
-
-/// Clients of the old system gave up after this; an answer, even an error, comes sooner.
-pub const CLIENTS_GIVE_UP: Duration = Duration::from_secs(10);
-
-/// For a verdict they wait without a limit of their own: `model.deadline`, what is gathered before, and
-/// the gate's grace.
-pub const VERDICT_WITHIN: Duration = Duration::from_secs(67);
-
-/// What a route needs from outside the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    Schwab,
-    Trader,
-    Model,
-    Files,
-}
-
-/// A route that is polled; `{n}` stands for a number that is new each time.
-#[derive(Clone, Copy, Debug)]
-pub struct Polled {
-    pub method: &'static str,
-    pub path: &'static str,
-    pub needs: &'static [Part],
-}
-
-impl Polled {
-    /// By when it is answered.
-    pub fn within(&self) -> Duration {
-        if self.method == "POST" {
-            VERDICT_WITHIN
-        } else {
-            CLIENTS_GIVE_UP
-        }
-    }
-
-    pub fn needs_any(&self, parts: &[Part]) -> bool {
-        self.needs.iter().any(|part| parts.contains(part))
-    }
-}
-
-const fn get(path: &'static str, needs: &'static [Part]) -> Polled {
-    Polled {
-        method: "GET",
-        path,
-        needs,
-    }
-}
-
-/// Every route that can be asked ten times a second; `tests/it/routes.rs` holds that none is forgotten.
-pub const POLLED: [Polled; 21] = [
-    get("/api/health", &[]),
-    get("/api/threads", &[]),
-    get("/metrics", &[]),
-    get("/api/streaming/status", &[]),
-    get("/api/volume-spikes/active", &[]),
-    get("/api/candles/TOYO?timeframe=1m", &[Part::Schwab]),
-    get("/api/candles/NEW{n}?timeframe=5m", &[Part::Schwab]),
-    get("/api/quote/TOYO", &[Part::Schwab]),
-    get("/api/watchlist", &[Part::Trader]),
-    get("/api/vwap/TOYO", &[Part::Trader]),
-    get("/api/vwap", &[Part::Trader]),
-    get("/api/streaming/health", &[Part::Trader]),
-    get("/api/streaming/rotation", &[Part::Trader]),
-    get("/api/signals", &[Part::Trader]),
-    get("/api/positions", &[Part::Trader]),
-    get("/api/runners", &[Part::Files]),
-    get("/api/trade-history", &[Part::Files]),
-    get("/api/validate/status", &[Part::Model]),
-    Polled {
-        method: "POST",
-        path: "/api/validate/TOYO",
-        needs: &[Part::Model, Part::Trader, Part::Schwab],
-    },
-    get("/api/stalls", &[]),
-    get("/", &[]),
-];
-
-/// The others, and why they are not polled.
-pub const NOT_POLLED: [(&str, &str); 5] = [
-    ("/api/threads/dump", "each is a report of all threads"),
-    ("/api/stalls/{name}", "there is no report while all is well"),
-    ("/api/drill", "it stalls a thread"),
-    ("/api/shutdown", "it ends the server"),
-    ("/api/ws/quotes", "it is a stream; ten of them are open"),
-];
-
-/// Method and path of every route but the page, for who asks each once; `tests/it/routes.rs` holds that none is missing.
-pub const ROUTES: [(&str, &str); 25] = [
-    ("GET", "/api/health"),
-    ("GET", "/api/threads"),
-    ("GET", "/api/threads/dump"),
-    ("GET", "/metrics"),
-    ("GET", "/api/stalls"),
-    ("GET", "/api/stalls/1"),
-    ("POST", "/api/drill"),
-    ("GET", "/api/streaming/status"),
-    ("GET", "/api/streaming/health"),
-    ("GET", "/api/streaming/rotation"),
-    ("GET", "/api/volume-spikes/active"),
-    ("GET", "/api/candles/TOYO?timeframe=1m"),
-    ("GET", "/api/candles/NEW1?timeframe=5m"),
-    ("GET", "/api/quote/TOYO"),
-    ("GET", "/api/watchlist"),
-    ("GET", "/api/vwap/TOYO"),
-    ("GET", "/api/vwap"),
-    ("GET", "/api/signals"),
-    ("GET", "/api/positions"),
-    ("GET", "/api/runners"),
-    ("GET", "/api/trade-history"),
-    ("GET", "/api/validate/status"),
-    ("POST", "/api/validate/TOYO"),
-    ("GET", "/api/ws/quotes"),
-    ("POST", END),
-];
-
-/// The route that ends the server.
-pub const END: &str = "/api/shutdown";
 
 /// How one request ended.
 #[derive(Clone, Debug)]
@@ -191,6 +75,16 @@ pub struct Load {
     pub broken: &'static [Part],
 }
 
+impl Load {
+    /// The routes that are polled, each with its place in the list of all.
+    pub fn polled(&self) -> impl Iterator<Item = (usize, &'static Route)> + use<> {
+        let new_symbols = self.new_symbols;
+        ROUTES.iter().enumerate().filter(move |(_, route)| {
+            route.not_polled.is_none() && (new_symbols || !route.path.contains(NEW))
+        })
+    }
+}
+
 impl Default for Load {
     fn default() -> Self {
         Self {
@@ -225,10 +119,7 @@ impl Bystanders {
         let (tell, records) = channel();
         let base = Instant::now();
         let mut threads = Vec::new();
-        for (route, polled) in POLLED.iter().enumerate() {
-            if !load.new_symbols && polled.path.contains("{n}") {
-                continue;
-            }
+        for (route, polled) in load.polled() {
             let (over, phase, tell) = (over.clone(), phase.clone(), tell.clone());
             let address = address.parse().unwrap();
             threads.push(thread::spawn(move || {
@@ -358,8 +249,8 @@ impl Client {
         }
     }
 
-    fn ask(&mut self, polled: &Polled, n: usize) -> Sample {
-        let path = polled.path.replace("{n}", &n.to_string());
+    fn ask(&mut self, polled: &Route, n: usize) -> Sample {
+        let path = polled.path.replace(NEW, &format!("NEW{n}"));
         let request = format!(
             "{} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
             polled.method

@@ -1,7 +1,7 @@
 //! Clients: plain HTTP by hand, so that nothing is smoothed over, and the quote stream.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -90,6 +90,15 @@ pub fn try_say_within(address: &str, bytes: &[u8], patience: Duration) -> Result
     })
 }
 
+/// This machine's address on its network; none where it has only loopback ones.
+pub fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    // Nothing is sent: the system only says which address it would send from.
+    socket.connect("192.0.2.1:9").ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
+}
+
 /// A client of the quote stream.
 pub struct Quotes {
     socket: WebSocket<TcpStream>,
@@ -102,9 +111,14 @@ impl Quotes {
 
     /// As above, where it may be refused.
     pub fn try_connect(address: &str) -> Result<Self, String> {
+        Self::try_connect_to(address, "/api/ws/quotes")
+    }
+
+    /// As above, by a path of one's own.
+    pub fn try_connect_to(address: &str, path: &str) -> Result<Self, String> {
         let stream = TcpStream::connect(address).map_err(|e| e.to_string())?;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let url = format!("ws://{address}/api/ws/quotes");
+        let url = format!("ws://{address}{path}");
         let (socket, _) = tungstenite::client(url, stream).map_err(|e| e.to_string())?;
         Ok(Self { socket })
     }

@@ -8,9 +8,11 @@ pub mod client;
 pub mod fake;
 pub mod faults;
 pub mod flood;
+pub mod routes;
 pub mod server;
 pub mod skip;
 pub mod small_disk;
+pub mod sources;
 #[cfg(target_os = "linux")]
 pub mod storm;
 pub mod stream;

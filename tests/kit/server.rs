@@ -33,8 +33,6 @@ pub const NOBODY_THERE: [&str; 10] = [
 /// Classes that would wait longer for their limit than a test should.
 pub const SHORT_LIMITS: &[&str] = &[
     "--set",
-    "watchdog.busy_http=1s",
-    "--set",
     "watchdog.busy_cache=1s",
     "--set",
     "watchdog.busy_conn=2s",
@@ -95,6 +93,16 @@ pub fn program(home: &Path) -> Command {
         .stdin(Stdio::null());
     dies_with_the_test(&mut command);
     command
+}
+
+/// Starts it with these further arguments, which are wrong: it ends with code 2 and says all of these words.
+pub fn is_refused(home: &Path, args: &[&str], words: &[&str]) {
+    let out = program(home).args(args).output().unwrap();
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{args:?}: {said}");
+    for word in words {
+        assert!(said.contains(word), "{args:?}: no {word:?} in {said}");
+    }
 }
 
 impl Server {

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::bystanders::{Bystanders, Heard, Load, POLLED, Part, Records, Sample};
+use super::bystanders::{Bystanders, Heard, Load, Records, Sample};
 use super::client::try_say;
+use super::routes::{Part, ROUTES};
 use super::server::Server;
 use super::upstream::Upstreams;
 
@@ -284,11 +285,8 @@ impl Town {
             let records = self.bystanders.records();
             let mut missing: Vec<String> = Vec::new();
             let mut last = since;
-            for (n, polled) in POLLED.iter().enumerate() {
-                if !load.new_symbols && polled.path.contains("{n}") || polled.needs_any(load.broken)
-                {
-                    continue;
-                }
+            let wanted = load.polled().filter(|(_, r)| !r.needs_any(load.broken));
+            for (n, polled) in wanted {
                 let well = |s: &&Sample| s.route == n && s.began >= since && is_well(s);
                 match records.samples.iter().find(well) {
                     Some(sample) => last = last.max(sample.began + sample.took),
@@ -362,7 +360,7 @@ fn is_honest(sample: &Sample) -> bool {
     match sample.outcome {
         Ok(200) => true,
         // A file is no gateway.
-        Ok(500) => explained && POLLED[sample.route].needs.contains(&Part::Files),
+        Ok(500) => explained && ROUTES[sample.route].needs.contains(&Part::Files),
         Ok(502..=504) => explained,
         _ => false,
     }
@@ -390,7 +388,7 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn concerned(&self, route: usize) -> bool {
-        self.trial.stops_all || POLLED[route].needs_any(self.trial.breaks)
+        self.trial.stops_all || ROUTES[route].needs_any(self.trial.breaks)
     }
 
     fn samples(&self, phase: usize) -> impl Iterator<Item = &Sample> {
@@ -442,10 +440,10 @@ impl Judge<'_> {
             } else {
                 sample.outcome == Ok(200)
             };
-            if !fine || sample.took >= POLLED[sample.route].within() {
+            if !fine || sample.took >= ROUTES[sample.route].within() {
                 wrong.push(format!(
                     "{} answered {:?} {:?} after {:?}{}",
-                    POLLED[sample.route].path,
+                    ROUTES[sample.route].path,
                     sample.outcome,
                     sample.detail,
                     sample.took,

@@ -2,8 +2,8 @@
 //! is timed must not be slowed down by what is not.
 //!
 //! A test gets its turn when it starts its first server, and has it until it ends. Tests of the modules of
-//! [`TIMED`] run beside no others, and as many at once as there are processors; of the others as many run at
-//! once as the harness lets (`RUST_TEST_THREADS`, which `.cargo/config.toml` sets).
+//! [`TIMED`] run beside none of the others. How many run at once is for the harness to say
+//! (`RUST_TEST_THREADS`, which `.cargo/config.toml` sets) and, of those that are timed, for [`TIMED_PER_CORE`].
 
 use std::cell::RefCell;
 use std::sync::{Condvar, Mutex};
@@ -12,8 +12,9 @@ use std::time::Duration;
 
 /// Where deadlines of some seconds or less are promised, or a thread must not be held up by the machine: the
 /// first part of the tests' names.
-const TIMED: [&str; 9] = [
+const TIMED: [&str; 10] = [
     "browser",
+    "drills",
     "ends",
     "freezes_",
     "port",
@@ -22,6 +23,17 @@ const TIMED: [&str; 9] = [
     "stream_clients",
     "validations",
     "websocket",
+];
+
+/// One of them takes a fifth of a processor, its clients included.
+const TIMED_PER_CORE: usize = 2;
+
+/// These wait for most of a minute and work for less than 5 % of it: beside any others.
+const PATIENT: [&str; 4] = [
+    "freezes_process::a_watchdog_that_is_stuck_ends_the_process_with_its_own_code",
+    "freezes_schwab::a_wish_to_be_left_alone_for_an_hour_is_kept_to_for_a_minute",
+    "freezes_schwab::after_a_hang_of_twenty_seconds_every_page_has_its_chart_within_three",
+    "validations::a_model_that_needs_ten_or_forty_seconds_gives_its_verdict_to_who_asked",
 ];
 
 /// All tests together take less.
@@ -58,15 +70,18 @@ pub fn take() {
     });
 }
 
-/// None for threads that the harness did not make: with `--test-threads=1` nothing runs beside anything.
+/// None for those who wait for nobody: the patient, and threads that the harness did not make; with
+/// `--test-threads=1` nothing runs beside anything.
 fn is_timed(test: &str) -> Option<bool> {
-    test.contains("::")
-        .then(|| TIMED.iter().any(|module| test.starts_with(module)))
+    if PATIENT.contains(&test) || !test.contains("::") {
+        return None;
+    }
+    Some(TIMED.iter().any(|module| test.starts_with(module)))
 }
 
 impl Turn {
     fn wait(timed: bool) -> Self {
-        let most = thread::available_parallelism().map_or(2, usize::from);
+        let most = TIMED_PER_CORE * thread::available_parallelism().map_or(2, usize::from);
         let must_wait = |running: &mut Running| {
             if timed {
                 running.other > 0 || running.timed >= most

@@ -45,6 +45,10 @@ const SILENT: &[u8] =
 /// Why one that was not asked has none.
 const NOT_ASKED: &[u8] = b"it was not asked: too many before it did not answer";
 
+/// Why one that could not be asked has none.
+const REFUSED: &[u8] =
+    b"the system refused the signal (rt_tgsigqueueinfo, tgkill): a filter of system calls, probably";
+
 /// Why nobody has one.
 const NOT_OUR_TURN: &[u8] = b"it was not asked: a capture by another thread was under way";
 
@@ -188,47 +192,17 @@ impl Linux {
         let mut asked: [Option<(Listed, Ask)>; SLOTS] = [None; SLOTS];
         let mut next = 0;
         for look in 0_u32.. {
-            let (mut waiting, mut only_held) = (false, true);
+            let look_for_life = look % LIFE_EVERY == LIFE_EVERY - 1;
             for place in &mut asked {
-                if let Some((Listed { tid, .. }, ask)) = *place {
-                    if let Answer::Copied(regs, stack) = slots::look(ask) {
-                        put_stack(&self.file, tid, number, regs, stack);
-                        taken.stacks += 1;
-                        slots::release(ask);
-                        *place = None;
-                    } else if look % LIFE_EVERY == LIFE_EVERY - 1 && !slots::lives(self.pid, tid) {
-                        put(&self.file, raw::MISSING, tid, number, &[ENDED]);
-                        slots::release(ask);
-                        *place = None;
-                    }
-                }
-                while place.is_none()
-                    && let Some(thread) = self.threads.get(next).copied()
-                    && let Some(ask) = slots::reserve(turn, thread.tid)
-                {
-                    let tid = thread.tid;
-                    next += 1;
-                    match slots::send(ask, self.pid, tid) {
-                        Ok(()) => *place = Some((thread, ask)),
-                        Err(e) => {
-                            slots::release(ask);
-                            let why: &[u8] = match e.raw_os_error() {
-                                Some(libc::ESRCH) => ENDED,
-                                _ => b"the system refused the signal (rt_tgsigqueueinfo, tgkill): a filter of system calls, probably",
-                            };
-                            put(&self.file, raw::MISSING, tid, number, &[why]);
-                        }
-                    }
-                }
-                if let Some((thread, _)) = place {
-                    waiting = true;
-                    only_held &= thread.held;
-                }
+                self.take_answer(place, number, look_for_life, taken);
+                self.ask_next(place, turn, number, &mut next);
             }
+            let mut waiting = asked.iter().flatten();
             let all_asked = next == self.threads.len();
-            if !waiting && all_asked {
+            if all_asked && waiting.clone().next().is_none() {
                 break;
             }
+            let only_held = waiting.all(|(thread, _)| thread.held);
             let until = if only_held && all_asked {
                 held_until
             } else {
@@ -248,6 +222,56 @@ impl Linux {
             }
         }
         self.without(next, number, NOT_ASKED);
+    }
+
+    /// Takes what the thread that was asked in this place has copied, or gives it up if it has ended.
+    fn take_answer(
+        &self,
+        place: &mut Option<(Listed, Ask)>,
+        number: u32,
+        look_for_life: bool,
+        taken: &mut Taken,
+    ) {
+        let Some((Listed { tid, .. }, ask)) = *place else {
+            return;
+        };
+        if let Answer::Copied(regs, stack) = slots::look(ask) {
+            put_stack(&self.file, tid, number, regs, stack);
+            taken.stacks += 1;
+        } else if look_for_life && !slots::lives(self.pid, tid) {
+            put(&self.file, raw::MISSING, tid, number, &[ENDED]);
+        } else {
+            return;
+        }
+        slots::release(ask);
+        *place = None;
+    }
+
+    /// Asks the next thread that takes the signal in this place, if it is free.
+    fn ask_next(
+        &self,
+        place: &mut Option<(Listed, Ask)>,
+        turn: &Turn,
+        number: u32,
+        next: &mut usize,
+    ) {
+        while place.is_none()
+            && let Some(thread) = self.threads.get(*next).copied()
+            && let Some(ask) = slots::reserve(turn, thread.tid)
+        {
+            *next += 1;
+            match slots::send(ask, self.pid, thread.tid) {
+                Ok(()) => *place = Some((thread, ask)),
+                Err(e) => {
+                    slots::release(ask);
+                    let why = match e.raw_os_error() {
+                        Some(libc::ESRCH) => ENDED,
+                        _ => REFUSED,
+                    };
+                    put(&self.file, raw::MISSING, thread.tid, number, &[why]);
+                }
+            }
+        }
     }
 
     /// Says why the threads from this one on have no stack.

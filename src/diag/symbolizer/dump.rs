@@ -1,6 +1,9 @@
 //! What a report is made of: threads with their frames, and what the watchdog knows. Plain values.
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::runtime::{Peer, ThreadKind, ThreadName};
 
 /// What the watchdog adds to a capture.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -32,6 +35,14 @@ pub struct Context {
 pub struct Said {
     /// As the watchdog knows it.
     pub name: String,
+    /// Its kind and number; none where this version knows no such kind.
+    #[serde(deserialize_with = "known")]
+    pub thread: Option<ThreadName>,
+    /// For whom it waits, where it does.
+    #[serde(deserialize_with = "known")]
+    pub waiting_for: Option<Peer>,
+    /// The client's request that it has in hand.
+    pub request: Option<u64>,
     /// The kernel's number.
     pub tid: u32,
     /// Of which class.
@@ -45,6 +56,12 @@ pub struct Said {
 }
 
 impl Said {
+    /// Whether it is a thread of this kind.
+    #[must_use]
+    pub fn is_of(&self, kind: ThreadKind) -> bool {
+        self.thread.is_some_and(|thread| thread.kind == kind)
+    }
+
     /// Whether it is this thread's. Where the number is not known the name must do.
     #[must_use]
     pub fn is(&self, tid: u32, name: &str) -> bool {
@@ -69,6 +86,17 @@ pub struct Queue {
     pub drops: u64,
     /// What happens when it is full.
     pub when_full: String,
+    /// The kinds of threads that take what waits in it.
+    #[serde(deserialize_with = "known")]
+    pub to: Vec<ThreadKind>,
+    /// Whether what lies in it waits for nobody.
+    pub is_stock: bool,
+}
+
+/// A raw dump may come from another version, which has other kinds of threads.
+fn known<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(from: D) -> Result<T, D::Error> {
+    let value = serde_json::Value::deserialize(from)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
 /// How a thread moves.
@@ -119,6 +147,16 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// Function, file and line, as far as they are known.
+    #[must_use]
+    pub fn place(&self) -> String {
+        if self.file.is_empty() {
+            self.function.clone()
+        } else {
+            format!("{} ({}:{})", self.function, self.file, self.line)
+        }
+    }
+
     /// Whether it is this program's own code.
     #[must_use]
     pub fn is_own(&self) -> bool {

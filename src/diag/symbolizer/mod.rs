@@ -19,6 +19,7 @@ mod read;
 mod report;
 mod report_store;
 mod syscalls;
+mod verdict;
 mod walk;
 
 use std::fs::File;
@@ -34,8 +35,9 @@ use crate::logging::{LogFiles, stamp};
 
 pub use dump::{Context, Dump, Frame, Pace, Queue, Said, Thread};
 pub use read::Reader;
-pub use report::{text as report_text, verdict};
+pub use report::text as report_text;
 pub use report_store::{ASKED, ReportStore, StoredReport};
+pub use verdict::verdict;
 
 /// In place of a report's name: the watchdog is silent, and what was captured lies in the other file.
 pub const SILENT_WATCHDOG: &str = "watchdog-silent";

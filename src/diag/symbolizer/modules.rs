@@ -105,14 +105,24 @@ pub fn without_deleted(path: &str) -> &str {
 /// The running binary, wherever its file is by now.
 pub const OWN_BINARY: &str = "/proc/self/exe";
 
-/// Which mapped file this program itself is.
-#[must_use]
-pub fn own_binary() -> Option<Mapped> {
-    let here = own_binary as fn() -> Option<Mapped> as usize as u64;
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    parse_maps(&maps)
-        .into_iter()
-        .find(|m| m.range.contains(&here))
+/// The files whose code is mapped in this process, read once for a report.
+#[derive(Debug, Default)]
+pub struct OwnMaps(pub Vec<Mapped>);
+
+impl OwnMaps {
+    /// As they are now.
+    #[must_use]
+    pub fn read() -> Self {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        Self(parse_maps(&maps))
+    }
+
+    /// Which of them this program itself is.
+    #[must_use]
+    pub fn binary(&self) -> Option<&Mapped> {
+        let here = Self::read as fn() -> Self as usize as u64;
+        self.0.iter().find(|m| m.range.contains(&here))
+    }
 }
 
 /// What the unwinder needs of a file.
@@ -124,12 +134,12 @@ pub struct Files(HashMap<Key, Option<Sections>>);
 
 impl Files {
     /// A mapped file for the unwinder; none if it cannot be read.
-    pub fn module(&mut self, mapped: &Mapped) -> Option<Module<Arc<[u8]>>> {
+    pub fn module(&mut self, mapped: &Mapped, own: &OwnMaps) -> Option<Module<Arc<[u8]>>> {
         if self.0.len() >= FILES_MAX {
             self.0.clear();
         }
         let known = self.0.entry(mapped.key.clone());
-        let sections = known.or_insert_with(|| read(mapped)).clone()?;
+        let sections = known.or_insert_with(|| read(mapped, own)).clone()?;
         Some(Module::new(
             mapped.path.clone(),
             mapped.range.clone(),
@@ -141,12 +151,12 @@ impl Files {
 
 /// The server's binary is the symbolizer's own, also where its file was deleted or replaced. Of a library that
 /// was, nothing can be read any more.
-fn read(mapped: &Mapped) -> Option<Sections> {
+fn read(mapped: &Mapped, own: &OwnMaps) -> Option<Sections> {
     if mapped.path == VDSO {
-        let bytes = own_vdso()?;
+        let bytes = vdso(own)?;
         return Some(sections(&object::File::parse(&*bytes).ok()?));
     }
-    let path = if own_binary().is_some_and(|own| own.key == mapped.key) {
+    let path = if own.binary().is_some_and(|own| own.key == mapped.key) {
         OWN_BINARY
     } else {
         &mapped.path
@@ -157,9 +167,8 @@ fn read(mapped: &Mapped) -> Option<Sections> {
 }
 
 /// The kernel gives every process the same.
-fn own_vdso() -> Option<Vec<u8>> {
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let own = parse_maps(&maps).into_iter().find(|m| m.path == VDSO)?;
+fn vdso(own: &OwnMaps) -> Option<Vec<u8>> {
+    let own = own.0.iter().find(|m| m.path == VDSO)?;
     let mut memory = File::open("/proc/self/mem").ok()?;
     memory.seek(SeekFrom::Start(own.range.start)).ok()?;
     let mut bytes = vec![0; usize::try_from(own.range.end - own.range.start).ok()?];

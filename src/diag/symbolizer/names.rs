@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use addr2line::{Loader, Location};
 
 use super::dump::Frame;
-use super::modules::{Key, Mapped, OWN_BINARY, own_binary, parse_maps};
+use super::modules::{Key, Mapped, OWN_BINARY, OwnMaps};
 
 /// The names in this program's own binary, read once.
 #[derive(Default)]
@@ -26,10 +26,10 @@ impl std::fmt::Debug for Symbols {
 }
 
 impl Symbols {
-    fn read(&mut self) {
+    fn read(&mut self, own: &OwnMaps) {
         if !std::mem::replace(&mut self.was_read, true) {
             let loader = Loader::new(OWN_BINARY).ok();
-            self.own = own_binary().map(|m| m.key).zip(loader);
+            self.own = own.binary().map(|m| m.key.clone()).zip(loader);
         }
     }
 
@@ -74,20 +74,19 @@ impl Symbols {
 pub struct Namer<'a> {
     symbols: &'a Symbols,
     theirs: Vec<Mapped>,
-    ours: Vec<Mapped>,
+    ours: &'a OwnMaps,
     known: HashMap<u64, Vec<Frame>>,
 }
 
 impl<'a> Namer<'a> {
-    /// `theirs`: where the files lie in the other process.
+    /// `theirs`: where the files lie in the other process; `ours`: where in this one.
     #[must_use]
-    pub fn new(theirs: Vec<Mapped>, symbols: &'a mut Symbols) -> Self {
-        symbols.read();
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    pub fn new(theirs: Vec<Mapped>, ours: &'a OwnMaps, symbols: &'a mut Symbols) -> Self {
+        symbols.read(ours);
         Self {
             symbols,
             theirs,
-            ours: parse_maps(&maps),
+            ours,
             known: HashMap::new(),
         }
     }
@@ -106,7 +105,7 @@ impl<'a> Namer<'a> {
         });
         if frames.is_empty()
             && let Some(module) = module
-            && let Some(mine) = self.ours.iter().find(|m| m.key == module.key)
+            && let Some(mine) = self.ours.0.iter().find(|m| m.key == module.key)
             && let Ok(here) = usize::try_from(looked_up - module.base + mine.base)
         {
             backtrace::resolve(std::ptr::with_exposed_provenance_mut(here), |symbol| {

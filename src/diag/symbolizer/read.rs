@@ -8,7 +8,7 @@ use crate::diag::capture::raw::{self, Facts, sections};
 use super::descriptors::Descriptors;
 use super::dump::{Context, Dump, Frame, Thread};
 use super::judge;
-use super::modules::{Files, Mapped, own_binary, parse_maps, without_deleted};
+use super::modules::{Files, Mapped, OwnMaps, parse_maps, without_deleted};
 use super::names::{Namer, Symbols};
 use super::syscalls;
 use super::walk::{Walked, Walker};
@@ -31,11 +31,10 @@ impl Reader {
     /// Reads now what the first report would have to: the unwinding tables and the names of the program
     /// and its libraries.
     pub fn warm(&mut self) {
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        let mapped = parse_maps(&maps);
-        let _read = Walker::new(&mapped, &mut self.files);
+        let own = OwnMaps::read();
+        let _read = Walker::new(&own.0, &mut self.files, &own);
         let here = Self::warm as fn(&mut Self) as usize as u64;
-        let _named = Namer::new(mapped, &mut self.symbols).name(here, true);
+        let _named = Namer::new(own.0.clone(), &own, &mut self.symbols).name(here, true);
     }
 
     /// Of a process that is still there: its descriptors are named.
@@ -52,62 +51,17 @@ impl Reader {
 }
 
 fn read_with(bytes: &[u8], reader: &mut Reader, descriptors: impl Fn(u32) -> Descriptors) -> Dump {
-    let mut maps = String::new();
-    let mut build = Build::default();
-    let mut context = Context::default();
-    let (mut times, mut took) = (Vec::new(), Vec::new());
-    for section in sections(bytes) {
-        let number = || {
-            section
-                .bytes
-                .try_into()
-                .map(u64::from_le_bytes)
-                .unwrap_or_default()
-        };
-        match section.tag {
-            raw::BUILD => {
-                let Ok(told) = String::from_utf8_lossy(section.bytes).parse();
-                build = told;
-            }
-            raw::MAPS => maps.push_str(&String::from_utf8_lossy(section.bytes)),
-            raw::CONTEXT => context = serde_json::from_slice(section.bytes).unwrap_or_default(),
-            raw::TIME => times.push(number()),
-            raw::TOOK => took.push(number()),
-            _ => {}
-        }
-    }
-    let mut mapped = parse_maps(&maps);
-    take_own_place(&mut mapped, &build);
-    let mut walker = Walker::new(&mapped, &mut reader.files);
-    let mut looks: BTreeMap<u32, Looks> = BTreeMap::new();
-    for section in sections(bytes) {
-        let round = usize::from(section.number == 2);
-        match section.tag {
-            raw::FACTS => {
-                let look = looks.entry(section.tid).or_default();
-                look.facts[round] = Some(Facts::parse(section.bytes));
-            }
-            raw::STACK if section.bytes.len() >= 32 => {
-                let (registers, stack) = section.bytes.split_at(32);
-                let mut words = registers
-                    .chunks_exact(8)
-                    .map(|w| w.try_into().map(u64::from_le_bytes).unwrap_or_default());
-                let registers = [0; 4].map(|_: u64| words.next().unwrap_or_default());
-                let look = looks.entry(section.tid).or_default();
-                look.stacks[round] = walker.walk(registers, stack);
-            }
-            raw::MISSING => {
-                looks.entry(section.tid).or_default().missing =
-                    String::from_utf8_lossy(section.bytes).into_owned();
-            }
-            _ => {}
-        }
-    }
-    let elapsed_ns = match times[..] {
+    let own = OwnMaps::read();
+    let process = Process::read(bytes);
+    let context = process.context;
+    let mut mapped = parse_maps(&process.maps);
+    take_own_place(&mut mapped, &process.build, &own);
+    let looks = looks(bytes, &mut Walker::new(&mapped, &mut reader.files, &own));
+    let elapsed_ns = match process.times[..] {
         [first, second, ..] => second.saturating_sub(first),
         _ => 0,
     };
-    let mut namer = Namer::new(mapped, &mut reader.symbols);
+    let mut namer = Namer::new(mapped, &own, &mut reader.symbols);
     let descriptors = descriptors(context.pid);
     let mut threads: Vec<Thread> = looks
         .into_iter()
@@ -127,25 +81,91 @@ fn read_with(bytes: &[u8], reader: &mut Reader, descriptors: impl Fn(u32) -> Des
             String::new()
         },
         context,
-        build: build.id,
+        build: process.build.id,
         dump: threads,
-        took_us: took.first().copied().unwrap_or(0),
+        took_us: process.took.first().copied().unwrap_or(0),
     }
+}
+
+/// The sections that belong to no thread.
+#[derive(Default)]
+struct Process {
+    maps: String,
+    build: Build,
+    context: Context,
+    /// When each round began, in ns.
+    times: Vec<u64>,
+    /// How long each round took, in µs.
+    took: Vec<u64>,
+}
+
+impl Process {
+    fn read(bytes: &[u8]) -> Self {
+        let mut process = Self::default();
+        for section in sections(bytes) {
+            let text = || String::from_utf8_lossy(section.bytes);
+            let number = || word(section.bytes);
+            match section.tag {
+                raw::BUILD => {
+                    let Ok(told) = text().parse();
+                    process.build = told;
+                }
+                raw::MAPS => process.maps.push_str(&text()),
+                raw::CONTEXT => {
+                    process.context = serde_json::from_slice(section.bytes).unwrap_or_default();
+                }
+                raw::TIME => process.times.push(number()),
+                raw::TOOK => process.took.push(number()),
+                _ => {}
+            }
+        }
+        process
+    }
+}
+
+/// What was seen of each thread in the two rounds.
+fn looks(bytes: &[u8], walker: &mut Walker) -> BTreeMap<u32, Looks> {
+    let mut looks: BTreeMap<u32, Looks> = BTreeMap::new();
+    for section in sections(bytes) {
+        let round = usize::from(section.number == 2);
+        match section.tag {
+            raw::FACTS => {
+                let look = looks.entry(section.tid).or_default();
+                look.facts[round] = Some(Facts::parse(section.bytes));
+            }
+            raw::STACK if section.bytes.len() >= 32 => {
+                let (registers, stack) = section.bytes.split_at(32);
+                let mut words = registers.chunks_exact(8).map(word);
+                let registers = [0; 4].map(|_: u64| words.next().unwrap_or_default());
+                let look = looks.entry(section.tid).or_default();
+                look.stacks[round] = walker.walk(registers, stack);
+            }
+            raw::MISSING => {
+                looks.entry(section.tid).or_default().missing =
+                    String::from_utf8_lossy(section.bytes).into_owned();
+            }
+            _ => {}
+        }
+    }
+    looks
+}
+
+fn word(bytes: &[u8]) -> u64 {
+    bytes.try_into().map(u64::from_le_bytes).unwrap_or_default()
 }
 
 /// The captured program is ours if the build is the same, wherever its file lay: a dump can be taken to
 /// another machine, and a file can have been copied since.
-fn take_own_place(mapped: &mut [Mapped], build: &Build) {
-    let own = Build::own();
-    if build.id.is_empty() || build.id != own.id {
+fn take_own_place(mapped: &mut [Mapped], build: &Build, own: &OwnMaps) {
+    if build.id.is_empty() || build.id != Build::own().id {
         return;
     }
     let theirs = mapped
         .iter_mut()
         .find(|m| without_deleted(&m.path) == without_deleted(&build.path));
-    if let (Some(mine), Some(theirs)) = (own_binary(), theirs) {
-        theirs.key = mine.key;
-        theirs.path = mine.path;
+    if let (Some(mine), Some(theirs)) = (own.binary(), theirs) {
+        theirs.key = mine.key.clone();
+        theirs.path = mine.path.clone();
     }
 }
 

@@ -2,107 +2,16 @@
 
 use std::fmt::Write;
 
-use super::dump::{Dump, Frame, Pace, Queue, Said, Thread};
+use crate::runtime::ThreadKind;
+
+use super::dump::{Dump, Pace, Queue, Said, Thread};
+use super::verdict::verdict;
 
 /// Frames outside of these are how every thread starts.
 const START_OF_A_THREAD: [&str; 2] = [
     "__rust_begin_short_backtrace",
     "runtime::spawn::Supervisor::live",
 ];
-
-/// Threads that wait for a stalled one and are named in the verdict.
-const WAITERS_NAMED: usize = 6;
-
-/// One line for each stalled thread: which, since when, doing what, stuck where, who and what waits for it; one for
-/// a port that does not answer, one for each thread that is gone. One sentence where all is well.
-#[must_use]
-pub fn verdict(dump: &Dump) -> Vec<String> {
-    let stalled: Vec<String> = dump
-        .context
-        .threads
-        .iter()
-        .filter(|s| s.state == "stalled")
-        .map(|said| {
-            let thread = dump.dump.iter().find(|t| said.is(t.tid, &t.name));
-            of_stalled(said, thread, dump)
-        })
-        .collect();
-    let mut verdict = stalled;
-    if !dump.context.port.is_empty() {
-        let more = if verdict.is_empty() {
-            "; no thread is overdue: look at gate, conn-* and http-* below, at what waits in the channels, and at the system (descriptors, backlog)"
-        } else {
-            ""
-        };
-        verdict.push(format!("{}{more}", dump.context.port));
-    }
-    let dead = dump.context.threads.iter().filter(|s| s.state == "dead");
-    verdict.extend(dead.map(|s| {
-        format!(
-            "{} was ended by a panic for good; restart the server",
-            s.name
-        )
-    }));
-    if verdict.is_empty() {
-        verdict.push(format!("no thread is stalled ({})", dump.context.reason));
-    }
-    verdict
-}
-
-fn of_stalled(said: &Said, thread: Option<&Thread>, dump: &Dump) -> String {
-    let mut line = format!(
-        "{} ({}, thread {}) FROZEN for {:.1} s, doing: {}",
-        said.name,
-        said.class,
-        said.tid,
-        said.beat_age_ms as f64 / 1_000.0,
-        said.activity,
-    );
-    if let Some(t) = thread {
-        let _ = write!(line, "; {}", t.pace.words());
-        if let Some(frame) = t.own_frame() {
-            let _ = write!(line, " in {}", place(frame));
-        }
-        if !t.waits.is_empty() {
-            let _ = write!(line, " -> {}", t.waits);
-        }
-        if !t.missing.is_empty() {
-            let _ = write!(line, "; no stack: {}", t.missing);
-        }
-    }
-    let words = format!("waiting for {}", said.name);
-    let waiters: Vec<&str> = dump
-        .context
-        .threads
-        .iter()
-        .filter(|o| o.activity.contains(&words))
-        .map(|o| o.name.as_str())
-        .collect();
-    if !waiters.is_empty() {
-        let n = waiters.len();
-        let named = waiters[..n.min(WAITERS_NAMED)].join(" ");
-        let _ = write!(line, "; {n} wait for it: {named}");
-    }
-    let reader = format!("-> {}", said.name);
-    let inboxes = dump.context.channels.iter();
-    for inbox in inboxes.filter(|q| q.depth > 0 && q.name.ends_with(&reader)) {
-        let full = if inbox.depth >= inbox.capacity {
-            ", full"
-        } else {
-            ""
-        };
-        let _ = write!(line, "; {} wait in \"{}\"{full}", inbox.depth, inbox.name);
-    }
-    line
-}
-
-fn place(frame: &Frame) -> String {
-    if frame.file.is_empty() {
-        frame.function.clone()
-    } else {
-        format!("{} ({}:{})", frame.function, frame.file, frame.line)
-    }
-}
 
 /// The whole text.
 #[must_use]
@@ -173,7 +82,7 @@ pub fn text(dump: &Dump) -> String {
 fn open_requests(out: &mut String, threads: &[Said]) {
     let mut open: Vec<&Said> = threads
         .iter()
-        .filter(|s| s.class == "conn" && s.state != "idle" && is_request(&s.activity))
+        .filter(|s| s.is_of(ThreadKind::Conn) && s.state != "idle" && s.request.is_some())
         .collect();
     open.sort_by_key(|s| std::cmp::Reverse(s.beat_age_ms));
     let _ = writeln!(out, "Open requests: {}", open.len());
@@ -183,19 +92,11 @@ fn open_requests(out: &mut String, threads: &[Said]) {
     }
 }
 
-/// Connections begin what they say of a request with its method.
-fn is_request(activity: &str) -> bool {
-    let method = activity.split(' ').next().unwrap_or_default();
-    !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase())
-}
-
 /// Those in which something waits or was refused in a line each, then the names of the others.
 fn channels(out: &mut String, channels: &[Queue]) {
-    // Those that cannot be full are pools of places: full means that nobody needs one.
-    let pool = |q: &Queue| q.when_full.starts_with("never");
     let (quiet, telling): (Vec<&Queue>, Vec<&Queue>) = channels
         .iter()
-        .partition(|q| q.drops == 0 && (q.depth == 0 || pool(q) && q.depth == q.capacity));
+        .partition(|q| q.drops == 0 && (q.depth == 0 || q.is_stock && q.depth == q.capacity));
     let _ = writeln!(out, "Channels (waiting/room, refused so far, when full):");
     for q in telling {
         let full = if q.depth >= q.capacity { "  FULL" } else { "" };
@@ -271,7 +172,7 @@ fn group(out: &mut String, same: &[&Thread]) {
             break;
         }
         let indent = if frame.is_own() { "  > " } else { "        " };
-        let _ = writeln!(out, "{indent}{} [{:#x}]", place(frame), frame.address);
+        let _ = writeln!(out, "{indent}{} [{:#x}]", frame.place(), frame.address);
     }
     if t.truncated {
         let _ = writeln!(out, "        (what is outside of this could not be found)");
@@ -308,7 +209,7 @@ fn idle_lines(out: &mut String, idle: &[&Thread]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dump::{Context, Said};
+    use super::super::dump::{Context, Frame};
     use super::*;
 
     fn thread(tid: u32, name: &str, state: &str, frames: &[&str]) -> Thread {
@@ -317,6 +218,9 @@ mod tests {
             name: name.into(),
             said: (!state.is_empty()).then(|| Said {
                 name: name.into(),
+                thread: Some(ThreadKind::CandleCache.into()),
+                waiting_for: None,
+                request: None,
                 tid,
                 class: "cache".into(),
                 state: state.into(),
@@ -348,6 +252,8 @@ mod tests {
     fn the_verdict_comes_first_and_the_rest_is_folded() {
         let client = Said {
             name: "conn-3".into(),
+            thread: Some(ThreadKind::Conn.nth(3)),
+            request: Some(12),
             class: "conn".into(),
             state: "busy".into(),
             activity: "GET /x for 127.0.0.1".into(),
@@ -359,16 +265,14 @@ mod tests {
             depth,
             capacity: 4,
             drops,
-            when_full: if depth == 4 {
-                "never full: it cannot be"
-            } else {
-                "shed"
-            }
-            .into(),
+            when_full: "shed".into(),
+            to: vec![ThreadKind::CandleCache],
+            is_stock: depth == 4,
         };
         let waiter = Said {
-            name: "http-1".into(),
-            activity: "GET /x, waiting for candle-cache".into(),
+            name: "conn-1".into(),
+            thread: Some(ThreadKind::Conn.nth(1)),
+            waiting_for: Some(ThreadKind::CandleCache.into()),
             ..Said::default()
         };
         let cache = thread(7, "candle-cache", "stalled", &[]).said.unwrap();
@@ -439,7 +343,7 @@ mod tests {
         };
         let text = text(&dump);
         assert!(
-            text.contains("VERDICT: candle-cache (cache, thread 7) FROZEN for 2.3 s, doing: deciding; blocked in tapewarden::cache::run (src/x.rs:7) -> futex; 1 wait for it: http-1; 1 wait in \"http -> candle-cache\"\n"),
+            text.contains("VERDICT: candle-cache (cache, thread 7) FROZEN for 2.3 s, doing: deciding; blocked in tapewarden::cache::run (src/x.rs:7) -> futex; 1 wait for it: conn-1; 1 wait in \"http -> candle-cache\"\n"),
             "{text}"
         );
         let at = |s: &str| text.find(s).unwrap_or_else(|| panic!("{s} in {text}"));
@@ -463,25 +367,5 @@ mod tests {
         );
         assert!(at("    2 at rest, nothing refused: pool | other\n") > 0);
         assert!(at("    a line") > at("The last 1 log lines"));
-    }
-
-    #[test]
-    fn a_port_that_does_not_answer_and_a_thread_that_is_gone_are_verdicts() {
-        let mut gone = thread(0, "quote-hub", "dead", &[]).said.unwrap();
-        gone.tid = 0;
-        let mut dump = Dump::default();
-        dump.context.reason = "stalled: the server's own port".into();
-        assert_eq!(
-            verdict(&dump),
-            ["no thread is stalled (stalled: the server's own port)"]
-        );
-        dump.context.port = "the server's own port is deaf (timed out)".into();
-        let lines = verdict(&dump);
-        assert!(
-            lines[0].starts_with("the server's own port is deaf (timed out); no thread is overdue")
-        );
-        dump.context.threads = vec![gone];
-        assert!(verdict(&dump)[1].contains("quote-hub was ended by a panic"));
-        assert!(text(&dump).contains("[ERROR] [WATCHDOG] VERDICT: the server's own port"));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use framehop::{FrameAddress, Unwinder};
 
-use super::modules::{Files, Mapped};
+use super::modules::{Files, Mapped, OwnMaps};
 
 // Also where nothing is captured: dumps are mostly of this kind of machine.
 #[cfg(not(target_arch = "aarch64"))]
@@ -36,9 +36,9 @@ pub struct Walked {
 impl Walker {
     /// Reads what it needs of the files.
     #[must_use]
-    pub fn new(mapped: &[Mapped], files: &mut Files) -> Self {
+    pub fn new(mapped: &[Mapped], files: &mut Files, own: &OwnMaps) -> Self {
         let mut unwinder = Native::new();
-        for module in mapped.iter().filter_map(|m| files.module(m)) {
+        for module in mapped.iter().filter_map(|m| files.module(m, own)) {
             unwinder.add_module(module);
         }
         Self {

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::runtime::{Beat, Class, Doing, Drill, Order, ThreadId};
+use crate::runtime::{Beat, Class, Doing, Drill, Order, ThreadId, ThreadName};
 
 use super::drills::{Drills, EXPIRES_AFTER};
 use super::give_up::GiveUp;
@@ -42,7 +42,7 @@ pub enum Event<A, D> {
         /// Which.
         id: ThreadId,
         /// As the kernel shows it.
-        name: String,
+        name: ThreadName,
         /// What is expected of it.
         class: Class,
         /// Whether another can be started in its place.
@@ -142,6 +142,11 @@ pub enum Action<A, D> {
         id: ThreadId,
         /// What.
         order: Order,
+    },
+    /// The owner of a stalled thread, if it has one, is to be told.
+    TellOwner {
+        /// Of which.
+        id: ThreadId,
     },
     /// Another thread is to be started in a stalled one's place; [`Event::SpareStarted`] follows.
     StartSpare {
@@ -243,7 +248,14 @@ impl<A, D> Core<A, D> {
         std::mem::take(&mut self.actions)
     }
 
-    fn born(&mut self, now: Instant, id: ThreadId, name: String, class: Class, replaceable: bool) {
+    fn born(
+        &mut self,
+        now: Instant,
+        id: ThreadId,
+        name: ThreadName,
+        class: Class,
+        replaceable: bool,
+    ) {
         if replaceable {
             self.replacements.may_replace(id);
         }
@@ -335,11 +347,12 @@ impl<A, D> Core<A, D> {
         if let Finding::Stalled(stall) = finding {
             self.reports.stalled(&stall.name);
         }
-        if let Finding::Stalled(stall) | Finding::StillStalled(stall) = finding
-            && self.replacements.stalled(stall.id)
-        {
+        if let Finding::Stalled(stall) | Finding::StillStalled(stall) = finding {
             let (id, name) = (stall.id, stall.name.clone());
-            self.actions.push(Action::StartSpare { id, name });
+            self.actions.push(Action::TellOwner { id });
+            if self.replacements.stalled(id) {
+                self.actions.push(Action::StartSpare { id, name });
+            }
         }
     }
 

@@ -6,20 +6,17 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::diag::symbolizer::{Forms, ReportStore};
-use crate::logging::{LogFiles, RotatingFile, stamp};
+use crate::logging::{LogFiles, LossyWriter, RotatingFile, stamp, stamp_now};
 use crate::runtime::{Lossy, Supervisor, ThreadKind, Tx, channels};
 
 /// Entries that can wait: lines, most of the time.
 const ENTRIES_MAX: usize = 256;
-
-/// That the file takes nothing is told no more often than this.
-const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// Where the watchdog's lines and reports go.
 #[derive(Clone, Debug)]
@@ -70,27 +67,24 @@ impl EventLog {
         let (tx, entries) = supervisor.channel(channels::WATCHDOG_LOG, ENTRIES_MAX);
         let lost = tx.counter();
         supervisor.spawn(ThreadKind::WatchdogLog, move |heartbeat| {
-            let mut writer = Writer {
-                file: RotatingFile::new(
-                    config.files.watchdog(),
-                    config.file_bytes_max,
-                    config.files_max,
-                ),
-                store: ReportStore::new(config.files.reports(), config.reports_max),
-                failed: 0,
-                told: 0,
-                said: None,
-            };
+            let path = config.files.watchdog();
+            let file = RotatingFile::new(path.clone(), config.file_bytes_max, config.files_max);
+            let mut writer = LossyWriter::new(file, lost_line);
+            let store = ReportStore::new(config.files.reports(), config.reports_max);
             heartbeat.begin("opening watchdog.log");
             // So that a folder that cannot be written shows at once, and the file is open before it is needed.
-            let _told_by_the_log_writer = writer.file.ready();
+            let _told_by_the_log_writer = writer.ready(Instant::now(), lost.get());
             loop {
                 heartbeat.idle();
                 let Ok(entry) = entries.recv() else { return };
                 heartbeat.begin("writing to watchdog.log");
                 match entry {
-                    Entry::Lines(bytes) => writer.append(&bytes, lost.get()),
-                    Entry::Report(report) => writer.keep(&report),
+                    Entry::Report(report) => keep(&store, &report),
+                    Entry::Lines(lines) => {
+                        if let Some(failure) = writer.write(Instant::now(), &lines, lost.get()) {
+                            log::error!(target: "WATCHDOG", "writing {} failed: {failure}", path.display());
+                        }
+                    }
                 }
             }
         })?;
@@ -122,52 +116,19 @@ impl EventLog {
     }
 }
 
-struct Writer {
-    file: RotatingFile,
-    store: ReportStore,
-    /// Entries that could not be written.
-    failed: u64,
-    /// Lost entries that the file tells of.
-    told: u64,
-    /// When the common log was last told of that.
-    said: Option<Instant>,
+fn lost_line(lost: u64) -> String {
+    format!(
+        "{} [WARN] [WATCHDOG] {lost} entries before this one could not be written here\n",
+        stamp_now()
+    )
 }
 
-impl Writer {
-    fn append(&mut self, bytes: &[u8], refused: u64) {
-        if let Err(e) = self.file.append(bytes) {
-            self.failed += 1;
-            let now = Instant::now();
-            if self
-                .said
-                .is_none_or(|at| now.duration_since(at) >= SAY_EVERY)
-            {
-                self.said = Some(now);
-                log::error!(target: "WATCHDOG", "writing {} failed: {e}; {} entries are lost so far", self.file.path().display(), self.failed);
-            }
-            return;
-        }
-        let lost = refused + self.failed;
-        if lost > self.told {
-            let words = format!(
-                "{} [WARN] [WATCHDOG] {} entries before this one could not be written here\n",
-                stamp(Timestamp::now(), &TimeZone::system()),
-                lost - self.told
-            );
-            if self.file.append(words.as_bytes()).is_ok() {
-                self.told = lost;
-            }
-        }
-    }
-
-    fn keep(&self, report: &UnnamedReport) {
-        let kept = self
-            .store
-            .put_raw(&report.name, &report.raw)
-            .and_then(|()| self.store.put(&report.name, &report.forms, false));
-        if let Err(e) = kept {
-            log::error!(target: "WATCHDOG", "keeping the report {} beside the logs failed: {e}", report.name);
-        }
+fn keep(store: &ReportStore, report: &UnnamedReport) {
+    let kept = store
+        .put_raw(&report.name, &report.raw)
+        .and_then(|()| store.put(&report.name, &report.forms, false));
+    if let Err(e) = kept {
+        log::error!(target: "WATCHDOG", "keeping the report {} beside the logs failed: {e}", report.name);
     }
 }
 
@@ -180,18 +141,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("watchdog.log");
         std::fs::create_dir(&path).unwrap();
-        let mut writer = Writer {
-            file: RotatingFile::new(path.clone(), 1_000, 1),
-            store: ReportStore::new(dir.path().join("reports"), 2),
-            failed: 0,
-            told: 0,
-            said: None,
-        };
-        writer.append(b"one\n", 0);
-        writer.append(b"two\n", 3);
+        let file = RotatingFile::new(path.clone(), 1_000, 1);
+        let (mut writer, now) = (LossyWriter::new(file, lost_line), Instant::now());
+        assert!(writer.write(now, b"one\n", 0).is_some());
+        assert!(writer.write(now, b"two\n", 3).is_none());
         std::fs::remove_dir(&path).unwrap();
-        writer.append(b"three\n", 3);
-        writer.append(b"four\n", 3);
+        for line in ["three\n", "four\n"] {
+            assert!(writer.write(now, line.as_bytes(), 3).is_none());
+        }
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((lines[0], lines[2], lines.len()), ("three", "four", 3));
@@ -204,21 +161,16 @@ mod tests {
     #[test]
     fn a_report_without_names_is_kept_with_what_can_be_named_later() {
         let dir = tempfile::tempdir().unwrap();
-        let writer = Writer {
-            file: RotatingFile::new(dir.path().join("watchdog.log"), 1_000, 1),
-            store: ReportStore::new(dir.path().to_owned(), 2),
-            failed: 0,
-            told: 0,
-            said: None,
-        };
-        writer.keep(&UnnamedReport {
+        let store = ReportStore::new(dir.path().to_owned(), 2);
+        let report = UnnamedReport {
             name: "20260204".into(),
             forms: Arc::new(Forms {
                 text: "no call stacks".into(),
                 ..Forms::default()
             }),
             raw: b"raw".to_vec(),
-        });
+        };
+        keep(&store, &report);
         let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
         assert_eq!(read("20260204.raw"), b"raw");
         assert_eq!(read("20260204.txt"), b"no call stacks");

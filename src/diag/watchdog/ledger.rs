@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::runtime::clock::millis;
-use crate::runtime::{Beat, Class, Doing, OnStall, ThreadId, is_meant};
+use crate::runtime::{Beat, Class, Doing, OnStall, Peer, ThreadId, ThreadName, is_meant};
 
 use super::snapshot::{ThreadState, ThreadView};
 
@@ -70,7 +70,7 @@ pub struct Stall {
 
 #[derive(Debug)]
 struct Thread {
-    name: String,
+    name: ThreadName,
     class: Class,
     tid: u32,
     /// When the watchdog came to know it: silence counts from then on at the earliest.
@@ -109,14 +109,20 @@ impl Thread {
     fn doing(&self) -> Cow<'static, str> {
         match &self.beat.doing {
             Doing::Idle => "waiting for work".into(),
-            Doing::Busy(what) | Doing::Waiting { what, .. } => what.clone(),
+            Doing::Busy(what) => what.clone(),
+            Doing::Waiting {
+                what,
+                peer: Peer::Thread(name),
+                ..
+            } => format!("{what}, waiting for {name}").into(),
+            Doing::Waiting { what, .. } => what.clone(),
         }
     }
 
     fn stall(&self, id: ThreadId, now: Instant) -> Stall {
         Stall {
             id,
-            name: self.name.clone(),
+            name: self.name.to_string(),
             tid: self.tid,
             class: self.class.name,
             doing: self.doing().into_owned(),
@@ -148,10 +154,11 @@ pub struct Ledger {
 
 impl Ledger {
     /// A thread was started.
-    pub fn born(&mut self, id: ThreadId, name: String, class: Class, now: Instant) {
+    pub fn born(&mut self, id: ThreadId, name: ThreadName, class: Class, now: Instant) {
         let beat = Beat {
             at: now,
             doing: Doing::Busy("starting".into()),
+            request: None,
         };
         let thread = Thread {
             name,
@@ -183,7 +190,7 @@ impl Ledger {
         };
         if let Some(since) = thread.stalled.take() {
             self.findings.push(Finding::Recovered {
-                name: thread.name.clone(),
+                name: thread.name.to_string(),
                 after: beat.at.saturating_duration_since(since),
             });
         }
@@ -209,20 +216,20 @@ impl Ledger {
         };
         if let Some(since) = thread.stalled {
             self.findings.push(Finding::Recovered {
-                name: thread.name.clone(),
+                name: thread.name.to_string(),
                 after: now.saturating_duration_since(since),
             });
         }
         if let Some(message) = thread.last_panic {
             if thread.class.on_stall != OnStall::Report {
                 self.dead.push(Dead {
-                    name: thread.name.clone(),
+                    name: thread.name.to_string(),
                     since: now,
                     essential: thread.class.on_stall == OnStall::Unhealthy,
                 });
             }
             self.findings.push(Finding::Died {
-                name: thread.name,
+                name: thread.name.to_string(),
                 message,
             });
         }
@@ -268,7 +275,10 @@ impl Ledger {
     /// The threads that a name, or the beginning of one and `*`, means.
     #[must_use]
     pub fn meant(&self, name: &str) -> Vec<ThreadId> {
-        let meant = self.threads.iter().filter(|(_, t)| is_meant(name, &t.name));
+        let meant = self
+            .threads
+            .iter()
+            .filter(|(_, t)| is_meant(name, &t.name.to_string()));
         let mut ids: Vec<ThreadId> = meant.map(|(id, _)| *id).collect();
         ids.sort_unstable();
         ids
@@ -281,7 +291,13 @@ impl Ledger {
             .threads
             .values()
             .map(|t| ThreadView {
-                name: t.name.clone(),
+                name: t.name.to_string(),
+                thread: Some(t.name),
+                waiting_for: match &t.beat.doing {
+                    Doing::Waiting { peer, .. } => Some(peer.clone()),
+                    Doing::Idle | Doing::Busy(_) => None,
+                },
+                request: t.beat.request,
                 tid: t.tid,
                 class: t.class.name,
                 state: match (&t.stalled, &t.beat.doing) {
@@ -297,6 +313,9 @@ impl Ledger {
             })
             .chain(self.dead.iter().map(|dead| ThreadView {
                 name: dead.name.clone(),
+                thread: None,
+                waiting_for: None,
+                request: None,
                 tid: 0,
                 class: "dead",
                 state: ThreadState::Dead,

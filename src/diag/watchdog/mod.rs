@@ -58,6 +58,6 @@ pub enum ToWatchdog {
 }
 
 pub use event_log::EventLogConfig;
-pub use probe::{ProbeRequest, Probed, start_probe};
+pub use probe::{Probed, start_probe};
 pub use snapshot::{ChannelView, Snapshot, StallRecord, ThreadState, ThreadView};
 pub use thread::{WatchdogConfig, WatchdogInputs, start_watchdog};

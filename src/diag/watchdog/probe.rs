@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::runtime::deadline_io::{read_some, write_all};
-use crate::runtime::{LatestRx, Supervisor, ThreadKind, latest};
+use crate::runtime::{LatestRx, Peer, Supervisor, ThreadKind, latest};
 
 /// Between probes.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
@@ -17,16 +17,6 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(3);
 /// Failures in a row that count.
 const FAILURES: u32 = 2;
 
-/// One question to the port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProbeRequest {
-    /// The request's head, whole.
-    pub head: String,
-    /// Whether only a worker can answer it: then a 503 is the gate's word that none was free. Else 200, or 503
-    /// with the reasons: either way somebody answers.
-    pub worker_needed: bool,
-}
-
 /// What the probe says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probed {
@@ -36,31 +26,28 @@ pub enum Probed {
     Silent(String),
 }
 
-/// Starts the thread. `requests`: what is asked each time, as the port wants it then.
+/// Starts the thread. `request`: the head of what is asked each time, as the port wants it then.
 ///
 /// # Errors
 /// When the system refuses it.
 pub fn start_probe(
     supervisor: &Supervisor,
     address: SocketAddr,
-    requests: impl FnMut() -> Vec<ProbeRequest> + Clone + Send + 'static,
+    request: impl FnMut() -> String + Clone + Send + 'static,
 ) -> io::Result<LatestRx<Probed>> {
     let (tell, told) = latest();
     let stop = supervisor.stop().clone();
     supervisor.spawn(ThreadKind::Probe, move |heartbeat| {
-        let (mut failures, mut requests) = (0, requests.clone());
+        let (mut failures, mut request) = (0, request.clone());
         loop {
             heartbeat.idle();
             if stop.sleep(PROBE_EVERY) {
                 return;
             }
-            let requests = requests();
+            let head = request();
             let by = Instant::now() + PROBE_DEADLINE;
-            heartbeat.wait("probing the server's own port", by);
-            match requests
-                .iter()
-                .try_for_each(|request| probe(address, request, by))
-            {
+            heartbeat.wait(Peer::OwnPort, "probing the server's own port", by);
+            match probe(address, &head, by) {
                 Ok(()) => {
                     failures = 0;
                     tell.publish(Probed::Answers);
@@ -77,9 +64,9 @@ pub fn start_probe(
     Ok(told)
 }
 
-fn probe(address: SocketAddr, request: &ProbeRequest, by: Instant) -> io::Result<()> {
+fn probe(address: SocketAddr, head: &str, by: Instant) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, PROBE_DEADLINE)?;
-    write_all(&mut stream, request.head.as_bytes(), by)?;
+    write_all(&mut stream, head.as_bytes(), by)?;
     let mut got = Vec::new();
     let mut buffer = [0_u8; 4_096];
     loop {
@@ -95,11 +82,6 @@ fn probe(address: SocketAddr, request: &ProbeRequest, by: Instant) -> io::Result
     if !got.starts_with(b"HTTP/1.1 ") {
         return Err(io::Error::other(
             "the connection was closed without an answer",
-        ));
-    }
-    if request.worker_needed && got.starts_with(b"HTTP/1.1 503") {
-        return Err(io::Error::other(
-            "no http worker was free for the probe, though it asks for what takes no time",
         ));
     }
     Ok(())

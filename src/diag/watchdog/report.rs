@@ -45,10 +45,7 @@ pub fn heartbeat_words(
         (threads, 0) => format!("all {threads} threads alive"),
         (threads, stalled) => format!("{stalled} of {threads} threads STALLED, see watchdog.log"),
     };
-    // Queues that cannot be full are pools of places: a full one means that all is well.
-    let waiting = channels
-        .iter()
-        .filter(|c| c.depth > 0 && !c.when_full.starts_with("never"));
+    let waiting = channels.iter().filter(|c| c.depth > 0 && !c.is_stock());
     let fullest = waiting
         .max_by_key(|c| c.depth * 1_000 / c.capacity.max(1))
         .map_or("all queues empty".to_owned(), |c| {

@@ -51,6 +51,9 @@ pub fn context<'a>(
     };
     let said = snapshot.threads.iter().map(|t| Said {
         name: t.name.clone(),
+        thread: t.thread,
+        waiting_for: t.waiting_for.clone(),
+        request: t.request,
         tid: t.tid,
         class: t.class.to_owned(),
         state: word(t.state).to_owned(),
@@ -63,6 +66,8 @@ pub fn context<'a>(
         capacity: c.capacity,
         drops: c.drops,
         when_full: c.when_full.clone(),
+        to: c.ends.map(|ends| ends.to.to_vec()).unwrap_or_default(),
+        is_stock: c.is_stock(),
     });
     Context {
         reason,

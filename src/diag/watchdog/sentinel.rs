@@ -107,6 +107,7 @@ impl LastResort {
         let seconds = WATCHDOG_SILENT.as_secs();
         let watchdog = Said {
             name: "watchdog".into(),
+            thread: Some(ThreadKind::Watchdog.into()),
             class: "watchdog".into(),
             state: "stalled".into(),
             activity: "watching the others".into(),

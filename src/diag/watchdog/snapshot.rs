@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::runtime::{Ends, Peer, ThreadName};
+
 /// How a thread stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -25,6 +27,15 @@ pub enum ThreadState {
 pub struct ThreadView {
     /// As the kernel shows it.
     pub name: String,
+    /// Its kind and number; none of one that is dead.
+    #[serde(skip)]
+    pub thread: Option<ThreadName>,
+    /// For whom it waits, where it does.
+    #[serde(skip)]
+    pub waiting_for: Option<Peer>,
+    /// The client's request that it has in hand.
+    #[serde(skip)]
+    pub request: Option<u64>,
     /// The kernel's number; 0 before it ran or where the system has none.
     pub tid: u32,
     /// "http", "cache" …
@@ -49,6 +60,9 @@ pub struct ThreadView {
 pub struct ChannelView {
     /// Its name.
     pub name: String,
+    /// Who sends and who receives; none of a semaphore.
+    #[serde(skip)]
+    pub ends: Option<Ends>,
     /// Messages waiting.
     pub depth: usize,
     /// Messages that fit.
@@ -57,6 +71,14 @@ pub struct ChannelView {
     pub drops: u64,
     /// What happens when it is full.
     pub when_full: String,
+}
+
+impl ChannelView {
+    /// Whether what lies in it waits for nobody: if it is full all is well.
+    #[must_use]
+    pub fn is_stock(&self) -> bool {
+        self.ends.is_none_or(|ends| ends.is_stock)
+    }
 }
 
 /// One stall.

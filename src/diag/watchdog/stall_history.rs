@@ -77,6 +77,9 @@ mod tests {
 
     fn thread(tid: u32, state: ThreadState) -> ThreadView {
         ThreadView {
+            thread: None,
+            waiting_for: None,
+            request: None,
             name: format!("t-{tid}"),
             tid,
             class: "cache",

@@ -16,8 +16,8 @@ use crate::diag::symbolizer::Forms;
 use crate::logging::{LogHandle, RING_LINES};
 use crate::runtime::clock::system_ms;
 use crate::runtime::{
-    Beat, Counter, Gauge, Heartbeat, LatestRx, LatestTx, Notice, Order, Spare, Stop, Supervisor,
-    ThreadId, ThreadKind, WatchRx, WatchTx, watch,
+    Beat, Counter, Gauge, Heartbeat, LatestRx, LatestTx, Notice, Order, Owner, Spare, Stop,
+    Supervisor, ThreadId, ThreadKind, WatchRx, WatchTx, watch,
 };
 
 use super::ToWatchdog;
@@ -106,6 +106,7 @@ struct Ends {
     beats: LatestRx<Beat>,
     orders: LatestTx<Order>,
     spare: Option<Spare>,
+    owner: Option<Owner>,
 }
 
 struct Watchdog {
@@ -254,7 +255,7 @@ impl Watchdog {
                 Notice::Born(born) => {
                     let event = Event::Born {
                         id: born.id,
-                        name: born.name.to_string(),
+                        name: born.name,
                         class: born.class,
                         replaceable: born.spare.is_some(),
                     };
@@ -262,6 +263,7 @@ impl Watchdog {
                         beats: born.beats,
                         orders: born.orders,
                         spare: born.spare,
+                        owner: born.owner,
                     };
                     self.threads.insert(born.id, ends);
                     self.handle(now, event);
@@ -281,6 +283,7 @@ impl Watchdog {
     fn seen(&self) -> Seen {
         let view = |g: &Gauge| ChannelView {
             name: g.name.clone(),
+            ends: g.ends,
             depth: (g.depth)(),
             capacity: g.capacity,
             drops: g.drops.get(),
@@ -315,6 +318,11 @@ impl Watchdog {
             Action::Order { id, order } => {
                 if let Some(ends) = self.threads.get(&id) {
                     ends.orders.publish(order);
+                }
+            }
+            Action::TellOwner { id } => {
+                if let Some(owner) = self.threads.get(&id).and_then(|ends| ends.owner.as_ref()) {
+                    owner.tell();
                 }
             }
             Action::StartSpare { id, name } => {

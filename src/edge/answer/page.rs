@@ -1,6 +1,9 @@
 //! The page's files, as the build script made them. Plain data in the binary: to look one up waits for
 //! nothing and reads no file.
 
+use super::answer::Answer;
+use crate::payload::Body;
+
 /// One file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Asset {
@@ -27,6 +30,17 @@ pub fn find(path: &str) -> Option<&'static Asset> {
 }
 
 impl Asset {
+    /// The answer that it is.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        let mut answer = Answer::built(Body::built(self.bytes.to_vec()));
+        answer.content_type = self.content_type;
+        for (name, value) in self.headers() {
+            answer.set(name, value.to_owned());
+        }
+        answer
+    }
+
     /// What its answers say besides those of any other.
     #[must_use]
     pub fn headers(&self) -> [(&'static str, &'static str); 3] {

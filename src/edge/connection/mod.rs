@@ -1,12 +1,10 @@
 //! The `conn-N` threads: one client's connection each, one request at a time.
 
+mod config;
 mod conn;
-mod forward;
-mod lanes;
 mod ready;
-mod worker;
+mod wire;
 
-pub use conn::{Conn, GateConfig, Shared};
-pub use lanes::{LaneSpec, LinkAddress, start_lanes};
+pub use config::{GateConfig, Shared};
+pub use conn::Conn;
 pub use ready::{Lookup, Ready};
-pub use worker::{start_workers, unblock_workers};

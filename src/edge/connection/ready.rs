@@ -1,9 +1,9 @@
-//! Answers that a connection gets without a worker, because somebody has them ready.
+//! Answers that somebody has ready, so that a connection waits for nothing.
 //!
 //! A `conn-N` thread looks at the cache that owns the data: one message there, one back, and neither
 //! waits for the world. What it got it may repeat to its own client for a moment, so that a client that
 //! polls without pause costs the caches nothing. A cache that does not answer at once is left alone for a
-//! while: the request takes the way through a worker, which knows what to say.
+//! while: the request is handed to its route, which knows what to say.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,8 @@ use crossbeam::channel::Receiver;
 use crate::cache::{Key, Reply, ToCache, Value};
 use crate::runtime::{Tx, one_shot};
 
-use crate::edge::answer::Answer;
-use crate::edge::routes::BoardLook;
-use crate::edge::routes::route;
-use crate::edge::routes::{Source, market_answer, page_answer, source, trader_answer};
+use crate::edge::answer::{Answer, page};
+use crate::edge::routes::{Asked, Call, SnapshotLook, Source, call, market_answer, trader_answer};
 use crate::upstream::Caches;
 
 /// How long an answer is repeated to the same client.
@@ -36,7 +34,7 @@ const KEPT_MAX: usize = 8;
 /// The caches by their numbers here.
 const MARKET: usize = 0;
 const TRADER: usize = 1;
-const BOARDS: usize = 2;
+const SNAPSHOTS: usize = 2;
 const CACHES: usize = 3;
 
 /// Whom a connection may look at.
@@ -44,8 +42,8 @@ const CACHES: usize = 3;
 pub struct Lookup {
     /// For candles, quotes and what the trader app says.
     pub caches: Caches,
-    /// For everything that is on a board.
-    pub boards: Tx<BoardLook>,
+    /// For what is answered from snapshots.
+    pub snapshots: Tx<SnapshotLook>,
 }
 
 struct Kept {
@@ -78,7 +76,7 @@ impl Kept {
 enum Looked {
     /// The answer.
     Ready(Answer),
-    /// Nobody has it ready: a worker must find it.
+    /// Nobody has it ready: its route must find it.
     NotReady,
     /// The cache did not say.
     Silent,
@@ -136,32 +134,12 @@ impl Ready {
 
     fn look(&mut self, target: &str, now: Instant) -> Looked {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let Ok(route) = route("GET", path, query) else {
+        let Ok(Asked::Call(call)) = call("GET", path, query) else {
             return Looked::NotReady;
         };
-        let (cache, said) = match source(&route) {
+        let (cache, said) = match self.said(call, path, now) {
+            Some(looked) => looked,
             None => return Looked::NotReady,
-            Some(Source::Page(asset)) => return Looked::Ready(page_answer(asset)),
-            Some(Source::Market(key)) => {
-                let ask = |by| look_at(&self.lookup.caches.market, key, by);
-                let said = self.unless_left_alone(MARKET, now, ask);
-                (MARKET, said.map(|reply| reply.map(market_answer)))
-            }
-            Some(Source::Trader(key)) => {
-                let ask = |by| look_at(&self.lookup.caches.trader, key.clone(), by);
-                let said = self.unless_left_alone(TRADER, now, ask);
-                let answer = |reply| trader_answer(&key, reply);
-                (TRADER, said.map(|reply| reply.map(answer)))
-            }
-            Some(Source::Boards) => {
-                let ask = |by| {
-                    let (reply, answer) = one_shot();
-                    let look = BoardLook { route, reply };
-                    self.lookup.boards.offer(look).ok()?;
-                    heard(&answer, by)
-                };
-                (BOARDS, self.unless_left_alone(BOARDS, now, ask).map(Some))
-            }
         };
         match said {
             Some(Some(answer)) => Looked::Ready(answer),
@@ -174,6 +152,46 @@ impl Ready {
                 Looked::Silent
             }
         }
+    }
+
+    /// What the cache that owns a call's data said, and which one it is; none where no cache does. An answer
+    /// within: it has it ready. None within: it has not. None at all: it did not say.
+    fn said(
+        &self,
+        call: Call,
+        path: &str,
+        now: Instant,
+    ) -> Option<(usize, Option<Option<Answer>>)> {
+        let args = &call.args;
+        Some(match call.row.source {
+            Source::Page => (SNAPSHOTS, Some(page::find(path).map(page::Asset::answer))),
+            Source::Market(key) => {
+                let key = key(args).ok()?;
+                let ask = |by| look_at(&self.lookup.caches.market, key, by);
+                let said = self.unless_left_alone(MARKET, now, ask);
+                (MARKET, said.map(|reply| reply.map(market_answer)))
+            }
+            Source::Trader(key) => {
+                let key = key(args).ok()?;
+                let ask = |by| look_at(&self.lookup.caches.trader, key.clone(), by);
+                let said = self.unless_left_alone(TRADER, now, ask);
+                let answer = |reply| trader_answer(&key, reply);
+                (TRADER, said.map(|reply| reply.map(answer)))
+            }
+            Source::Snapshot(_) => {
+                let ask = |by| {
+                    let (reply, answer) = one_shot();
+                    let look = SnapshotLook { call, reply };
+                    self.lookup.snapshots.offer(look).ok()?;
+                    heard(&answer, by)
+                };
+                (
+                    SNAPSHOTS,
+                    self.unless_left_alone(SNAPSHOTS, now, ask).map(Some),
+                )
+            }
+            Source::Stream | Source::Do(_) => return None,
+        })
     }
 
     fn unless_left_alone<T>(

@@ -1,6 +1,6 @@
 //! The `gate` thread: accepts connections, counts them, and starts a thread for each.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
 
-use crate::runtime::{Heartbeat, Lossy, Pool, Supervisor, ThreadKind, Tx, channels, one_shot};
-
+use super::connections::Connections;
+use super::turn_away::{Reserve, Why, lacks_descriptor, turn_away};
 use crate::edge::access::Refusals;
 use crate::edge::connection::{Conn, GateConfig, Shared};
-use crate::edge::connection::{LinkAddress, start_lanes};
-use crate::edge::listener::turn_away::{Reserve, Why, lacks_descriptor, turn_away};
-use crate::runtime::deadline_io::client_waits;
+use crate::runtime::deadline_io::{SharedStream, client_waits};
 use crate::runtime::log_throttle::LogThrottle;
+use crate::runtime::{
+    Heartbeat, Lossy, Owner, Pool, Supervisor, ThreadKind, Tx, channels, latest, one_shot,
+};
 
 /// How often the acceptor looks whether the end was told.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -29,40 +30,40 @@ const HEADROOM: usize = 64;
 /// Clients turned away in a row before the gate beats again.
 const TURNED_AWAY_MAX: usize = 16;
 
-/// Starts the lanes, their keeper and the acceptor.
+/// Starts the acceptor.
 ///
 /// # Errors
-/// When the system refuses a thread.
+/// When the system refuses the thread.
 pub fn start_gate(
     supervisor: &Supervisor,
     listener: TcpListener,
-    workers: LinkAddress,
     config: GateConfig,
 ) -> io::Result<()> {
-    let lanes = start_lanes(supervisor, &config.lanes, workers)?;
     let most = config.connections_max + HEADROOM;
     let (ended_tx, ended) = supervisor.channel(channels::CONNS_ENDED, most + 1);
     let (evict, evictions) = supervisor.channel(channels::MAKE_ROOM, HEADROOM);
+    let (stuck_tx, stuck) = supervisor.channel(channels::STUCK_CONNS, HEADROOM);
     let stop = supervisor.stop().clone();
     let shared = Arc::new(Shared {
         config,
-        lanes,
         evictions,
         supervisor: supervisor.clone(),
         denied: Refusals::default(),
     });
     listener.set_nonblocking(true)?;
     let spawner = supervisor.clone();
+    // Outlives a panic, as the connections do.
+    let connections = RefCell::new(Connections::default());
     supervisor.spawn(ThreadKind::Gate, move |heartbeat| {
-        let mut door = Door {
+        let mut acceptor = Acceptor {
             spawner: &spawner,
             ended: &ended,
             ended_tx: &ended_tx,
             evict: &evict,
+            stuck: &stuck,
+            stuck_tx: &stuck_tx,
             shared: &shared,
-            open: 0,
-            by_address: HashMap::new(),
-            numbers: 0,
+            connections: &mut connections.borrow_mut(),
             troubles: LogThrottle::default(),
             reserve: Reserve::new(&listener),
         };
@@ -71,47 +72,54 @@ pub fn start_gate(
             // Ready or not: accepting finds out.
             let _ready = client_waits(&listener, LOOK_EVERY);
             heartbeat.begin("accepting connections");
-            door.count_ended();
-            door.accept_all(&listener, heartbeat);
+            acceptor.count_ended();
+            acceptor.close_stuck();
+            acceptor.accept_all(&listener, heartbeat);
         }
     })?;
     Ok(())
 }
 
-/// A connection's place: given back when its thread ends, however it ends.
-pub struct Place {
-    ended: Tx<IpAddr, Pool>,
-    address: IpAddr,
+/// Tells that a connection has ended when its thread ends, however it ends.
+struct Ended {
+    tell: Tx<u64, Pool>,
+    number: u64,
 }
 
-impl Drop for Place {
+impl Drop for Ended {
     fn drop(&mut self) {
-        self.ended.put(self.address);
+        self.tell.put(self.number);
     }
 }
 
-struct Door<'a> {
+struct Acceptor<'a> {
     spawner: &'a Supervisor,
-    ended: &'a Receiver<IpAddr>,
-    ended_tx: &'a Tx<IpAddr, Pool>,
+    ended: &'a Receiver<u64>,
+    ended_tx: &'a Tx<u64, Pool>,
     evict: &'a Tx<(), Lossy>,
     shared: &'a Arc<Shared>,
-    open: usize,
-    by_address: HashMap<IpAddr, usize>,
-    numbers: u64,
+    stuck: &'a Receiver<u64>,
+    stuck_tx: &'a Tx<u64, Lossy>,
+    connections: &'a mut Connections,
     troubles: LogThrottle,
     reserve: Reserve,
 }
 
-impl Door<'_> {
+impl Acceptor<'_> {
     fn count_ended(&mut self) {
-        for address in self.ended.try_iter() {
-            self.open = self.open.saturating_sub(1);
-            if let Some(count) = self.by_address.get_mut(&address) {
-                *count -= 1;
-                if *count == 0 {
-                    self.by_address.remove(&address);
-                }
+        for number in self.ended.try_iter() {
+            self.connections.remove(number);
+        }
+    }
+
+    /// Closes the connections whose threads the watchdog found stalled.
+    fn close_stuck(&mut self) {
+        for number in self.stuck.try_iter() {
+            if let Some(address) = self.connections.close(number) {
+                log::warn!(
+                    target: "GATE",
+                    "closed the connection of {address}: its thread does not go on (see watchdog.log); the client may connect again"
+                );
             }
         }
     }
@@ -135,13 +143,13 @@ impl Door<'_> {
                     turned_away += 1;
                     self.say(&format!(
                         "no descriptor for another connection ({e}): its client was told; {} are open; raise the limit (ulimit -n, or LimitNOFILE in a unit file)",
-                        self.open
+                        self.connections.count()
                     ));
                 }
                 Err(e) => {
                     self.say(&format!(
                         "accepting a connection failed: {e}; {} are open, going on in {} ms",
-                        self.open,
+                        self.connections.count(),
                         ERROR_WAIT.as_millis()
                     ));
                     heartbeat.idle();
@@ -154,18 +162,17 @@ impl Door<'_> {
     }
 
     fn admit(&mut self, stream: TcpStream, address: IpAddr) {
-        let of_address = self.by_address.get(&address).copied().unwrap_or(0);
+        let (open, of_address) = (self.connections.count(), self.connections.of(address));
         let crowded =
             !address.is_loopback() && of_address >= self.shared.config.connections_per_address_max;
-        if crowded || self.open >= self.shared.config.connections_max + HEADROOM {
+        if crowded || open >= self.shared.config.connections_max + HEADROOM {
             turn_away(&stream, Why::Full);
             self.say(&format!(
-                "refused a connection from {address}: {} are open, {of_address} of them from there",
-                self.open
+                "refused a connection from {address}: {open} are open, {of_address} of them from there"
             ));
             return;
         }
-        if self.open >= self.shared.config.connections_max {
+        if open >= self.shared.config.connections_max {
             // Full: as many were asked already.
             self.evict.offer(());
         }
@@ -178,34 +185,37 @@ impl Door<'_> {
             ));
             return;
         }
-        self.numbers += 1;
-        let number = self.numbers;
-        let place = Place {
-            ended: self.ended_tx.clone(),
-            address,
+        let (permit_tx, permit) = latest();
+        let number = self.connections.add(address, permit);
+        let ended = Ended {
+            tell: self.ended_tx.clone(),
+            number,
         };
-        self.open += 1;
-        *self.by_address.entry(address).or_insert(0) += 1;
-        let mut conn = Conn::new(Arc::clone(self.shared), address, number);
+        let mut conn = Conn::new(Arc::clone(self.shared), address, number, permit_tx);
         // Given only to a thread that is there: without one its client is told.
         let (give, given) = one_shot();
-        let spawned = self
-            .spawner
-            .spawn_once(ThreadKind::Conn.turn(number), move |heartbeat| {
-                let _given_back_at_the_end = place;
-                if let Ok(stream) = given.recv() {
-                    conn.serve(stream, heartbeat);
-                }
-            });
+        let stuck = self.stuck_tx.clone();
+        let owner = Owner::new(move || stuck.offer(number));
+        let name = ThreadKind::Conn.turn(number);
+        let spawned = self.spawner.spawn_owned(name, owner, move |heartbeat| {
+            let _told_at_the_end = ended;
+            if let Ok(stream) = given.recv() {
+                conn.serve(stream, heartbeat);
+            }
+        });
         match spawned {
-            // It waits for it.
-            Ok(_) => drop(give.try_send(stream)),
-            // The closure was dropped, and the place with it.
+            Ok(_) => {
+                let stream = SharedStream::new(stream);
+                self.connections.keep(number, stream.handle());
+                // It waits for it.
+                drop(give.try_send(stream));
+            }
+            // The closure was dropped, and told the end.
             Err(e) => {
                 turn_away(&stream, Why::NoThread);
                 self.say(&format!(
                     "no thread for another connection ({e}): its client was told; {} are open; raise the limit (ulimit -u, or TasksMax in a unit file)",
-                    self.open
+                    self.connections.count()
                 ));
             }
         }

@@ -2,9 +2,10 @@
 
 mod acceptor;
 mod bind;
+mod connections;
 mod probed;
 mod turn_away;
 
 pub use acceptor::start_gate;
 pub use bind::{BindError, bind};
-pub use probed::probe_requests;
+pub use probed::probe_request;

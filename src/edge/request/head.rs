@@ -6,8 +6,6 @@
 //! `cargo bench --bench cores`: a browser's head in 1.1 µs.
 
 use std::borrow::Cow;
-use std::fmt::Write;
-use std::time::Duration;
 
 use super::handshake::{self, Handshake};
 use super::origin::{Origin, host_and_port};
@@ -256,7 +254,7 @@ impl Head {
         self.target.split('?').next().unwrap_or("")
     }
 
-    /// The value of a header that goes on to the workers.
+    /// The value of a header that routes read.
     #[must_use]
     pub fn passed(&self, name: &str) -> Option<&str> {
         let hit = self.passed.iter().find(|(n, _)| *n == name);
@@ -296,30 +294,6 @@ impl Head {
         if self.origin.as_deref().is_some_and(|o| self.is_own(o)) {
             self.origin = None;
         }
-    }
-
-    /// The head that tiny_http gets: this request, how long it may take, the length of its body however
-    /// that was framed, and nothing of the client's own bytes.
-    #[must_use]
-    pub fn rewritten(&self, ask: u64, peer: &str, left: Duration, body_bytes: usize) -> Vec<u8> {
-        let mut out = String::with_capacity(256);
-        // Writing to a string cannot fail.
-        let _ = write!(
-            out,
-            "{} {} HTTP/1.1\r\nHost: gate\r\nX-Ask: {ask}\r\nX-Peer: {peer}\r\nX-Left-Ms: {}\r\nContent-Length: {}\r\n",
-            self.method,
-            self.target,
-            left.as_millis(),
-            body_bytes
-        );
-        if let Some(origin) = &self.origin {
-            let _ = write!(out, "Origin: {origin}\r\n");
-        }
-        for (name, value) in &self.passed {
-            let _ = write!(out, "{name}: {value}\r\n");
-        }
-        out.push_str("\r\n");
-        out.into_bytes()
     }
 }
 

@@ -194,7 +194,6 @@ fn bytes_beyond_ascii_mean_nothing_where_nothing_depends_on_them() {
     }
     let passed = of(b"If-None-Match: \"\xe9\", \"b\"").unwrap();
     assert_eq!(passed.passed("If-None-Match"), Some("\"?\", \"b\""));
-    assert!(passed.rewritten(1, "p", Duration::ZERO, 0).is_ascii());
     for decisive in [
         &b"Content-Length: \xc2\xa05"[..],
         b"Content-Length: 5\xa0",
@@ -238,17 +237,6 @@ fn lists_on_several_lines_are_one_list() {
 }
 
 #[test]
-fn a_client_cannot_speak_as_the_gate() {
-    let head = head(
-        "GET /api/health HTTP/1.1\r\nHost: h\r\nX-Peer: 127.0.0.1\r\nX-Ask: 1\r\nOrigin: http://localhost:1\r\n\r\n",
-    );
-    let text = String::from_utf8(head.rewritten(7, "10.0.0.9", Duration::from_secs(9), 0)).unwrap();
-    assert_eq!(text.matches("X-Peer").count(), 1);
-    assert!(text.contains("X-Peer: 10.0.0.9\r\n") && text.contains("X-Ask: 7\r\n"));
-    assert!(text.contains("Origin: http://localhost:1\r\n"));
-}
-
-#[test]
 fn keep_alive_follows_the_version_and_the_wish() {
     assert!(!head("GET / HTTP/1.1\r\nHost: a\r\n\r\n").close);
     assert!(head("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").close);
@@ -287,17 +275,5 @@ proptest! {
     #[test]
     fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let _ = parse(&bytes, HEAD_MAX, BODY_MAX);
-    }
-
-    #[test]
-    fn what_is_handed_on_says_exactly_one_length(value in "[ -~]{0,20}") {
-        let text = format!("POST /x HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {value}\r\nContent-Length: 3\r\n\r\n");
-        if let Parsed::Whole(head, _) = parse(text.as_bytes(), HEAD_MAX, BODY_MAX) {
-            let out = head.rewritten(1, "p", Duration::from_secs(9), 3);
-            let again = parse(&out, HEAD_MAX, BODY_MAX);
-            let Parsed::Whole(again, length) = again else { panic!("{again:?}") };
-            prop_assert_eq!(again.framing, Framing::Length(3));
-            prop_assert_eq!(length, out.len());
-        }
     }
 }

@@ -1,6 +1,7 @@
-//! What a worker needs to answer: whom it may ask, and the limits.
+//! What a request needs to be answered: whom it may ask, what it may look at, and the limits.
 
-use std::cell::RefCell;
+use std::cell::Cell;
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,13 +13,12 @@ use crate::diag::ToReports;
 use crate::diag::watchdog::ToWatchdog;
 use crate::resilience::FetchError;
 use crate::runtime::clock::Clock;
-use crate::runtime::{Heartbeat, Lossy, Stop, Tx, one_shot};
+use crate::runtime::deadline_io::is_gone;
+use crate::runtime::{Heartbeat, Lossy, Stop, ThreadKind, Tx, one_shot};
 use crate::upstream::ollama::Prompt;
-use crate::upstream::{CachedKey, Caches, OutOf, cache_name};
+use crate::upstream::{CachedKey, Caches, OutOf, cache_kind};
 
-use super::snapshots::Boards;
-use crate::edge::access::Cors;
-use crate::edge::routes::gate_end::{GateEnd, WORKER_PATIENCE};
+use super::snapshots::Snapshots;
 
 /// What a client may tell `main`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,6 @@ pub enum Command {
 /// Settings of the routes.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
-    /// By lane: an answer, even an error, is there before this has passed.
-    pub answer_deadlines: Vec<Duration>,
     /// How long a verdict may take, once its prompt is made.
     pub model_deadline: Duration,
     /// `cache_ttl_seconds` of `/api/validate/status`.
@@ -42,8 +40,6 @@ pub struct HttpConfig {
     pub prompt: Arc<Prompt>,
     /// For `/api/streaming/status`.
     pub trader_url: String,
-    /// Who may read our answers.
-    pub cors: Cors,
     /// The session clock.
     pub clock: Clock,
     /// When the process started.
@@ -60,12 +56,12 @@ pub struct HttpConfig {
 
 /// One request's surroundings.
 pub struct Context<'a> {
-    /// The worker's heartbeat.
+    /// The connection's heartbeat.
     pub heartbeat: &'a Heartbeat,
     /// Whom it may ask.
     pub caches: &'a Caches,
     /// What it may look at.
-    pub boards: &'a Boards,
+    pub snapshots: &'a Snapshots,
     /// The limits.
     pub config: &'a HttpConfig,
     /// `main`'s inbox.
@@ -74,32 +70,30 @@ pub struct Context<'a> {
     pub id: AskId,
     /// "GET /api/candles/ELPW"
     pub what: &'a str,
-    /// The client's address, as the gate saw it.
+    /// The client's address, as its socket has it.
     pub peer: &'a str,
     /// By when a cache must have answered.
     pub deadline: Instant,
     /// The end of everything.
     pub stop: &'a Stop,
     /// Who waits for the answer.
-    pub gate: &'a RefCell<GateEnd>,
+    pub client: &'a TcpStream,
+    /// Whether the client was seen to have left.
+    pub left: Cell<bool>,
 }
 
 /// A cache answers by the deadline; this much later it is taken to be silent.
 const CACHE_GRACE: Duration = Duration::from_millis(400);
 
-/// A wait longer than this is told to the gate, which else takes the worker to be stuck; and again as
-/// often, so that a worker whose client left is free soon.
-const TELL_EVERY: Duration = Duration::from_millis(200);
-
-/// The gate hears of a wait for no longer than this ahead: a worker that is stuck in a long one is seen.
-const TOLD_AHEAD_MAX: Duration = Duration::from_secs(5);
+/// How often a request that waits looks whether its client is still there.
+const CLIENT_LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long a cache may take to say what it has ready.
 const LOOK_PATIENCE: Duration = Duration::from_millis(200);
 
 /// What a cache was asked, and where its answer comes.
 pub struct Asked<V> {
-    cache: &'static str,
+    cache: ThreadKind,
     /// What the cache will say, or why it could not be asked.
     answer: Result<Receiver<Reply<V>>, FetchError>,
     deadline: Instant,
@@ -117,12 +111,12 @@ impl Context<'_> {
         let look = ToCache::Look { key, reply };
         K::inbox(self.caches).offer(look).ok()?;
         let by = Instant::now() + LOOK_PATIENCE;
-        self.hear(cache_name::<K::Upstream>(), &answer, by, Duration::ZERO)?
+        self.hear(cache_kind::<K::Upstream>(), &answer, by, Duration::ZERO)?
     }
 
     /// Asks the cache that keeps this and does not wait yet.
     pub fn begin<K: CachedKey>(&self, key: K, deadline: Instant) -> Asked<OutOf<K>> {
-        let (cache, inbox) = (cache_name::<K::Upstream>(), K::inbox(self.caches));
+        let (cache, inbox) = (cache_kind::<K::Upstream>(), K::inbox(self.caches));
         let (reply, receiver) = one_shot();
         let ask = Ask {
             id: self.id,
@@ -130,11 +124,12 @@ impl Context<'_> {
             deadline,
             reply,
         };
-        let answer = if self.boards.is_down(cache) {
-            Err(FetchError::CacheSilent { cache })
+        let name = cache.row().name;
+        let answer = if self.snapshots.is_down(name) {
+            Err(FetchError::CacheSilent { cache: name })
         } else if inbox.offer(ToCache::Ask(ask)).is_err() {
             Err(FetchError::Busy {
-                what: format!("the {cache}"),
+                what: format!("the {name}"),
                 retry_in: Duration::from_secs(1),
             })
         } else {
@@ -155,7 +150,9 @@ impl Context<'_> {
             Err(if self.stop.is_set() {
                 FetchError::Ending
             } else {
-                FetchError::CacheSilent { cache }
+                FetchError::CacheSilent {
+                    cache: cache.row().name,
+                }
             })
         })
     }
@@ -163,37 +160,27 @@ impl Context<'_> {
     /// Waits for another thread's word until `deadline` and `grace`, or until the client has left.
     pub fn hear<T>(
         &self,
-        thread: &str,
+        thread: ThreadKind,
         word: &Receiver<T>,
         deadline: Instant,
         grace: Duration,
     ) -> Option<T> {
-        self.heartbeat
-            .wait(format!("{}, waiting for {thread}", self.what), deadline);
+        self.heartbeat.wait(thread, self.what.to_owned(), deadline);
         let last = deadline + grace;
-        let mut told = false;
         let heard = loop {
-            let untold = last.min(Instant::now() + TELL_EVERY);
-            match word.recv_deadline(untold) {
-                Err(RecvTimeoutError::Timeout) if untold < last => {
-                    let left = last.saturating_duration_since(Instant::now()) + TELL_EVERY;
-                    told = true;
-                    if !self.gate_waits(left.min(TOLD_AHEAD_MAX)) {
-                        break None;
-                    }
-                }
+            let look = last.min(Instant::now() + CLIENT_LOOK_EVERY);
+            match word.recv_deadline(look) {
+                Err(RecvTimeoutError::Timeout) if look < last && !self.client_left() => {}
                 heard => break heard.ok(),
             }
         };
-        if told {
-            self.gate_waits(WORKER_PATIENCE);
-        }
         self.heartbeat.begin(format!("{}, answering", self.what));
         heard
     }
 
-    /// Whether somebody still waits for the answer; if so, for so long without a word.
-    pub fn gate_waits(&self, time: Duration) -> bool {
-        self.gate.borrow_mut().hear_within(time)
+    /// Whether nobody waits for the answer any more.
+    pub fn client_left(&self) -> bool {
+        self.left.set(self.left.get() || is_gone(self.client));
+        self.left.get()
     }
 }

@@ -1,15 +1,29 @@
-//! What the trader's files say, from the file readers' boards.
+//! What the trader's files say, from the file readers' snapshots.
 
 use crate::payload::Body;
 use crate::upstream::trader_app::files::History;
 
-use super::router::Trades;
-use super::snapshots::Boards;
+use super::context::HttpConfig;
+use super::param::{Args, BadRequest, LIMIT, SINCE};
+use super::snapshots::Snapshots;
 use crate::edge::answer::Answer;
 
+/// Which trades of the history are wanted.
+#[derive(Clone, Copy, Debug)]
+struct Trades {
+    /// Those after the first so many: what a client has already.
+    since: usize,
+    /// The last so many of them.
+    limit: Option<usize>,
+}
+
 /// `GET /api/runners`: the object in `runners.json` as last read in one piece.
-pub fn runners(boards: &Boards) -> Answer {
-    let Some(files) = boards.files() else {
+pub fn runners(_: &Args, snapshots: &Snapshots, _: &HttpConfig) -> Result<Answer, BadRequest> {
+    Ok(runners_of(snapshots))
+}
+
+fn runners_of(snapshots: &Snapshots) -> Answer {
+    let Some(files) = snapshots.files() else {
         return Answer::error(
             503,
             "runners.json has not been read yet; try again in a second",
@@ -28,8 +42,17 @@ pub fn runners(boards: &Boards) -> Answer {
 /// `GET /api/trade-history?since=&limit=`: an array of every line of `trade_outcomes.jsonl` that is an
 /// object, or of those after the first `since`, or of the last `limit` of them. `X-Total-Count` is how
 /// many there are: the next `since`. `X-Lines-Left-Out`, where there are any: how many lines gave no object.
-pub fn trade_history(boards: &Boards, trades: Trades) -> Answer {
-    match boards.history() {
+pub fn trade_history(
+    args: &Args,
+    snapshots: &Snapshots,
+    _: &HttpConfig,
+) -> Result<Answer, BadRequest> {
+    let (since, limit) = (args.get(&SINCE)?, args.get(&LIMIT)?);
+    Ok(trades_of(snapshots, Trades { since, limit }))
+}
+
+fn trades_of(snapshots: &Snapshots, trades: Trades) -> Answer {
+    match snapshots.history() {
         Some(History::Read {
             body,
             starts,

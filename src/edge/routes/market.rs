@@ -1,9 +1,23 @@
 //! Candles and quotes: the candle cache's answers.
 
 use crate::cache::Reply;
-use crate::upstream::schwab::candles::MarketOut;
+use crate::upstream::schwab::candles::{MarketKey, MarketOut};
 
+use super::param::{Args, BadRequest, SYMBOL, TIMEFRAME};
 use crate::edge::answer::Answer;
+
+/// `GET /api/candles/{symbol}?timeframe=`
+pub fn candles(args: &Args) -> Result<MarketKey, BadRequest> {
+    Ok(MarketKey::Candles(
+        args.get(&SYMBOL)?,
+        args.get(&TIMEFRAME)?,
+    ))
+}
+
+/// `GET /api/quote/{symbol}`
+pub fn quote(args: &Args) -> Result<MarketKey, BadRequest> {
+    Ok(MarketKey::Quote(args.get(&SYMBOL)?))
+}
 
 /// `GET /api/candles/{symbol}?timeframe=`: an array of candles, oldest first; empty for a symbol that is
 /// known and has none yet. `GET /api/quote/{symbol}`: the provider's quote object.

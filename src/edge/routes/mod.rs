@@ -1,16 +1,19 @@
 //! The routes: what each request is answered with, and by whom.
+//!
+//! A route is a row of [`ROUTES`] and a function in the file of its family. [`call`] finds the row and reads
+//! its parameters; [`answer`] makes the answer by the row's source, on the connection's own thread; every
+//! wait has the request's deadline.
 
+mod answers;
 mod bulkhead;
+mod call;
 mod context;
 mod files;
-mod gate_end;
 mod market;
-mod page;
+mod param;
 mod process;
-mod router;
 mod snapshot_cache;
 mod snapshots;
-mod sources;
 mod stalls;
 mod stream;
 mod table;
@@ -18,11 +21,16 @@ mod threads;
 mod trader;
 mod validate;
 
-pub use bulkhead::{LANES, Lane};
+pub use answers::{answer, from_snapshots};
+pub use bulkhead::{Bulkhead, BulkheadLimits, Bulkheads};
+pub use call::{Asked, Call, NoRoute, call};
 pub use context::{Command, Context, HttpConfig};
-pub use gate_end::{ANSWER_WITHIN, GateEnd, WORKER_PATIENCE};
-pub use router::{Form, Route, RouteError, Trades, lane_of, may_repeat, route};
-pub use snapshot_cache::{BoardLook, start_board_cache};
-pub use snapshots::{BoardPublishers, Boards, boards};
-pub use sources::*;
-pub use table::{LANE_PING_PATH, ROUTES, Row};
+pub use market::answer as market_answer;
+pub use param::{Describe, Place};
+pub use process::{options, preflight};
+pub use snapshot_cache::{SnapshotLook, start_snapshot_cache};
+pub use snapshots::{SnapshotPublishers, Snapshots, snapshots};
+pub use stream::not_a_stream;
+pub use table::{Method, ROUTES, Row, Source};
+pub use trader::answer as trader_answer;
+pub use validate::VALIDATION_INPUTS_MAX;

@@ -1,5 +1,5 @@
-//! What a worker can answer without asking anybody: the latest word of the watchdog, the quote hub
-//! and the file readers, published to each worker's own cells. A worker that takes a stuck one's place finds the same there.
+//! What can be answered without asking anybody: the last snapshots that the watchdog, the quote hub and the
+//! file readers published. Every connection reads them from the same watch channels.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,13 +12,13 @@ use crate::upstream::trader_app::files::{FilesRead, History};
 /// A watchdog that has not published for this long is itself an ailment …
 const SNAPSHOT_OLD: Duration = Duration::from_secs(5);
 
-/// … if a worker finds it so twice, at least this far apart: a process that was stopped and goes on
+/// … if it is found so twice, at least this far apart: a process that was stopped and goes on
 /// finds every clock late, and the watchdog needs a tick to speak again.
 const SILENT_AGAIN: Duration = Duration::from_secs(1);
 
-/// One worker's boards.
+/// One reader's view of what was published. A clone reads for itself from there on.
 #[derive(Clone, Debug)]
-pub struct Boards {
+pub struct Snapshots {
     snapshots: WatchRx<Arc<Snapshot>>,
     streams: WatchRx<Arc<StreamStatus>>,
     reads: WatchRx<Arc<FilesRead>>,
@@ -31,50 +31,47 @@ pub struct Boards {
     history: Option<Arc<History>>,
 }
 
-/// The publishing ends of all workers' boards.
-#[derive(Debug, Default)]
-pub struct BoardPublishers {
+/// The publishing ends.
+#[derive(Debug)]
+pub struct SnapshotPublishers {
     /// For the watchdog.
-    pub snapshots: Vec<WatchTx<Arc<Snapshot>>>,
+    pub threads: WatchTx<Arc<Snapshot>>,
     /// For the quote hub.
-    pub streams: Vec<WatchTx<Arc<StreamStatus>>>,
+    pub stream: WatchTx<Arc<StreamStatus>>,
     /// For the file reader.
-    pub reads: Vec<WatchTx<Arc<FilesRead>>>,
+    pub files: WatchTx<Arc<FilesRead>>,
     /// For the history reader.
-    pub histories: Vec<WatchTx<Arc<History>>>,
+    pub history: WatchTx<Arc<History>>,
 }
 
-/// Boards for `workers` workers.
+/// The publishing ends, and a first view.
 #[must_use]
-pub fn boards(workers: usize) -> (BoardPublishers, Vec<Boards>) {
-    let mut publishers = BoardPublishers::default();
-    let boards = (0..workers)
-        .map(|_| {
-            let (snapshots, snapshots_rx) = watch();
-            let (streams, streams_rx) = watch();
-            let (reads, reads_rx) = watch();
-            let (histories, histories_rx) = watch();
-            publishers.snapshots.push(snapshots);
-            publishers.streams.push(streams);
-            publishers.reads.push(reads);
-            publishers.histories.push(histories);
-            Boards {
-                snapshots: snapshots_rx,
-                streams: streams_rx,
-                reads: reads_rx,
-                histories: histories_rx,
-                snapshot: None,
-                silent_since: None,
-                stream: Arc::default(),
-                files: None,
-                history: None,
-            }
-        })
-        .collect();
-    (publishers, boards)
+pub fn snapshots() -> (SnapshotPublishers, Snapshots) {
+    let (threads, snapshots) = watch();
+    let (stream, streams) = watch();
+    let (files, reads) = watch();
+    let (history, histories) = watch();
+    let publishers = SnapshotPublishers {
+        threads,
+        stream,
+        files,
+        history,
+    };
+    let view = Snapshots {
+        snapshots,
+        streams,
+        reads,
+        histories,
+        snapshot: None,
+        silent_since: None,
+        stream: Arc::default(),
+        files: None,
+        history: None,
+    };
+    (publishers, view)
 }
 
-impl Boards {
+impl Snapshots {
     /// Takes what was published since the last look. True if there was something.
     pub fn look(&mut self, now: Instant) -> bool {
         let mut new_word = false;

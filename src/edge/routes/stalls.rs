@@ -3,29 +3,29 @@
 use std::time::{Duration, Instant};
 
 use crate::diag::{NoReport, ToReports, Wanted};
-use crate::runtime::one_shot;
+use crate::runtime::{ThreadKind, one_shot};
 
 use super::context::Context;
-use super::router::Form;
+use super::param::{Args, BadRequest, Form, STALL_FORM, STALL_NAME};
 use crate::edge::answer::Answer;
 
 /// How long a disk may take.
 const DISK_PATIENCE: Duration = Duration::from_secs(4);
 
 /// `GET /api/stalls`: `[{"name","verdict"}]`, the newest first.
-pub fn list(context: &Context<'_>) -> Answer {
-    ask(context, Wanted::List, Form::Json)
+pub fn list(_: &Args, context: &Context<'_>) -> Result<Answer, BadRequest> {
+    Ok(ask(context, Wanted::List, Form::Json))
 }
 
 /// `GET /api/stalls/{name}?format=json|text|folded`: one report.
-pub fn report(context: &Context<'_>, name: &str, form: Form) -> Answer {
-    let name = name.to_owned();
+pub fn report(args: &Args, context: &Context<'_>) -> Result<Answer, BadRequest> {
+    let (name, form) = (args.get(&STALL_NAME)?, args.get(&STALL_FORM)?);
     let ending = match form {
         Form::Text => "txt",
         Form::Json => "json",
         Form::Folded => "folded",
     };
-    ask(context, Wanted::Form { name, ending }, form)
+    Ok(ask(context, Wanted::Form { name, ending }, form))
 }
 
 fn ask(context: &Context<'_>, wanted: Wanted, form: Form) -> Answer {
@@ -40,7 +40,7 @@ fn ask(context: &Context<'_>, wanted: Wanted, form: Form) -> Answer {
         return Answer::error(503, "Many reports are asked for; try again in a second")
             .with_retry_after(Some(Duration::from_secs(1)));
     }
-    match context.hear("report-reader", &answer, deadline, Duration::ZERO) {
+    match context.hear(ThreadKind::ReportReader, &answer, deadline, Duration::ZERO) {
         Some(Ok(bytes)) => {
             let mut answer = Answer::json(bytes);
             answer.content_type = form.content_type();

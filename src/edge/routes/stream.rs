@@ -6,7 +6,8 @@ use crate::edge::request::{Handshake, WEBSOCKET_VERSION};
 use crate::payload::Body;
 
 use super::context::HttpConfig;
-use super::snapshots::Boards;
+use super::param::{Args, BadRequest};
+use super::snapshots::Snapshots;
 use crate::edge::answer::Answer;
 
 /// The name of the thread whose word this is.
@@ -14,17 +15,17 @@ const HUB: &str = "quote-hub";
 
 /// `GET /api/streaming/status`:
 /// `{"connected","symbols":[],"quotes_relayed","trader_url","uptime_seconds",…}`.
-pub fn status(boards: &Boards, config: &HttpConfig) -> Answer {
-    let stream = boards.stream();
+pub fn status(_: &Args, snapshots: &Snapshots, config: &HttpConfig) -> Result<Answer, BadRequest> {
+    let stream = snapshots.stream();
     // What a hub that stands still said last is no longer so.
-    let down = boards.is_down(HUB);
+    let down = snapshots.is_down(HUB);
     let detail = if down {
         "the server's quote-hub thread does not answer; see /api/health and logs/watchdog.log"
     } else {
         &stream.why
     };
     let symbols: Vec<&str> = stream.symbols.iter().map(|s| s.as_str()).collect();
-    built(&json!({
+    Ok(built(&json!({
         "connected": stream.connected && !down,
         "symbols": symbols,
         "quotes_relayed": stream.quotes_relayed,
@@ -33,16 +34,16 @@ pub fn status(boards: &Boards, config: &HttpConfig) -> Answer {
         "clients": stream.clients,
         "quotes_conflated": stream.conflated,
         "detail": detail,
-    }))
+    })))
 }
 
 /// `GET /api/volume-spikes/active`: `{"spikes":{SYMBOL:{…event…,"received_at"}}}`; `received_at` in
 /// seconds since the Unix epoch, with milliseconds as its fraction.
-pub fn spikes(boards: &Boards, config: &HttpConfig) -> Answer {
+pub fn spikes(_: &Args, snapshots: &Snapshots, config: &HttpConfig) -> Result<Answer, BadRequest> {
     let now_ms = config.clock.wall_ms();
     let window_ms = i64::try_from(config.spike_window.as_millis()).unwrap_or(i64::MAX);
     let mut spikes = Map::new();
-    for (at_ms, spike) in &boards.stream().spikes {
+    for (at_ms, spike) in &snapshots.stream().spikes {
         if now_ms - at_ms > window_ms {
             continue;
         }
@@ -55,7 +56,7 @@ pub fn spikes(boards: &Boards, config: &HttpConfig) -> Answer {
         event.insert("received_at".into(), Value::from(received_at));
         spikes.insert(spike.symbol.as_str().to_owned(), Value::Object(event));
     }
-    built(&json!({ "spikes": spikes }))
+    Ok(built(&json!({ "spikes": spikes })))
 }
 
 /// `GET /api/ws/quotes` of a client that cannot be given the stream, and why; none for a whole handshake.

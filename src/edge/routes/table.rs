@@ -1,102 +1,365 @@
-//! Every route, once: its methods, its path, and the kind of work that it may have to wait for. The
-//! router finds a request's row here, the gate its lane; a path without a row is unknown. Pure.
+//! The route table: a row for each route says everything about it. Matching, 404 with near names, 405 and
+//! `Allow`, the bulkheads, `/api/openapi.json`, `/docs` and the lists that tests walk are made from it.
 
-use super::bulkhead::Lane;
+use crate::upstream::schwab::candles::MarketKey;
+use crate::upstream::trader_app::TraderKey;
 
-/// The methods of a route that reads.
-pub const GET: &str = "GET, HEAD, OPTIONS";
-/// The methods of a route that does something.
-pub const POST: &str = "POST, OPTIONS";
+use super::bulkhead::Bulkhead;
+use super::context::{Context, HttpConfig};
+use super::param::{
+    Args, BadRequest, DUMP_FORM, Describe, FILE, FOR, HOW, LIMIT, SINCE, STALL, STALL_FORM,
+    STALL_NAME, SYMBOL, TIMEFRAME,
+};
+use super::snapshots::Snapshots;
+use super::{files, market, process, stalls, stream, threads, trader, validate};
+use crate::edge::answer::Answer;
+
+/// What a client may do with a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads; `HEAD` too.
+    Get,
+    /// Does something.
+    Post,
+}
+
+impl Method {
+    /// As a request has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+
+    /// The methods that a route of this one takes, as `Allow` has them.
+    #[must_use]
+    pub const fn allow(self) -> &'static str {
+        match self {
+            Self::Get => "GET, HEAD, OPTIONS",
+            Self::Post => "POST, OPTIONS",
+        }
+    }
+}
+
 /// The methods of all routes together.
-pub const ANY: &str = "GET, HEAD, POST, OPTIONS";
+pub const ALLOW_ANY: &str = "GET, HEAD, POST, OPTIONS";
 
-/// The path that a fresh connection is tried with; the workers answer 204.
-pub const LANE_PING_PATH: &str = "/__lane";
+/// Where a route's answer comes from.
+#[derive(Clone, Copy)]
+pub enum Source {
+    /// The candle cache, by this key.
+    Market(fn(&Args) -> Result<MarketKey, BadRequest>),
+    /// The trader cache, by this key.
+    Trader(fn(&Args) -> Result<TraderKey, BadRequest>),
+    /// What the threads last published: nothing is waited for.
+    Snapshot(fn(&Args, &Snapshots, &HttpConfig) -> Result<Answer, BadRequest>),
+    /// A file that is part of the program.
+    Page,
+    /// The quote stream, for a client that asks for a WebSocket; else an error that says how.
+    Stream,
+    /// A function that may wait for others.
+    Do(fn(&Args, &Context<'_>) -> Result<Answer, BadRequest>),
+}
 
-/// Stands for a symbol, at the end of a path.
-const SYMBOL: &str = "{symbol}";
+/// One kind of answer of a route.
+#[derive(Clone, Copy, Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`s that it may have.
+    pub media: &'static [&'static str],
+    /// The name of its schema in `schemas.json`.
+    pub schema: &'static str,
+    /// When it is given.
+    pub when: &'static str,
+}
 
 /// One route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Row {
-    /// [`GET`] or [`POST`].
-    pub allow: &'static str,
-    /// Its path's segments; one in braces stands for any, `{symbol}` for all that follow: its slash may come
-    /// without an escape.
-    pub path: &'static [&'static str],
-    /// What it may have to wait for.
-    pub lane: Lane,
+    /// What a client may do.
+    pub method: Method,
+    /// `/api/candles/{symbol}`: a segment in braces stands for any, `{symbol}` for all that follow.
+    pub path: &'static str,
+    /// Its parameters.
+    pub params: &'static [&'static dyn Describe],
+    /// Whose permits it needs; none if it waits for nobody.
+    pub bulkhead: Option<Bulkhead>,
+    /// Where its answer comes from.
+    pub source: Source,
+    /// Whether a client may send it again without harm.
+    pub repeatable: bool,
+    /// What is answered when there is nothing fresh.
+    pub degraded: &'static str,
+    /// Its answers besides those that every route may give.
+    pub answers: &'static [Reply],
+    /// What it is, in one sentence.
+    pub does: &'static str,
 }
+
+const JSON: &[&str] = &["application/json"];
+const TEXT: &[&str] = &["text/plain"];
+const REPORT: &[&str] = &["text/plain", "application/json"];
+const FILES: &[&str] = &["text/html", "text/javascript", "text/css", "image/svg+xml"];
+
+const fn reply(
+    status: u16,
+    media: &'static [&'static str],
+    schema: &'static str,
+    when: &'static str,
+) -> Reply {
+    Reply {
+        status,
+        media,
+        schema,
+        when,
+    }
+}
+
+const fn json(schema: &'static str, when: &'static str) -> Reply {
+    reply(200, JSON, schema, when)
+}
+
+const fn error(status: u16, when: &'static str) -> Reply {
+    reply(status, JSON, "Error", when)
+}
+
+const NO_ROOM: Reply = error(
+    503,
+    "too many requests of this kind wait, or whom it asks is left alone for now",
+);
+const LATE: Reply = error(504, "whom it asks did not answer in time");
+const BROKEN: Reply = error(
+    502,
+    "whom it asks answered with an error or with something unusable",
+);
+const NOT_READ: Reply = error(503, "not read yet, in the first second after the start");
 
 impl Row {
-    /// The method that a client uses: "GET" or "POST".
-    #[must_use]
-    pub fn method(&self) -> &'static str {
-        if self.allow == POST { "POST" } else { "GET" }
+    const fn params(self, params: &'static [&'static dyn Describe]) -> Self {
+        Self { params, ..self }
     }
 
-    /// "/api/candles/{symbol}"
-    #[must_use]
-    pub fn template(&self) -> String {
-        format!("/{}", self.path.join("/"))
+    const fn behind(self, bulkhead: Bulkhead) -> Self {
+        let bulkhead = Some(bulkhead);
+        Self { bulkhead, ..self }
     }
 
-    fn is_of(&self, segments: &[&str]) -> bool {
-        let has_room = if self.path.last() == Some(&SYMBOL) {
-            self.path.len() <= segments.len()
-        } else {
-            self.path.len() == segments.len()
-        };
-        has_room
-            && self
-                .path
-                .iter()
-                .zip(segments)
-                .all(|(want, got)| want.starts_with('{') || want == got)
+    const fn once_only(self) -> Self {
+        let repeatable = false;
+        Self { repeatable, ..self }
+    }
+
+    const fn degraded(self, degraded: &'static str) -> Self {
+        Self { degraded, ..self }
+    }
+
+    const fn does(self, does: &'static str) -> Self {
+        Self { does, ..self }
     }
 }
 
-const fn get(path: &'static [&'static str], lane: Lane) -> Row {
-    let allow = GET;
-    Row { allow, path, lane }
+const fn row(method: Method, path: &'static str, source: Source, answers: &'static [Reply]) -> Row {
+    Row {
+        method,
+        path,
+        params: &[],
+        bulkhead: None,
+        source,
+        repeatable: true,
+        degraded: "",
+        answers,
+        does: "",
+    }
 }
 
-const fn post(path: &'static [&'static str], lane: Lane) -> Row {
-    let allow = POST;
-    Row { allow, path, lane }
+const fn get(path: &'static str, source: Source, answers: &'static [Reply]) -> Row {
+    row(Method::Get, path, source, answers)
 }
 
-/// All routes but the page's files. Of two that fit a path the first counts. Those that are polled most
-/// stand first.
-pub const ROUTES: &[Row] = &[
-    get(&["api", "candles", SYMBOL], Lane::Candles),
-    get(&["api", "vwap", SYMBOL], Lane::Vwap),
-    get(&["api", "quote", SYMBOL], Lane::Quotes),
-    get(&["api", "watchlist"], Lane::Watchlist),
-    get(&["api", "health"], Lane::Instant),
-    get(&["api", "signals"], Lane::Lists),
-    get(&["api", "positions"], Lane::Lists),
-    get(&["api", "runners"], Lane::Files),
-    get(&["api", "trade-history"], Lane::Files),
-    get(&["api", "vwap"], Lane::Vwap),
-    get(&["api", "streaming", "status"], Lane::Instant),
-    get(&["api", "streaming", "health"], Lane::Feed),
-    get(&["api", "streaming", "rotation"], Lane::Feed),
-    get(&["api", "volume-spikes", "active"], Lane::Instant),
-    get(&["api", "validate", "status"], Lane::ModelStatus),
-    post(&["api", "validate", SYMBOL], Lane::Validation),
-    get(&["api", "threads"], Lane::Instant),
-    get(&["api", "threads", "dump"], Lane::Dump),
-    get(&["api", "stalls"], Lane::Reports),
-    get(&["api", "stalls", "{name}"], Lane::Reports),
-    post(&["api", "drill"], Lane::Dump),
-    post(&["api", "shutdown"], Lane::Instant),
-    get(&["api", "ws", "quotes"], Lane::Instant),
-    get(&["metrics"], Lane::Instant),
+const fn post(path: &'static str, source: Source, answers: &'static [Reply]) -> Row {
+    row(Method::Post, path, source, answers)
+}
+
+use Source::{Do, Market, Page, Snapshot, Stream, Trader};
+
+/// All routes. Of two that fit a path the first counts; those that are polled most stand first.
+pub static ROUTES: &[Row] = &[
+    get(
+        "/api/candles/{symbol}",
+        Market(market::candles),
+        &[json("Candles", "oldest first; empty for a known symbol that has none yet"), error(404, "nobody knows the symbol"), BROKEN, NO_ROOM, LATE],
+    )
+    .params(&[&SYMBOL, &TIMEFRAME])
+    .behind(Bulkhead::Candles)
+    .degraded("the older candles, marked stale")
+    .does("The candles of a symbol"),
+    get(
+        "/api/vwap/{symbol}",
+        Trader(trader::vwap),
+        &[json("Vwap", "`vwap` is null where there is none")],
+    )
+    .params(&[&SYMBOL])
+    .behind(Bulkhead::Vwap)
+    .degraded("the last one with `stale`, for as long as it may be shown; else `vwap` null")
+    .does("The volume-weighted average price of a symbol"),
+    get(
+        "/api/quote/{symbol}",
+        Market(market::quote),
+        &[json("Quote", "the provider's quote object"), error(404, "nobody knows the symbol"), BROKEN, NO_ROOM, LATE],
+    )
+    .params(&[&SYMBOL])
+    .behind(Bulkhead::Quotes)
+    .degraded("the older quote, marked stale, for `schwab.stale_quote`")
+    .does("The quote of a symbol"),
+    get(
+        "/api/watchlist",
+        Trader(trader::watchlist),
+        &[json("Watchlist", "the trader app's rows"), NO_ROOM],
+    )
+    .behind(Bulkhead::Watchlist)
+    .degraded("the last one, marked stale; 503 only if there never was one")
+    .does("The trader app's watchlist"),
+    get(
+        "/api/health",
+        Snapshot(process::health),
+        &[json("Health", "no thread is stalled"), reply(503, JSON, "Health", "a thread is stalled; `detail` says which")],
+    )
+    .does("Whether the server is well"),
+    get(
+        "/api/signals",
+        Trader(trader::signals),
+        &[json("List", "the trader app's signals")],
+    )
+    .behind(Bulkhead::Lists)
+    .degraded("the last ones, marked stale; else empty, marked stale")
+    .does("The trader app's signals"),
+    get(
+        "/api/positions",
+        Trader(trader::positions),
+        &[json("List", "the trader app's open positions")],
+    )
+    .behind(Bulkhead::Lists)
+    .degraded("the last ones, marked stale; else empty, marked stale")
+    .does("The trader app's open positions"),
+    get(
+        "/api/runners",
+        Snapshot(files::runners),
+        &[json("Object", "runners.json as last read in one piece"), error(503, "the file was not read yet, or cannot be")],
+    )
+    .does("The trader's `runners.json`"),
+    get(
+        "/api/trade-history",
+        Snapshot(files::trade_history),
+        &[json("Trades", "`X-Total-Count` says how many there are"), error(500, "the file cannot be read"), NOT_READ],
+    )
+    .params(&[&SINCE, &LIMIT])
+    .does("The trader's paper trades, oldest first"),
+    get(
+        "/api/vwap",
+        Trader(trader::vwap_all),
+        &[json("Object", "by symbol")],
+    )
+    .behind(Bulkhead::Vwap)
+    .degraded("the last ones, marked stale; else empty, marked stale")
+    .does("All volume-weighted average prices that the trader app has"),
+    get(
+        "/api/streaming/status",
+        Snapshot(stream::status),
+        &[json("StreamStatus", "the state of the quote stream")],
+    )
+    .does("Whether quotes come in"),
+    get(
+        "/api/streaming/health",
+        Trader(trader::stream_health),
+        &[json("Object", "the trader app's own word of its feed")],
+    )
+    .behind(Bulkhead::Feed)
+    .degraded("an error in 200: the last one would say that all is well")
+    .does("The trader app's own feed"),
+    get(
+        "/api/streaming/rotation",
+        Trader(trader::rotation),
+        &[json("Object", "which symbols the trader app's feed carries")],
+    )
+    .behind(Bulkhead::Feed)
+    .degraded("an error in 200: the last one would say that all is well")
+    .does("The trader app's rotation of symbols"),
+    get(
+        "/api/volume-spikes/active",
+        Snapshot(stream::spikes),
+        &[json("Spikes", "by symbol")],
+    )
+    .does("Volume spikes of the last minutes"),
+    get(
+        "/api/validate/status",
+        Do(validate::status),
+        &[json("ModelStatus", "whether verdicts can be had"), NO_ROOM],
+    )
+    .behind(Bulkhead::ModelStatus)
+    .does("Whether the model is there"),
+    post(
+        "/api/validate/{symbol}",
+        Do(validate::validate),
+        &[json("Verdict", "the model's verdict, or `wait` with the reason why there is none"), NO_ROOM],
+    )
+    .params(&[&SYMBOL])
+    .behind(Bulkhead::Validation)
+    .degraded("`wait` with the reason")
+    .does("The model's verdict on a symbol of the watchlist"),
+    get(
+        "/api/threads",
+        Snapshot(process::threads),
+        &[json("Threads", "as the watchdog saw them last"), NOT_READ],
+    )
+    .does("Every thread, channel and stall"),
+    get(
+        "/api/threads/dump",
+        Do(threads::dump),
+        &[reply(200, REPORT, "Report", "in the form that was asked for"), NO_ROOM, LATE],
+    )
+    .params(&[&DUMP_FORM])
+    .behind(Bulkhead::Dump)
+    .does("Every thread's stack, now"),
+    get(
+        "/api/stalls",
+        Do(stalls::list),
+        &[json("Stalls", "the newest first"), error(500, "the folder cannot be read"), NO_ROOM, LATE],
+    )
+    .behind(Bulkhead::Reports)
+    .does("Past stall reports"),
+    get(
+        "/api/stalls/{name}",
+        Do(stalls::report),
+        &[reply(200, REPORT, "Report", "in the form that was asked for"), error(404, "there is no such report (any more)"), error(500, "it cannot be read"), NO_ROOM, LATE],
+    )
+    .params(&[&STALL_NAME, &STALL_FORM])
+    .behind(Bulkhead::Reports)
+    .does("One past stall report"),
+    post(
+        "/api/drill",
+        Do(threads::drill),
+        &[json("Drill", "ordered"), error(404, "no such thread"), NO_ROOM, LATE],
+    )
+    .params(&[&STALL, &HOW, &FOR])
+    .behind(Bulkhead::Dump)
+    .once_only()
+    .does("A real stall, to see what it does; from this machine only, and where `watchdog.allow_drills` is set"),
+    post(
+        "/api/shutdown",
+        Do(process::shutdown),
+        &[json("Shutdown", "the server ends")],
+    )
+    .does("An orderly end; from this machine only"),
+    get("/api/ws/quotes", Stream, &[reply(101, &[], "", "the stream begins"), error(426, "no handshake, or one of another version")])
+        .does("The quote stream, by WebSocket"),
+    get("/metrics", Snapshot(process::metrics), &[reply(200, TEXT, "Text", "Prometheus' format"), NOT_READ])
+        .does("The same as `/api/threads`, for Prometheus"),
+    get("/", Page, &[reply(200, FILES, "Text", "the page")]).does("The chart page"),
+    get("/threads", Page, &[reply(200, FILES, "Text", "the page")]).does("The page of threads and stalls"),
+    get("/assets/{file}", Page, &[reply(200, FILES, "Text", "the file"), error(404, "no such file")])
+        .params(&[&FILE])
+        .does("What the pages name"),
 ];
-
-/// The route of a path.
-#[must_use]
-pub fn find(segments: &[&str]) -> Option<&'static Row> {
-    ROUTES.iter().find(|row| row.is_of(segments))
-}

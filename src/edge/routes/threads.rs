@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::diag::watchdog::ToWatchdog;
-use crate::runtime::{Drill, one_shot};
+use crate::runtime::{Drill, ThreadKind, one_shot};
 
 use super::context::Context;
-use super::router::Form;
+use super::param::{Args, BadRequest, DUMP_FORM, FOR, Form, HOW, STALL};
 use crate::edge::answer::Answer;
 use crate::edge::routes::process::is_local;
 
@@ -16,7 +16,11 @@ use crate::edge::routes::process::is_local;
 const REPORT_PATIENCE: Duration = Duration::from_secs(8);
 
 /// `GET /api/threads/dump?format=text|json|folded`: every thread's stack, now.
-pub fn dump(context: &Context<'_>, form: Form) -> Answer {
+pub fn dump(args: &Args, context: &Context<'_>) -> Result<Answer, BadRequest> {
+    Ok(report(context, args.get(&DUMP_FORM)?))
+}
+
+fn report(context: &Context<'_>, form: Form) -> Answer {
     let by = context.deadline.min(Instant::now() + REPORT_PATIENCE);
     let (reply, report) = one_shot();
     let why = format!("{} for {}", context.what, context.peer);
@@ -31,7 +35,7 @@ pub fn dump(context: &Context<'_>, form: Form) -> Answer {
         )
         .with_retry_after(Some(Duration::from_secs(1)));
     }
-    let Some(forms) = context.hear("watchdog", &report, by, Duration::ZERO) else {
+    let Some(forms) = context.hear(ThreadKind::Watchdog, &report, by, Duration::ZERO) else {
         return Answer::error(
             504,
             "The watchdog did not make a report in time; see logs/watchdog.log, or use kill -QUIT",
@@ -49,7 +53,12 @@ pub fn dump(context: &Context<'_>, form: Form) -> Answer {
 
 /// `POST /api/drill?stall=THREAD&how=HOW&for=20s`: a real stall, where the settings allow it and only
 /// from this machine.
-pub fn drill(context: &Context<'_>, thread: &str, drill: Drill) -> Answer {
+pub fn drill(args: &Args, context: &Context<'_>) -> Result<Answer, BadRequest> {
+    let (how, time) = (args.get(&HOW)?, args.get(&FOR)?);
+    Ok(order(context, args.get(&STALL)?, Drill { how, time }))
+}
+
+fn order(context: &Context<'_>, thread: String, drill: Drill) -> Answer {
     if !context.config.allow_drills {
         return Answer::error(
             403,
@@ -65,14 +74,14 @@ pub fn drill(context: &Context<'_>, thread: &str, drill: Drill) -> Answer {
     let by = context.deadline;
     let (reply, answer) = one_shot();
     let order = ToWatchdog::Drill {
-        thread: thread.to_owned(),
+        thread: thread.clone(),
         drill,
         reply,
     };
     if context.config.watchdog.offer(order).is_err() {
         return Answer::error(503, "The watchdog is busy; try again in a second");
     }
-    match context.hear("watchdog", &answer, by, Duration::ZERO) {
+    match context.hear(ThreadKind::Watchdog, &answer, by, Duration::ZERO) {
         Some(Ok(())) => Answer::value(&json!({
             "ordered": {"stall": thread, "how": drill.how.to_string(), "for_s": drill.time.as_secs()},
             "log": context.config.watchdog_log,

@@ -5,7 +5,43 @@ use crate::payload::Body;
 use crate::resilience::FetchError;
 use crate::upstream::trader_app::{TraderKey, answers};
 
+use super::param::{Args, BadRequest, SYMBOL};
 use crate::edge::answer::Answer;
+
+/// `GET /api/watchlist`
+pub fn watchlist(_: &Args) -> Result<TraderKey, BadRequest> {
+    Ok(TraderKey::Watchlist)
+}
+
+/// `GET /api/vwap/{symbol}`
+pub fn vwap(args: &Args) -> Result<TraderKey, BadRequest> {
+    Ok(TraderKey::Vwap(args.get(&SYMBOL)?))
+}
+
+/// `GET /api/vwap`
+pub fn vwap_all(_: &Args) -> Result<TraderKey, BadRequest> {
+    Ok(TraderKey::VwapAll)
+}
+
+/// `GET /api/streaming/health`
+pub fn stream_health(_: &Args) -> Result<TraderKey, BadRequest> {
+    Ok(TraderKey::StreamHealth)
+}
+
+/// `GET /api/streaming/rotation`
+pub fn rotation(_: &Args) -> Result<TraderKey, BadRequest> {
+    Ok(TraderKey::Rotation)
+}
+
+/// `GET /api/signals`
+pub fn signals(_: &Args) -> Result<TraderKey, BadRequest> {
+    Ok(TraderKey::Signals)
+}
+
+/// `GET /api/positions`
+pub fn positions(_: &Args) -> Result<TraderKey, BadRequest> {
+    Ok(TraderKey::Positions)
+}
 
 /// What the trader cache's reply means to a client of the key's route:
 ///

@@ -16,6 +16,7 @@ use crate::upstream::schwab::candles::MarketKey;
 use crate::upstream::trader_app::{TraderKey, runner_entry, watchlist_entry};
 
 use super::context::Context;
+use super::param::{Args, BadRequest, SYMBOL};
 use crate::edge::answer::Answer;
 
 /// How long the watchlist is waited for.
@@ -42,7 +43,11 @@ struct Gathered {
 /// `POST /api/validate/{symbol}`: the model's verdict, or a `wait` with the reason why there is none; in
 /// `setup` what was known when it was asked. Waits as long as the model may take. A verdict whose askers
 /// have left is kept for the next one. A body is not read.
-pub fn validate(context: &Context<'_>, symbol: &Symbol) -> Answer {
+pub fn validate(args: &Args, context: &Context<'_>) -> Result<Answer, BadRequest> {
+    Ok(verdict(context, &args.get(&SYMBOL)?))
+}
+
+fn verdict(context: &Context<'_>, symbol: &Symbol) -> Answer {
     let by = context.deadline.min(Instant::now() + WATCHLIST_DEADLINE);
     let watchlist = match context.ask(TraderKey::Watchlist, by) {
         Ok(served) => served.value,
@@ -81,7 +86,7 @@ pub fn validate(context: &Context<'_>, symbol: &Symbol) -> Answer {
     request.system = context.config.prompt.system.as_deref().map(Into::into);
     let setup = request.setup.clone();
     // Who left meanwhile shall not cost the model a minute.
-    if !context.gate_waits(context.config.model_deadline.min(INPUTS_DEADLINE)) {
+    if context.client_left() {
         return no_verdict(symbol, &FetchError::Cancelled, setup, context);
     }
     let asked = Instant::now();
@@ -113,7 +118,7 @@ fn gather(context: &Context<'_>, symbol: &Symbol, entry: Map<String, Value>) -> 
         .answer(vwap)
         .ok()
         .filter(|v| v.stale_because.is_none());
-    let runners = context.boards.files().and_then(|f| f.runners.as_ref());
+    let runners = context.snapshots.files().and_then(|f| f.runners.as_ref());
     Gathered {
         entry,
         quote: context.answer(quote).ok(),
@@ -164,7 +169,7 @@ fn no_verdict(symbol: &Symbol, why: &FetchError, setup: Value, context: &Context
 }
 
 /// `GET /api/validate/status`: `{"available":bool,"cache_ttl_seconds":60}`, and in `detail` why not.
-pub fn status(context: &Context<'_>) -> Answer {
+pub fn status(_: &Args, context: &Context<'_>) -> Result<Answer, BadRequest> {
     let said = context.ask(ValidationKey::Status, context.deadline);
     let (available, detail) = match said {
         Ok(Served {
@@ -182,5 +187,5 @@ pub fn status(context: &Context<'_>) -> Answer {
     if let Some(detail) = detail {
         body["detail"] = Value::from(detail);
     }
-    Answer::value(&body)
+    Ok(Answer::value(&body))
 }

@@ -9,7 +9,7 @@ use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, Message, WebSocket};
 
 use crate::runtime::deadline_io::read_some;
-use crate::runtime::{Heartbeat, Stop, Tx};
+use crate::runtime::{Heartbeat, Peer, Stop, ThreadKind, Tx};
 use crate::stream::{SessionId, ToHub, Wanted};
 
 use super::limits::{STUCK_AFTER, WsConfig};
@@ -205,6 +205,8 @@ impl<L: Listener> Reader<'_, L> {
 
     fn tell_hub(&self, words: ToHub) -> Result<(), End> {
         let by = Instant::now() + HUB_PATIENCE;
+        self.heartbeat
+            .wait(ThreadKind::QuoteHub, "hearing a streaming client", by);
         self.hub.send_by(words, by).map_err(|_| {
             log::error!(target: "WS", "closing the stream of {}: the quote hub does not take what its client wants", self.peer);
             End::Said(close_frame(1011, "the server's quote hub does not answer"))
@@ -221,7 +223,9 @@ impl<L: Listener> Reader<'_, L> {
             Ok(()) => return Ok(()),
             Err(frames) => frames,
         };
-        self.heartbeat.wait("waiting for a client's writer", until);
+        let writer = ThreadKind::WsWriter.turn(self.id.0);
+        self.heartbeat
+            .wait(writer, "hearing a streaming client", until);
         loop {
             let now = Instant::now();
             let by = until.min(now + LOOK_EVERY);
@@ -239,7 +243,7 @@ impl<L: Listener> Reader<'_, L> {
     fn linger(&self, stream: &mut TcpStream) {
         let until = Instant::now() + LINGER;
         self.heartbeat
-            .wait("letting a streaming client close", until);
+            .wait(Peer::Client, "letting a streaming client close", until);
         let mut buffer = vec![0; DRAIN_BYTES];
         while !self.stop.is_set() {
             let by = until.min(Instant::now() + LOOK_EVERY);

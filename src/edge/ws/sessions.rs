@@ -6,7 +6,7 @@ use std::time::Instant;
 use tungstenite::handshake::derive_accept_key;
 
 use crate::runtime::deadline_io::{Sparing, write_all};
-use crate::runtime::{Heartbeat, Permit, Semaphore, Supervisor, Tx, one_shot};
+use crate::runtime::{Heartbeat, Permit, Semaphore, Supervisor, ThreadKind, Tx, one_shot};
 use crate::stream::{SessionId, ToHub};
 
 use super::limits::WsConfig;
@@ -44,18 +44,20 @@ pub struct Upgrade {
 struct Place<'a> {
     sessions: &'a Sessions,
     id: SessionId,
+    heartbeat: &'a Heartbeat,
     _permit: Permit,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let leave = ToHub::Leave { id: self.id };
-        if self
-            .sessions
-            .hub
-            .send_by(leave, Instant::now() + HUB_PATIENCE)
-            .is_err()
-        {
+        let by = Instant::now() + HUB_PATIENCE;
+        // A panic is told of as such.
+        if !std::thread::panicking() {
+            self.heartbeat
+                .wait(ThreadKind::QuoteHub, "ending a stream", by);
+        }
+        if self.sessions.hub.send_by(leave, by).is_err() {
             log::error!(target: "WS", "the quote hub could not be told that a session ended; it finds out at the next quote");
         }
     }
@@ -105,6 +107,7 @@ impl Sessions {
         let place = Place {
             sessions: self,
             id,
+            heartbeat,
             _permit: permit,
         };
         let (to_writer, words) = supervisor.private_channel(WORDS_MAX);
@@ -120,11 +123,10 @@ impl Sessions {
         let socket = stream
             .try_clone()
             .map_err(|e| format!("The stream could not begin: {e}"))?;
+        let by = Instant::now() + HUB_PATIENCE;
+        heartbeat.wait(ThreadKind::QuoteHub, "beginning a stream", by);
         self.hub
-            .send_by(
-                ToHub::Join { id, socket, out },
-                Instant::now() + HUB_PATIENCE,
-            )
+            .send_by(ToHub::Join { id, socket, out }, by)
             .map_err(|_| "The server's quote hub does not answer; see /api/health".to_owned())?;
         let response = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",

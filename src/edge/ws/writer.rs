@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, never, select_biased};
 
 use crate::runtime::deadline_io::{Sparing, write_all, write_now};
-use crate::runtime::{Heartbeat, Supervisor, ThreadKind, Tx};
+use crate::runtime::{Heartbeat, Peer, Supervisor, ThreadKind, Tx};
 use crate::stream::{Pen, SessionId, ToHub};
 
 use crate::stream::frame::close_frame;
@@ -210,10 +210,9 @@ impl Writer {
 
     /// False when the hub is stalled.
     fn tell(&mut self, words: ToHub, heartbeat: &Heartbeat) -> bool {
-        let told = self
-            .hub
-            .send_by(words, Instant::now() + HUB_PATIENCE)
-            .is_ok();
+        let by = Instant::now() + HUB_PATIENCE;
+        heartbeat.wait(ThreadKind::QuoteHub, "writing to a streaming client", by);
+        let told = self.hub.send_by(words, by).is_ok();
         if !told {
             let why = "the server's quote hub does not answer";
             self.write(&close_frame(1011, why), self.deadline(), heartbeat);
@@ -227,6 +226,7 @@ impl Writer {
             return true;
         }
         heartbeat.wait(
+            Peer::Client,
             format!("writing {} bytes to {}", bytes.len(), self.peer),
             until,
         );

@@ -14,7 +14,7 @@ use tiny_http::{Listener, Server};
 use super::address::connect_path;
 use super::address::{Address, bind};
 use crate::runtime::deadline_io::{self, connect_unless, read_some, write_all};
-use crate::runtime::{Heartbeat, Stop, WatchTx};
+use crate::runtime::{Heartbeat, Peer, Stop, WatchTx};
 
 /// How often it is asked whether the server still accepts, and, while it does not, tried to make it anew.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
@@ -60,9 +60,12 @@ impl Keeper {
                 Ok((server, listener)) => {
                     self.servers.publish(Some(Arc::clone(&server)));
                     self.watch(heartbeat);
-                    // Ends an acceptor that lives and that nobody can reach: one whose path was removed.
-                    let _ = listener.shutdown(Shutdown::Both);
+                    if !self.stop.is_set() {
+                        // Ends an acceptor that lives and that nobody can reach: one whose path was removed.
+                        let _ = listener.shutdown(Shutdown::Both);
+                    }
                     heartbeat.wait(
+                        Peer::LocalServer,
                         "having the workers let go of a server",
                         Instant::now() + RELEASE_DEADLINE,
                     );
@@ -104,7 +107,11 @@ impl Keeper {
                 return;
             }
             let by = Instant::now() + PROBE_DEADLINE;
-            heartbeat.wait("asking the server whether it accepts", by);
+            heartbeat.wait(
+                Peer::LocalServer,
+                "asking the server whether it accepts",
+                by,
+            );
             silences = match probe(&self.address, by) {
                 Probed::Answered => 0,
                 Probed::Unknown => silences,

@@ -12,8 +12,8 @@ use crate::runtime::{Limits, Stopper, SupervisorEnds, stop};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const SPEC: Spec = Spec {
-    keeper: ThreadKind::LaneKeeper,
-    worker: ThreadKind::Http,
+    keeper: ThreadKind::SimSchwab,
+    worker: ThreadKind::SimSchwabWorker,
     workers: 2,
 };
 
@@ -41,11 +41,11 @@ struct World {
 
 fn world(
     address: &Address,
-    answer: impl Fn(&Asked, &Heartbeat) -> ResponseBox + Clone + Send + 'static,
+    answer: impl Fn(&Asked, &Heartbeat) -> ResponseBox + Copy + Send + 'static,
 ) -> World {
     let (stopper, stop) = stop();
     let (supervisor, ends) = Supervisor::new(Limits::default(), stop);
-    let address = start(&supervisor, SPEC, address, answer).unwrap();
+    let address = start(&supervisor, SPEC, address, move || answer).unwrap();
     World {
         stopper: Some(stopper),
         ends,
@@ -213,7 +213,7 @@ fn a_server_whose_acceptor_has_ended_is_made_anew_at_the_same_address() {
     let (stopper, stop) = stop();
     let (supervisor, ends) = Supervisor::new(Limits::default(), stop);
     let bound = (listener.into(), address.clone());
-    start_on(&supervisor, SPEC, bound, echo).unwrap();
+    start_on(&supervisor, SPEC, bound, || echo).unwrap();
     let w = World {
         stopper: Some(stopper),
         ends,
@@ -267,7 +267,7 @@ mod at_a_path {
         let start_at = |path: PathBuf| {
             let (_stopper, stop) = stop();
             let (supervisor, _ends) = Supervisor::new(Limits::default(), stop);
-            start(&supervisor, SPEC, &Address::Path(path), echo)
+            start(&supervisor, SPEC, &Address::Path(path), || echo)
         };
         let refused = start_at(path.clone()).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::AddrInUse, "{refused}");

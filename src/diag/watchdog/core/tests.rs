@@ -7,7 +7,7 @@ use super::super::replacements::REPLACED_MAX;
 use super::super::reports::SYMBOLIZER_DEADLINE;
 use super::super::snapshot::ThreadState;
 use super::*;
-use crate::runtime::{How, OnStall};
+use crate::runtime::{How, OnStall, ThreadKind};
 
 mod world;
 use world::{Coverage, World};

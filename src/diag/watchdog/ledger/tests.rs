@@ -1,6 +1,7 @@
 //! The ledger told of births, beats and ends.
 
 use super::*;
+use crate::runtime::ThreadKind;
 use proptest::prelude::*;
 
 const TICK: Duration = Duration::from_millis(250);
@@ -20,6 +21,7 @@ fn busy(at: Instant) -> Beat {
     Beat {
         at,
         doing: Doing::Busy("merging".into()),
+        request: None,
     }
 }
 
@@ -37,7 +39,7 @@ fn look_for(ledger: &mut Ledger, now: &mut Instant, time: Duration) -> Vec<Findi
 fn a_stall_is_told_once_then_each_minute_and_its_end_with_its_length() {
     let mut now = Instant::now();
     let mut ledger = Ledger::default();
-    ledger.born(ID, "candle-cache".into(), class(None), now);
+    ledger.born(ID, ThreadKind::CandleCache.into(), class(None), now);
     ledger.beat(ID, busy(now));
     let start = now;
     assert!(look_for(&mut ledger, &mut now, Duration::from_secs(2)).is_empty());
@@ -54,6 +56,7 @@ fn a_stall_is_told_once_then_each_minute_and_its_end_with_its_length() {
         Beat {
             at: now,
             doing: Doing::Idle,
+            request: None,
         },
     );
     let found = ledger.look(now, TICK);
@@ -72,14 +75,14 @@ fn a_thread_that_ends_without_another_beat_was_stuck_until_its_end() {
     let mut now = Instant::now();
     let start = now;
     let mut ledger = Ledger::default();
-    ledger.born(ID, "http-1".into(), class(None), now);
+    ledger.born(ID, ThreadKind::Conn.nth(1), class(None), now);
     ledger.beat(ID, busy(now));
     look_for(&mut ledger, &mut now, Duration::from_secs(4));
     ledger.ended(ID, now);
     assert_eq!(
         ledger.look(now, TICK),
         [Finding::Recovered {
-            name: "http-1".into(),
+            name: "conn-1".into(),
             after: now - start
         }]
     );
@@ -89,7 +92,7 @@ fn a_thread_that_ends_without_another_beat_was_stuck_until_its_end() {
 fn a_wait_is_allowed_its_own_deadline() {
     let mut now = Instant::now();
     let mut ledger = Ledger::default();
-    ledger.born(ID, "http-1".into(), class(None), now);
+    ledger.born(ID, ThreadKind::Conn.nth(1), class(None), now);
     let until = now + Duration::from_secs(9);
     ledger.beat(
         ID,
@@ -97,8 +100,10 @@ fn a_wait_is_allowed_its_own_deadline() {
             at: now,
             doing: Doing::Waiting {
                 what: "x".into(),
+                peer: ThreadKind::CandleCache.into(),
                 until,
             },
+            request: None,
         },
     );
     assert!(look_for(&mut ledger, &mut now, Duration::from_secs(11)).is_empty());
@@ -112,7 +117,12 @@ fn a_wait_is_allowed_its_own_deadline() {
 fn a_stopped_process_is_no_stall() {
     let mut now = Instant::now();
     let mut ledger = Ledger::default();
-    ledger.born(ID, "hub".into(), class(Some(Duration::from_secs(2))), now);
+    ledger.born(
+        ID,
+        ThreadKind::QuoteHub.into(),
+        class(Some(Duration::from_secs(2))),
+        now,
+    );
     ledger.beat(ID, busy(now));
     look_for(&mut ledger, &mut now, Duration::from_secs(1));
     now += Duration::from_secs(3_600);
@@ -128,7 +138,7 @@ fn a_stopped_process_is_no_stall() {
 fn an_essential_thread_that_died_is_an_ailment_for_good() {
     let now = Instant::now();
     let mut ledger = Ledger::default();
-    ledger.born(ID, "hub".into(), class(None), now);
+    ledger.born(ID, ThreadKind::QuoteHub.into(), class(None), now);
     ledger.panicked(ID, "boom".into(), false);
     ledger.ended(ID, now);
     assert!(
@@ -147,7 +157,7 @@ proptest! {
     ) {
         let mut now = Instant::now();
         let mut ledger = Ledger::default();
-        ledger.born(ID, "x".into(), class(None), now);
+        ledger.born(ID, ThreadKind::QuoteHub.into(), class(None), now);
         ledger.beat(ID, busy(now));
         for gap_ms in gaps_ms {
             let gap = Duration::from_millis(gap_ms);
@@ -168,7 +178,7 @@ proptest! {
         let now = Instant::now();
         let mut ledger = Ledger::default();
         for id in 0..n {
-            ledger.born(ThreadId(id), "conn".into(), class(None), now);
+            ledger.born(ThreadId(id), ThreadKind::Conn.nth(1), class(None), now);
             ledger.ended(ThreadId(id), now);
         }
         prop_assert_eq!(ledger.counts(), (0, 0));

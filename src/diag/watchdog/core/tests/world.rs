@@ -49,6 +49,8 @@ pub(super) struct World {
     replaced: BTreeSet<u64>,
     /// Stalled, and another is to be started in their place at once.
     to_replace: BTreeSet<String>,
+    /// Stalled, and their owners are to be told at once.
+    to_tell: BTreeSet<String>,
     asked: u32,
     answered: Vec<u32>,
     drills_asked: u32,
@@ -91,6 +93,7 @@ impl World {
             reported: String::new(),
             replaced: BTreeSet::new(),
             to_replace: BTreeSet::new(),
+            to_tell: BTreeSet::new(),
             asked: 0,
             answered: Vec::new(),
             drills_asked: 0,
@@ -126,6 +129,14 @@ impl World {
                         "a drill in place of the end"
                     );
                 }
+            }
+            Action::TellOwner { id } => {
+                let real = &self.living[&id.0];
+                assert!(
+                    real.limit
+                        .is_some_and(|limit| real.ran + real.stopped >= limit)
+                );
+                assert!(self.to_tell.remove(&real.name) || self.stalled_names.contains(&real.name));
             }
             Action::StartSpare { id, name } => {
                 self.to_replace.remove(&name);
@@ -182,12 +193,13 @@ impl World {
             if replaceable && self.replaced.len() < REPLACED_MAX {
                 self.to_replace.insert(name.clone());
             }
+            self.to_tell.insert(name.clone());
             self.stalled_names.insert(name);
             self.coverage.stalls += 1;
-        } else if let Some(name) = name("[INFO] [WATCHDOG] t-", " is back") {
-            let told = self.told.entry(format!("t-{name}")).or_default();
+        } else if let Some(name) = name("[INFO] [WATCHDOG] conn-", " is back") {
+            let told = self.told.entry(format!("conn-{name}")).or_default();
             told.back += 1;
-            assert_eq!(told.stalled, told.back, "t-{name} was not stalled");
+            assert_eq!(told.stalled, told.back, "conn-{name} was not stalled");
         } else if line.contains("no report of ") {
             self.reported.push_str(line);
             self.reported.push('\n');
@@ -245,7 +257,7 @@ impl World {
 
     pub fn born(&mut self, kind: Kind) {
         self.ids += 1;
-        let name = format!("t-{}", self.ids);
+        let name = ThreadKind::Conn.turn(self.ids);
         let id = ThreadId(self.ids);
         let class = Class {
             name: "t",
@@ -256,7 +268,7 @@ impl World {
         };
         let real = Real {
             kind,
-            name: name.clone(),
+            name: name.to_string(),
             doing: Doing::Busy("starting".into()),
             ran: Duration::ZERO,
             stopped: Duration::ZERO,
@@ -294,12 +306,20 @@ impl World {
             Does::Waits(ms) => {
                 let wait = Duration::from_millis(ms);
                 let (what, until) = ("another".into(), now + wait);
-                (Doing::Waiting { what, until }, Some(wait + WAIT_GRACE))
+                let peer = ThreadKind::CandleCache.into();
+                (
+                    Doing::Waiting { what, peer, until },
+                    Some(wait + WAIT_GRACE),
+                )
             }
         };
         let (at, doing) = (now, real.doing.clone());
         let id = ThreadId(id);
-        let beat = Beat { at, doing };
+        let beat = Beat {
+            at,
+            doing,
+            request: None,
+        };
         self.handle(Event::Beat { id, beat });
     }
 
@@ -338,6 +358,11 @@ impl World {
             self.handle(Event::Answered);
         }
         self.handle(Event::Look(Seen::default()));
+        assert!(
+            self.to_tell.is_empty(),
+            "owners were not told: {:?}",
+            self.to_tell
+        );
         assert!(
             self.to_replace.is_empty(),
             "not replaced: {:?}",
@@ -379,7 +404,7 @@ impl World {
             }
             Step::Drill(n) => {
                 self.drills_asked += 1;
-                let thread = format!("t-{n}");
+                let thread = format!("conn-{n}");
                 let (how, time) = (How::Sleep, Duration::from_secs(1));
                 self.handle(Event::Drill {
                     thread,
