@@ -3,7 +3,7 @@
 use std::env;
 use std::process::ExitCode;
 
-use tapewarden::config::{Command, parse};
+use tapewarden::config::{Command, load};
 use tapewarden::files::regular;
 use tapewarden::{app, cli};
 
@@ -11,10 +11,11 @@ use tapewarden::{app, cli};
 const SETTINGS_BYTES_MAX: u64 = 1_000_000;
 
 fn main() -> ExitCode {
-    if let Some(code) = cli::run(env::args_os().skip(1)) {
-        return code;
-    }
-    match parse(env::args_os().skip(1), env::vars_os(), |path| {
+    let words = match cli::run(env::args_os().skip(1)) {
+        Ok(words) => words,
+        Err(code) => return code,
+    };
+    match load(&words, env::vars_os(), |path| {
         regular::read(path, SETTINGS_BYTES_MAX)
     }) {
         Ok(Command::Print(text)) => {

@@ -1,15 +1,16 @@
 //! `tapewarden drill`: orders a real stall in a thread of a running server, gives that thread something
 //! to do so that it meets its order, and prints what the watchdog says.
 
-use std::ffi::OsString;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use clap::{ArgMatches, Command};
+
 use crate::files::regular;
 use crate::runtime::{How, is_meant};
 
-use super::{DEFAULT_URL, Fault, REPORT_BYTES_MAX, ask, value, words};
+use super::{DEFAULT_URL, Fault, REPORT_BYTES_MAX, ask, text, url_flag, value};
 
 /// What wakes threads of each kind: a fetch of every sort, and a line for the log.
 const ERRANDS: [&str; 7] = [
@@ -28,58 +29,64 @@ const SYMBOLS: [&str; 6] = ["TOYO", "ELPW", "AAPL", "NVDA", "SPY", "QQQ"];
 /// Beyond the stall's own time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Its part of the command line.
+pub fn command() -> Command {
+    Command::new("drill")
+        .about("A real stall in a running server, and what is said of it")
+        .arg(
+            text("stall", "THREAD")
+                .required(true)
+                .help("Which thread: http-3, or http-* for all"),
+        )
+        .arg(
+            text("how", "HOW")
+                .value_parser(How::ALL.map(|(_, name)| name))
+                .default_value("mutex")
+                .help("The kind of stall"),
+        )
+        .arg(
+            text("for", "TIME")
+                .default_value("20s")
+                .help("How long it lasts"),
+        )
+        .arg(url_flag())
+}
+
 /// Runs the command.
-pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
-    let (named, bare) = words(args, &["stall", "how", "for", "url"])?;
-    if let Some(word) = bare.first() {
-        return Err(Fault::usage(format!("drill takes no {word}")));
-    }
-    let stall = value(&named, "stall").ok_or_else(|| Fault::usage("drill needs --stall THREAD"))?;
-    let how: How = value(&named, "how")
+pub fn run(said: &ArgMatches) -> Result<(), Fault> {
+    let stall = value(said, "stall").unwrap_or_default();
+    let how: How = value(said, "how")
         .unwrap_or("mutex")
         .parse()
         .map_err(Fault::usage)?;
-    let time = value(&named, "for").unwrap_or("20s");
-    let base = value(&named, "url")
+    let time = value(said, "for").unwrap_or("20s");
+    let base = value(said, "url")
         .unwrap_or(DEFAULT_URL)
         .trim_end_matches('/');
-    let order = format!("{base}/api/drill?stall={stall}&how={how}&for={time}");
     let before = restarts(base, stall);
-    let (status, body) = ask("POST", &order, Duration::from_secs(10))?;
-    if status != 200 {
-        return Err(Fault::failed(format!(
-            "the order was refused ({status}): {body}"
-        )));
-    }
-    let ordered: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
-    let log = ordered["log"].as_str().unwrap_or("logs/watchdog.log");
-    let time = ordered["ordered"]["for_s"].as_u64().unwrap_or(0);
-    println!("ordered: {stall} stalls ({how}) for {time} s; {log} says of it:");
-    let mut tail = Tail::after_the_order(log, stall)?;
-    let name = stall.trim_end_matches('*');
-    let expired = format!("a drill has expired: {stall}: ");
+    let (log, time) = order(base, stall, how, time)?;
+    println!(
+        "ordered: {stall} stalls ({how}) for {} s; {log} says of it:",
+        time.as_secs()
+    );
+    let mut tail = Tail::after_the_order(&log, stall)?;
     let (mut told, mut shown) = (String::new(), 0);
-    let until = Instant::now() + Duration::from_secs(time) + PATIENCE;
+    let until = Instant::now() + time + PATIENCE;
     for round in 0.. {
         run_errands(base, round);
         told.push_str(&tail.new_text()?);
         print!("{}", &told[shown..]);
         shown = told.len();
-        let has = |words: &str| told.contains(&format!("{words}{name}"));
-        let is_back = |words: &str| words.starts_with(name) && words.contains(" is back after ");
-        let is_back = told
-            .lines()
-            .filter_map(|l| l.split("[WATCHDOG] ").nth(1))
-            .any(is_back);
-        if has("STALLED: ") && has("VERDICT: ") && is_back {
+        let outcome = outcome(&told, stall);
+        if outcome == Outcome::IsBack {
             return Ok(());
         }
-        if how == How::Panic && (restarts(base, stall) > before || has_ended(&told, name)) {
+        let panicked = outcome == Outcome::Ended || restarts(base, stall) > before;
+        if how == How::Panic && panicked {
             println!("{stall} has panicked; [PANIC] in backend.log has its stack");
             return Ok(());
         }
-        // Where some of many have met it, their stall is waited for.
-        if told.contains(&expired) && !has("STALLED: ") {
+        if outcome == Outcome::Expired {
             return Err(Fault::failed(format!(
                 "{stall} did not stall: it did not beat in time, or not for longer than its class allows (README, watchdog.busy_*)"
             )));
@@ -89,14 +96,65 @@ pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
         }
         thread::sleep(Duration::from_millis(200));
     }
-    if told.contains(&format!("STALLED: {name}")) {
+    Err(Fault::failed(match outcome(&told, stall) {
+        Outcome::Stalled => format!("{stall} stalled and was not seen to come back"),
+        _ => format!(
+            "{stall} was not seen to stall; is --for longer than its class allows (README, watchdog.busy_*), and has it something to do?"
+        ),
+    }))
+}
+
+/// Orders the stall; gives the log that tells of it, and how long it lasts.
+fn order(base: &str, stall: &str, how: How, time: &str) -> Result<(String, Duration), Fault> {
+    let url = format!("{base}/api/drill?stall={stall}&how={how}&for={time}");
+    let (status, body) = ask("POST", &url, Duration::from_secs(10))?;
+    if status != 200 {
         return Err(Fault::failed(format!(
-            "{stall} stalled and was not seen to come back"
+            "the order was refused ({status}): {body}"
         )));
     }
-    Err(Fault::failed(format!(
-        "{stall} was not seen to stall; is --for longer than its class allows (README, watchdog.busy_*), and has it something to do?"
-    )))
+    let ordered: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+    let log = ordered["log"].as_str().unwrap_or("logs/watchdog.log");
+    let time = ordered["ordered"]["for_s"].as_u64().unwrap_or(0);
+    Ok((log.to_owned(), Duration::from_secs(time)))
+}
+
+/// How far a drill has come, by what the watchdog has told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Nothing is told of it.
+    Nothing,
+    /// It has stalled.
+    Stalled,
+    /// It has stalled, a verdict is there, and it is back.
+    IsBack,
+    /// It panicked, and does not begin anew.
+    Ended,
+    /// It did not meet its order. Where some of many have met it, their stall is waited for.
+    Expired,
+}
+
+fn outcome(told: &str, stall: &str) -> Outcome {
+    let name = stall.trim_end_matches('*');
+    let has = |words: &str| told.contains(&format!("{words}{name}"));
+    let says = |what: &str| {
+        let words = told
+            .lines()
+            .filter_map(|l| l.split("[WATCHDOG] ").nth(1))
+            .filter(|words| words.starts_with(name));
+        words.into_iter().any(|words| words.contains(what))
+    };
+    if has("STALLED: ") && has("VERDICT: ") && says(" is back after ") {
+        Outcome::IsBack
+    } else if says(" has ended for good after a panic") {
+        Outcome::Ended
+    } else if has("STALLED: ") {
+        Outcome::Stalled
+    } else if told.contains(&format!("a drill has expired: {stall}: ")) {
+        Outcome::Expired
+    } else {
+        Outcome::Nothing
+    }
 }
 
 /// How often the threads that this means have begun anew.
@@ -109,13 +167,6 @@ fn restarts(base: &str, stall: &str) -> u64 {
     let meant = |t: &&serde_json::Value| is_meant(stall, t["name"].as_str().unwrap_or_default());
     let of_each = threads.iter().filter(meant);
     of_each.filter_map(|t| t["restarts"].as_u64()).sum()
-}
-
-/// One of these panicked, and its class does not begin anew.
-fn has_ended(told: &str, name: &str) -> bool {
-    told.lines()
-        .filter_map(|l| l.split("[WATCHDOG] ").nth(1))
-        .any(|words| words.starts_with(name) && words.contains(" has ended for good after a panic"))
 }
 
 /// Something to do for threads of each kind, so that they meet their order. Some fail meanwhile: that is
@@ -169,5 +220,29 @@ impl Tail {
         let whole = new.iter().rposition(|b| *b == b'\n').map_or(0, |n| n + 1);
         self.at += whole;
         Ok(String::from_utf8_lossy(&new[..whole]).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_a_drill_has_come_is_read_from_what_is_told() {
+        let line = |words: &str| format!("2026-02-04 07:49:30 [WARN] [WATCHDOG] {words}\n");
+        let mut told = line("a drill was ordered: http-* stalls (mutex) for 20 s");
+        assert_eq!(outcome(&told, "http-*"), Outcome::Nothing);
+        let expired = told.clone() + &line("a drill has expired: http-*: it did not beat");
+        assert_eq!(outcome(&expired, "http-*"), Outcome::Expired);
+        told += &line("STALLED: http-3 for 5 s");
+        told += &line("a drill has expired: http-*: http-4 did not beat");
+        assert_eq!(outcome(&told, "http-*"), Outcome::Stalled);
+        told += &line("VERDICT: http-3 waits for a lock");
+        told += &line("conn-1 is back after 20 s");
+        assert_eq!(outcome(&told, "http-*"), Outcome::Stalled);
+        told += &line("http-3 is back after 20 s");
+        assert_eq!(outcome(&told, "http-*"), Outcome::IsBack);
+        let ended = line("conn-7 has ended for good after a panic");
+        assert_eq!(outcome(&ended, "conn-7"), Outcome::Ended);
     }
 }

@@ -1,8 +1,9 @@
 //! `tapewarden dump`: every thread's stack of a running server, by its process (works while every http
 //! worker is stuck) or by its URL; or of a raw dump that was kept, with names.
 
-use std::ffi::OsString;
 use std::path::Path;
+
+use clap::{ArgMatches, Command, value_parser};
 
 use crate::diag::capture::Build;
 use crate::diag::symbolizer::{Reader, forms};
@@ -10,36 +11,44 @@ use crate::files::regular;
 
 #[cfg(unix)]
 use super::by_pid::by_pid;
-use super::{DEFAULT_URL, Fault, REPORT_BYTES_MAX, REPORT_PATIENCE, ask, diff, value, words};
+use super::{
+    DEFAULT_URL, Fault, REPORT_BYTES_MAX, REPORT_PATIENCE, ask, diff, text, url_flag, value,
+};
+
+/// Its part of the command line.
+pub fn command() -> Command {
+    Command::new("dump")
+        .about("Every thread's stack of a running server, now")
+        .arg(
+            text("pid", "PID")
+                .value_parser(value_parser!(i32))
+                .help("By signal: works while every worker is stuck"),
+        )
+        .arg(url_flag())
+        .arg(
+            text("format", "FORMAT")
+                .value_parser(["text", "json", "folded"])
+                .default_value("text")
+                .help("How it is written"),
+        )
+        .arg(text("diff", "FILE").help("What changed since that report (JSON)"))
+        .arg(text("resolve", "FILE.raw").help("A kept raw dump, with names"))
+}
 
 /// Runs the command.
-pub fn run(args: Vec<OsString>) -> Result<(), Fault> {
-    let (named, bare) = words(args, &["pid", "url", "format", "diff", "resolve"])?;
-    if let Some(word) = bare.first() {
-        return Err(Fault::usage(format!("dump takes no {word}")));
-    }
-    let format = value(&named, "format").unwrap_or("text");
-    if !["text", "json", "folded"].contains(&format) {
-        return Err(Fault::usage(format!(
-            "{format} is no format: text, json or folded"
-        )));
-    }
-    let before = value(&named, "diff")
+pub fn run(said: &ArgMatches) -> Result<(), Fault> {
+    let format = value(said, "format").unwrap_or("text");
+    let before = value(said, "diff")
         .map(|file| {
             regular::read_text(Path::new(file), REPORT_BYTES_MAX)
                 .map_err(|e| Fault::failed(format!("reading the report {file} failed: {e}")))
         })
         .transpose()?;
     let wanted = if before.is_some() { "json" } else { format };
-    let got = match (value(&named, "resolve"), value(&named, "pid")) {
+    let got = match (value(said, "resolve"), said.get_one::<i32>("pid")) {
         (Some(file), _) => resolved(file, wanted)?,
-        (None, Some(pid)) => {
-            let pid = pid
-                .parse()
-                .map_err(|_| Fault::usage(format!("{pid} is no process number")))?;
-            by_pid(pid, wanted)?
-        }
-        (None, None) => by_url(value(&named, "url").unwrap_or(DEFAULT_URL), wanted)?,
+        (None, Some(pid)) => by_pid(*pid, wanted)?,
+        (None, None) => by_url(value(said, "url").unwrap_or(DEFAULT_URL), wanted)?,
     };
     match before {
         Some(before) => print!("{}", diff::diff(&before, &got).map_err(Fault::failed)?),

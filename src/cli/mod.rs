@@ -12,7 +12,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::config::env_name;
+use clap::{Arg, ArgMatches, Command, value_parser};
+
+use crate::config::{self, Words, env_name};
 use crate::diag::symbolizer::{self, SymbolizerArgs};
 use crate::edge::request::{Secret, TOKEN_FILE_BYTES_MAX};
 use crate::files::regular;
@@ -52,20 +54,49 @@ impl Fault {
     }
 }
 
-/// Runs one of these commands; nothing where the words mean another.
+/// The whole command line: the server's, and these commands.
 #[must_use]
-pub fn run(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
-    let mut args = args.into_iter();
-    let command = args.next()?;
-    let rest: Vec<OsString> = args.collect();
-    let result = match command.to_str()? {
-        "symbolizer" => serve_as_symbolizer(rest),
-        "dump" => dump::run(rest),
-        "stalls" => stalls::run(rest),
-        "drill" => drill::run(rest),
-        _ => return None,
+pub fn command() -> Command {
+    config::command()
+        .subcommand(dump::command())
+        .subcommand(stalls::command())
+        .subcommand(drill::command())
+        .subcommand(
+            Command::new("symbolizer")
+                .about("Names stacks; the server starts it")
+                .hide(true)
+                .args([number("fd").required(true), number("last-fd")])
+                .arg(number("keep").required(true))
+                .args(log_flags()),
+        )
+}
+
+/// Understands a command line, and runs the command if it is one of these; else gives what is said of the server.
+///
+/// # Errors
+/// The exit code of a command that has run, or of words that are not understood.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<Words, ExitCode> {
+    let said = config::understand(command(), args).map_err(|e| {
+        if e.use_stderr() {
+            eprintln!("tapewarden: {}", config::said_of(&e));
+            return ExitCode::from(2);
+        }
+        println!("{}", config::said_of(&e));
+        ExitCode::SUCCESS
+    })?;
+    let words = Words::new(&said);
+    let result = match said.subcommand() {
+        None | Some(("run" | "config", _)) => return Ok(words),
+        Some((name, _)) if words != Words::default() => Err(Fault::usage(format!(
+            "the flags before {name} are a server's; its own stand after it"
+        ))),
+        Some(("symbolizer", said)) => serve_as_symbolizer(said),
+        Some(("dump", said)) => dump::run(said),
+        Some(("stalls", said)) => stalls::run(said),
+        Some(("drill", said)) => drill::run(said),
+        Some((name, _)) => Err(Fault::usage(format!("{name} is no command"))),
     };
-    Some(match result {
+    Err(match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             eprintln!("tapewarden: {}", fault.words);
@@ -74,56 +105,56 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     })
 }
 
-/// `--name value` pairs, and bare words.
-type Words = (Vec<(String, String)>, Vec<String>);
-
-/// Words as `--name value` pairs, the bare ones in order. `--help` is a fault: it shows the help.
-fn words(args: Vec<OsString>, flags: &[&str]) -> Result<Words, Fault> {
-    use lexopt::Arg;
-    let fault = |e: lexopt::Error| Fault::usage(e.to_string());
-    let mut parser = lexopt::Parser::from_args(args);
-    let (mut named, mut bare) = (Vec::new(), Vec::new());
-    while let Some(arg) = parser.next().map_err(fault)? {
-        match arg {
-            Arg::Long(name) if flags.contains(&name) => {
-                let name = name.to_owned();
-                let value = parser.value().map_err(fault)?;
-                named.push((name, value.to_string_lossy().into_owned()));
-            }
-            Arg::Value(value) => bare.push(value.to_string_lossy().into_owned()),
-            other => return Err(fault(other.unexpected())),
-        }
-    }
-    Ok((named, bare))
+/// A flag with a text.
+fn text(name: &'static str, value: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value)
 }
 
-fn value<'a>(named: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    let hit = named.iter().find(|(n, _)| n == name);
-    hit.map(|(_, value)| value.as_str())
+/// A flag with a number.
+fn number(name: &'static str) -> Arg {
+    text(name, "N").value_parser(value_parser!(u32))
+}
+
+/// What was said by a flag.
+fn value<'a>(said: &'a ArgMatches, name: &str) -> Option<&'a str> {
+    said.get_one::<String>(name).map(String::as_str)
+}
+
+/// Where a server is.
+fn url_flag() -> Arg {
+    text("url", "URL")
+        .default_value(DEFAULT_URL)
+        .help("The server")
+}
+
+/// Of which process the files are.
+fn log_flags() -> [Arg; 2] {
+    [
+        text("log-dir", "DIR")
+            .default_value("logs")
+            .global(true)
+            .help("Folder of the logs"),
+        number("instance")
+            .default_value("1")
+            .global(true)
+            .help("Which of several processes that write there"),
+    ]
 }
 
 /// The files of the process that is meant: the first that writes to the folder, or `--instance N`.
-fn log_files(named: &[(String, String)]) -> Result<LogFiles, Fault> {
-    let number = value(named, "instance").unwrap_or("1");
-    let number = number
-        .parse()
-        .map_err(|_| Fault::usage(format!("--instance {number} is no number")))?;
-    let dir = value(named, "log-dir").unwrap_or("logs");
-    Ok(LogFiles::new(dir.into(), number))
+fn log_files(said: &ArgMatches) -> LogFiles {
+    let instance = said.get_one::<u32>("instance").copied().unwrap_or(1);
+    let dir = value(said, "log-dir").unwrap_or("logs");
+    LogFiles::new(dir.into(), instance)
 }
 
-fn serve_as_symbolizer(args: Vec<OsString>) -> Result<(), Fault> {
-    let (named, _) = words(args, &["fd", "last-fd", "log-dir", "instance", "keep"])?;
-    let number = |name: &str| {
-        value(&named, name)
-            .and_then(|v| v.parse::<u32>().ok())
-            .ok_or_else(|| Fault::usage(format!("symbolizer needs --{name} NUMBER")))
-    };
+fn serve_as_symbolizer(said: &ArgMatches) -> Result<(), Fault> {
+    let number = |name: &str| said.get_one::<u32>(name).copied();
     let args = SymbolizerArgs {
-        fd: number("fd")?,
-        last_fd: number("last-fd").ok(),
-        files: log_files(&named)?,
-        keep: usize::try_from(number("keep")?).unwrap_or(1),
+        fd: number("fd").unwrap_or(0),
+        last_fd: number("last-fd"),
+        files: log_files(said),
+        keep: usize::try_from(number("keep").unwrap_or(1)).unwrap_or(1),
     };
     symbolizer::run(&args).map_err(|e| Fault::failed(format!("the symbolizer ended: {e}")))
 }
@@ -176,4 +207,57 @@ fn token() -> Result<Option<Secret>, Fault> {
     let text = regular::read_text(std::path::Path::new(&path), TOKEN_FILE_BYTES_MAX)
         .map_err(|e| fault(e.to_string()))?;
     Secret::token(&text).map(Some).map_err(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn understood(line: &str) -> Result<ArgMatches, clap::Error> {
+        config::understand(command(), line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn every_command_has_a_help_and_a_mistyped_word_is_told_the_near_one() {
+        for name in ["run", "config", "dump", "stalls", "drill", "stalls show"] {
+            let help = understood(&format!("{name} --help")).unwrap_err();
+            assert!(!help.use_stderr());
+            let text = help.to_string();
+            assert!(
+                text.contains(&format!("Usage: tapewarden {name}")),
+                "{text}"
+            );
+        }
+        for (line, near) in [
+            ("dmp", "'dump'"),
+            ("drill --stal x", "'--stall'"),
+            ("dump --formt json", "'--format'"),
+            ("dump --format jsn", "'json'"),
+        ] {
+            let error = understood(line).unwrap_err();
+            assert!(error.use_stderr());
+            assert!(config::said_of(&error).contains(near), "{error}");
+        }
+        for wrong in [
+            "drill",
+            "stalls show",
+            "dump --pid x",
+            "dump now",
+            "stalls shw",
+        ] {
+            assert!(understood(wrong).unwrap_err().use_stderr(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn flags_are_taken_before_and_after_a_word_of_the_command() {
+        for line in [
+            "stalls show 3 --log-dir x --instance=2",
+            "stalls --instance 2 --log-dir=x show 3",
+        ] {
+            let said = understood(line).unwrap();
+            let (_, stalls) = said.subcommand().unwrap();
+            assert_eq!(log_files(stalls), LogFiles::new("x".into(), 2), "{line}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! [`table`] names every setting once. Parsing is pure: arguments, environment and a way to read a file
 //! come in; a [`Command`] or a [`ConfigError`] that says where the fault is and what is accepted comes out.
 
+mod command_line;
 mod file;
 pub mod table;
 mod usage;
@@ -14,7 +15,6 @@ use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lexopt::Arg;
 use thiserror::Error;
 
 use crate::json;
@@ -22,8 +22,9 @@ use crate::json;
 use table::ROWS;
 use values::Raw;
 
+pub use command_line::{Words, command, understand};
 pub use table::Settings;
-pub use usage::{settings_markdown, usage};
+pub use usage::{settings_help, settings_markdown};
 
 /// The file that is read if it is there and `--config` names none.
 pub const DEFAULT_FILE: &str = "tapewarden.toml";
@@ -80,19 +81,10 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// Flags that set a setting, and whether they say that real upstreams are meant.
-const FLAGS: [(&str, &str, bool); 8] = [
-    ("listen", "listen", false),
-    ("log-dir", "log_dir", false),
-    ("market", "market", false),
-    ("schwab-url", "schwab.base_url", true),
-    ("token-file", "schwab.token_file", true),
-    ("trader-url", "trader.url", true),
-    ("data-dir", "trader.data_dir", true),
-    ("model-url", "model.url", true),
-];
+/// Every key with its value and where that came from.
+type Given = BTreeMap<String, (Raw, Origin)>;
 
-/// Understands a command line.
+/// Understands a command line of the server alone.
 ///
 /// # Errors
 /// A sentence for each fault: the key, where it stands, what is accepted.
@@ -101,11 +93,30 @@ pub fn parse(
     env: impl IntoIterator<Item = (OsString, OsString)>,
     read_file: impl Fn(&Path) -> io::Result<Vec<u8>>,
 ) -> Result<Command, ConfigError> {
-    let words = command_line(args)?;
-    if let Some(text) = words.print {
-        return Ok(Command::Print(text));
+    match understand(command(), args) {
+        Ok(said) => load(&Words::new(&said), env, read_file),
+        Err(e) if e.exit_code() == 0 => Ok(Command::Print(said_of(&e))),
+        Err(e) => Err(ConfigError(said_of(&e))),
     }
-    let mut given: BTreeMap<String, (Raw, Origin)> = ROWS
+}
+
+/// What clap says of a command line, without the word before it.
+#[must_use]
+pub fn said_of(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    text.trim_start_matches("error: ").trim_end().to_owned()
+}
+
+/// The settings as all sources say, of which the words on the command line are the strongest.
+///
+/// # Errors
+/// As [`parse`].
+pub fn load(
+    words: &Words,
+    env: impl IntoIterator<Item = (OsString, OsString)>,
+    read_file: impl Fn(&Path) -> io::Result<Vec<u8>>,
+) -> Result<Command, ConfigError> {
+    let mut given: Given = ROWS
         .iter()
         .map(|row| {
             (
@@ -129,9 +140,9 @@ pub fn parse(
     build(&given)?;
     add_environment(&mut given, env)?;
     build(&given)?;
-    for (key, value, origin) in words.given {
-        let known = given.get_mut(&key).ok_or_else(|| unknown(&key, &origin))?;
-        *known = (Raw::Text(value), origin);
+    for (key, value, origin) in &words.given {
+        let known = given.get_mut(key).ok_or_else(|| unknown(key, origin))?;
+        *known = (Raw::Text(value.clone()), origin.clone());
     }
     let settings = build(&given)?;
     let contradictions = settings.contradictions();
@@ -146,7 +157,7 @@ pub fn parse(
 }
 
 /// The settings as all sources so far say.
-fn build(given: &BTreeMap<String, (Raw, Origin)>) -> Result<Settings, ConfigError> {
+fn build(given: &Given) -> Result<Settings, ConfigError> {
     Settings::build(|key| given[key].0.clone()).map_err(|refused| {
         let lines: Vec<String> = refused
             .iter()
@@ -164,100 +175,7 @@ fn build(given: &BTreeMap<String, (Raw, Origin)>) -> Result<Settings, ConfigErro
     })
 }
 
-#[derive(Default)]
-struct Words {
-    print: Option<String>,
-    print_config: bool,
-    config: Option<PathBuf>,
-    given: Vec<(String, String, Origin)>,
-}
-
-fn command_line(args: impl IntoIterator<Item = OsString>) -> Result<Words, ConfigError> {
-    let mut parser = lexopt::Parser::from_args(args);
-    let mut words = Words::default();
-    let mut command: Option<String> = None;
-    let mut implies: Option<String> = None;
-    let fault = |e: lexopt::Error| ConfigError(format!("{e}; see tapewarden --help"));
-    while let Some(arg) = parser.next().map_err(fault)? {
-        match arg {
-            Arg::Short('h') | Arg::Long("help") => words.print = Some(usage()),
-            Arg::Short('V') | Arg::Long("version") => {
-                words.print = Some(concat!("tapewarden ", env!("CARGO_PKG_VERSION")).to_owned());
-            }
-            Arg::Long("config") => words.config = Some(parser.value().map_err(fault)?.into()),
-            Arg::Long("set") => {
-                let text = string(&mut parser, "--set")?;
-                let Some((key, value)) = text.split_once('=') else {
-                    return Err(ConfigError(format!("--set {text}: write --set KEY=VALUE")));
-                };
-                let origin = Origin::Flag(format!("--set {key}"));
-                words
-                    .given
-                    .push((key.trim().to_owned(), value.to_owned(), origin));
-            }
-            Arg::Long(name) => {
-                let Some((flag, key, upstream)) = FLAGS.iter().find(|(flag, ..)| *flag == name)
-                else {
-                    let near = nearest(name, FLAGS.iter().map(|(flag, ..)| *flag));
-                    return Err(ConfigError(format!(
-                        "unknown flag --{name}{}; see tapewarden --help",
-                        near.map(|n| format!(", did you mean --{n}?"))
-                            .unwrap_or_default()
-                    )));
-                };
-                let flag = format!("--{flag}");
-                let value = string(&mut parser, &flag)?;
-                if *upstream {
-                    implies = Some(flag.clone());
-                }
-                words
-                    .given
-                    .push(((*key).to_owned(), value, Origin::Flag(flag)));
-            }
-            Arg::Value(value) if command.is_none() => {
-                command = Some(value.to_string_lossy().into_owned());
-            }
-            other => return Err(fault(other.unexpected())),
-        }
-    }
-    match command.as_deref() {
-        None | Some("run") => {}
-        Some("config") => words.print_config = true,
-        Some("help") => words.print = Some(usage()),
-        Some(other) => {
-            return Err(ConfigError(format!(
-                "unknown command {other}; the commands are run and config, see tapewarden --help"
-            )));
-        }
-    }
-    if let Some(flag) = implies
-        && !words.given.iter().any(|(key, ..)| key == "market")
-    {
-        let origin = Origin::Implied(flag);
-        words
-            .given
-            .push(("market".to_owned(), "schwab".to_owned(), origin));
-    }
-    Ok(words)
-}
-
-fn string(parser: &mut lexopt::Parser, flag: &str) -> Result<String, ConfigError> {
-    let value = parser
-        .value()
-        .map_err(|_| ConfigError(format!("{flag} needs a value; see tapewarden --help")))?;
-    value.into_string().map_err(|v| {
-        ConfigError(format!(
-            "the value of {flag} is not UTF-8 text: {}",
-            v.display()
-        ))
-    })
-}
-
-fn add_file(
-    given: &mut BTreeMap<String, (Raw, Origin)>,
-    path: &Path,
-    bytes: &[u8],
-) -> Result<(), ConfigError> {
+fn add_file(given: &mut Given, path: &Path, bytes: &[u8]) -> Result<(), ConfigError> {
     let named = path.display();
     let text = json::whole_text(bytes)
         .ok_or_else(|| ConfigError(format!("the settings file {named} is not UTF-8 text")))?;
@@ -283,7 +201,7 @@ fn add_file(
 }
 
 fn add_environment(
-    given: &mut BTreeMap<String, (Raw, Origin)>,
+    given: &mut Given,
     env: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(), ConfigError> {
     for (name, value) in env {
@@ -325,7 +243,7 @@ fn unknown(key: &str, origin: &Origin) -> ConfigError {
 }
 
 /// The effective settings as TOML, each with where it came from.
-fn effective(settings: &Settings, given: &BTreeMap<String, (Raw, Origin)>) -> String {
+fn effective(settings: &Settings, given: &Given) -> String {
     let mut out = String::from("# tapewarden: the effective settings and where each comes from\n");
     let mut section = "";
     for (key, value) in settings.shown() {
@@ -373,25 +291,10 @@ pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
         return None;
     }
     candidates
-        .map(|c| (distance(word, c), c))
+        .map(|c| (strsim::levenshtein(word, c), c))
         .min()
         .filter(|(d, c)| *d <= c.len() / 3)
         .map(|(_, c)| c)
-}
-
-/// Levenshtein's distance, in bytes.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let change = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -114,11 +114,18 @@ fn a_fault_is_told_with_its_key_its_place_and_what_is_accepted() {
     let error = run(&["--config", "nowhere.toml"], &[], None).unwrap_err();
     assert!(error.contains("nowhere.toml"), "{error}");
     let error = run(&["--lisen", "x"], &[], None).unwrap_err();
-    assert!(error.contains("did you mean --listen?"), "{error}");
+    assert!(
+        error.contains("a similar argument exists: '--listen'"),
+        "{error}"
+    );
     let error = run(&[], &[("TAPEWARDEN_LISTN", "x")], None).unwrap_err();
     assert!(error.contains("did you mean TAPEWARDEN_LISTEN?"), "{error}");
     let error = run(&["dance"], &[], None).unwrap_err();
-    assert!(error.contains("unknown command dance"), "{error}");
+    assert!(error.contains("unrecognized subcommand 'dance'"), "{error}");
+    let error = run(&["--set", "x"], &[], None).unwrap_err();
+    assert!(error.contains("write --set KEY=VALUE"), "{error}");
+    let error = run(&["--listen"], &[], None).unwrap_err();
+    assert!(error.contains("--listen <ADDR>"), "{error}");
 }
 
 #[test]
@@ -182,8 +189,39 @@ fn a_password_in_a_url_is_refused_and_not_repeated() {
 }
 
 #[test]
-fn help_fits_80_columns() {
-    assert!(usage().lines().all(|l| l.chars().count() <= 80));
+fn of_what_is_said_twice_the_last_holds_wherever_it_stands() {
+    let port = |args: &[&str]| run(args, &[], None).unwrap().server.listen.0.port();
+    let (flag, set) = ("--listen=127.0.0.1:1", "--set=listen=127.0.0.1:2");
+    assert_eq!(port(&[flag, set]), 2);
+    assert_eq!(port(&[set, flag]), 1);
+    assert_eq!(port(&[flag, "run", set]), 2);
+    assert_eq!(port(&[set, set, "run", "--listen", "127.0.0.1:3", flag]), 1);
+}
+
+#[test]
+fn help_and_version_are_printed() {
+    let text = run(&["--help"], &[], None).unwrap_err();
+    assert!(text.contains("Exit codes: 0 ended as asked"), "{text}");
+    assert!(
+        text.lines().all(|l| l.chars().count() <= 80),
+        "wider than 80 columns: {text}"
+    );
+    let version = run(&["--version"], &[], None).unwrap_err();
+    assert_eq!(version, concat!("tapewarden ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn the_help_of_config_has_every_setting_with_its_default_and_what_it_takes() {
+    for args in [["config", "--help"], ["help", "config"]] {
+        let text = run(&args, &[], None).unwrap_err();
+        for row in table::ROWS {
+            let head = format!("  {} = {:?}\n", row.key, row.default);
+            let (_, rest) = text.split_once(&head).unwrap_or_else(|| panic!("{head}"));
+            let mut lines = rest.lines().map(str::trim);
+            assert_eq!(lines.next(), Some(row.doc.trim()), "{head}");
+            assert_eq!(lines.next(), Some(&*format!("({})", row.accepts)), "{head}");
+        }
+    }
 }
 
 proptest! {
