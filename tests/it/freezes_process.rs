@@ -66,7 +66,11 @@ fn kinds(apart: bool) -> impl Iterator<Item = ThreadKind> {
 
 /// Waits until the log tells of a panic in a thread whose name is, or with `*` begins, so.
 fn until_panic(server: &Server, name: &str, errand: impl Fn()) {
-    let words = format!("thread {}", name.trim_end_matches('*'));
+    // `sim-schwab` is not `sim-schwab-1`.
+    let words = match name.strip_suffix('*') {
+        Some(begin) => format!("thread {begin}"),
+        None => format!("thread {name} "),
+    };
     eventually(&format!("the panic of {name}"), || {
         errand();
         let log = server.log("backend.log");
