@@ -104,7 +104,10 @@ fn a_panic_in_each_kind_of_thread_is_told_and_the_thread_begins_anew() {
         }
         let order = format!("/api/drill?stall={name}&how=panic&for=1s");
         let order = town.server.ask("POST", &order);
-        assert_eq!(order.status, 200, "{name}: {}", order.text());
+        // The connection that takes the order may be the first to meet it.
+        let itself =
+            name == "conn-*" && (order.status, order.text().contains("panicked")) == (500, true);
+        assert!(order.status == 200 || itself, "{name}: {}", order.text());
         // It meets its order where it has something to do.
         until_panic(&town.server, name, || {
             let _may_fail = try_say(
