@@ -130,7 +130,10 @@ fn url_flag() -> Arg {
 /// Of which process the files are.
 fn log_flags() -> [Arg; 2] {
     [
-        text("log-dir", "DIR")
+        // Not the name of the server's flag: what is global is told to the commands above, too.
+        Arg::new("folder")
+            .long("log-dir")
+            .value_name("DIR")
             .default_value("logs")
             .global(true)
             .help("Folder of the logs"),
@@ -144,7 +147,7 @@ fn log_flags() -> [Arg; 2] {
 /// The files of the process that is meant: the first that writes to the folder, or `--instance N`.
 fn log_files(said: &ArgMatches) -> LogFiles {
     let instance = said.get_one::<u32>("instance").copied().unwrap_or(1);
-    let dir = value(said, "log-dir").unwrap_or("logs");
+    let dir = value(said, "folder").unwrap_or("logs");
     LogFiles::new(dir.into(), instance)
 }
 
@@ -258,6 +261,14 @@ mod tests {
             let said = understood(line).unwrap();
             let (_, stalls) = said.subcommand().unwrap();
             assert_eq!(log_files(stalls), LogFiles::new("x".into(), 2), "{line}");
+            assert_eq!(Words::new(&said), Words::default(), "{line}");
         }
+        let symbolizer = "symbolizer --fd 3 --keep 20 --instance 1 --log-dir x --last-fd 4";
+        assert_eq!(
+            Words::new(&understood(symbolizer).unwrap()),
+            Words::default()
+        );
+        let server = understood("--listen 127.0.0.1:0 stalls").unwrap();
+        assert_ne!(Words::new(&server), Words::default());
     }
 }
