@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::cast::Id;
+use super::daily_plan::rounded;
 use super::feed::Feed;
+use super::listings::Id;
 use super::market::{Market, Spike};
-use super::plan::rounded;
 use super::request::Request;
 use crate::market::Symbol;
 use crate::runtime::clock::Now;

@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
 
-use super::cast::Id;
+use super::daily_plan::dollars;
+use super::listings::Id;
 use super::market::{Market, Snapshot};
-use super::plan::dollars;
 use crate::runtime::clock::Now;
 use crate::upstream::trader_app::shapes::StreamQuote;
 
@@ -222,7 +222,7 @@ mod tests {
         let mut feed = Feed::new(40, now.mono);
         Id::all().for_each(|id| feed.subscribe(id));
         let first = feed.due(&mut market, now);
-        assert_eq!(first.len(), super::super::cast::CAST.len());
+        assert_eq!(first.len(), super::super::listings::LISTINGS.len());
         let mut counts = std::collections::HashMap::<String, u32>::new();
         for step in 1..=1_000 {
             let then = now.plus(Duration::from_millis(25 * step));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::market::Market;
 use super::moves::{self, Moves};
-use super::paper::{PaperTrade, trades};
+use super::paper_trades::{PaperTrade, trades};
 use super::token::{TokenPlan, write_by_rename};
 use crate::runtime::clock::{Clock, Now};
 use crate::runtime::scratch::Scratch;

@@ -7,11 +7,12 @@ use std::ops::RangeInclusive;
 
 use jiff::civil::Date;
 
-use super::cast::{Character, Id};
-use super::days;
-use super::plan::{
-    CLOSE_SECOND, DAY_MINUTES, DAY_SECONDS, DOLLAR, OPEN_SECOND, Plan, dollars, on_grid, rounded,
+use super::daily_plan::{
+    CLOSE_SECOND, DAY_MINUTES, DAY_SECONDS, DOLLAR, DailyPlan, OPEN_SECOND, dollars, on_grid,
+    rounded,
 };
+use super::days;
+use super::listings::{Character, Id};
 use super::tape::{Burst, Minute, Sums, Tape, is_first_hour};
 use crate::market::{Candle, Session};
 
@@ -207,7 +208,7 @@ impl Market {
         if id.listing().character == Character::Silent {
             return snapshot;
         }
-        let book = tape.plan.dice.of(10);
+        let book = tape.plan.rng.of(10);
         let tenth = u64::try_from((moment.at_ms - moment.open_ms) / 100).unwrap_or(0);
         let step = if near >= DOLLAR { 100 } else { 10 };
         let width = 1 + book.pick(4 * tenth, 0, 1 + near / 250 / step);
@@ -284,7 +285,7 @@ impl Market {
         for day in first..=last {
             let at_ms = self.session.daily_candle_ms(days::date_of(day));
             let candle = if day < now.day {
-                let plan = Plan::new(self.seed, id, day);
+                let plan = DailyPlan::new(self.seed, id, day);
                 plan.first_trade.map(|_| Candle {
                     at_ms,
                     open: dollars(plan.open),
@@ -310,8 +311,8 @@ impl Market {
     }
 
     /// A symbol's day in outline.
-    pub(super) fn plan(&self, id: Id, day: i64) -> Plan {
-        Plan::new(self.seed, id, day)
+    pub(super) fn plan(&self, id: Id, day: i64) -> DailyPlan {
+        DailyPlan::new(self.seed, id, day)
     }
 
     /// Price of the regular session's last trade on the trading day before, in ticks.
@@ -328,7 +329,7 @@ impl Market {
         }
         let (mut volume, mut high, mut low) = (0, 0, u32::MAX);
         for back in 1..=YEAR_DAYS {
-            let plan = Plan::new(self.seed, id, day - back);
+            let plan = DailyPlan::new(self.seed, id, day - back);
             if back <= SHORT_DAYS {
                 volume += plan.day_volume();
             }
@@ -387,7 +388,7 @@ impl Market {
         let seed = self.seed;
         let kept = self.tapes.entry(key).or_insert_with(|| Kept {
             used,
-            value: Tape::new(Plan::new(seed, id, day)),
+            value: Tape::new(DailyPlan::new(seed, id, day)),
         });
         kept.used = used;
         &kept.value

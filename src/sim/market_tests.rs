@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
 
-use super::cast::{Character, Id};
+use super::daily_plan::{CLOSE_SECOND, DAY_MINUTES, DAY_SECONDS, DailyPlan, OPEN_SECOND, dollars};
+use super::listings::{Character, Id};
 use super::market::Market;
-use super::plan::{CLOSE_SECOND, DAY_MINUTES, DAY_SECONDS, OPEN_SECOND, Plan, dollars};
 use super::tape::Tape;
-use super::{cast, days};
+use super::{days, listings};
 use crate::market::{Candle, Session};
 
 const DAY: Date = date(2026, 3, 10);
@@ -55,7 +55,7 @@ proptest! {
     #[test]
     fn a_candle_is_the_aggregate_of_the_quotes(
         seed in 0_u64..5,
-        id in 0..cast::CAST.len(),
+        id in 0..listings::LISTINGS.len(),
         block in 0_u32..DAY_MINUTES / 5,
         wide in any::<bool>(),
         cut in 1_u32..=300,
@@ -82,7 +82,7 @@ proptest! {
     #[test]
     fn numbers_do_not_depend_on_the_order_of_asking(
         seed in any::<u64>(),
-        asks in prop::collection::vec((0..cast::CAST.len(), 0_i64..20, 0..DAY_SECONDS), 1..8),
+        asks in prop::collection::vec((0..listings::LISTINGS.len(), 0_i64..20, 0..DAY_SECONDS), 1..8),
     ) {
         let mut forward = Market::new(seed);
         let mut backward = Market::new(seed);
@@ -97,8 +97,8 @@ proptest! {
     }
 
     #[test]
-    fn a_tape_is_sound(seed in any::<u64>(), id in 0..cast::CAST.len(), back in 0_i64..2_000) {
-        let plan = Plan::new(seed, Id(id), days::number(DAY) - back);
+    fn a_tape_is_sound(seed in any::<u64>(), id in 0..listings::LISTINGS.len(), back in 0_i64..2_000) {
+        let plan = DailyPlan::new(seed, Id(id), days::number(DAY) - back);
         let tape = Tape::new(plan.clone());
         let mut volume = 0;
         for minute in 0..DAY_MINUTES {
@@ -127,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn volume_only_grows_within_a_day(seed in any::<u64>(), id in 0..cast::CAST.len(), mut seconds in prop::collection::vec(0..DAY_SECONDS, 2..40)) {
+    fn volume_only_grows_within_a_day(seed in any::<u64>(), id in 0..listings::LISTINGS.len(), mut seconds in prop::collection::vec(0..DAY_SECONDS, 2..40)) {
         let mut market = Market::new(seed);
         seconds.sort_unstable();
         let volumes: Vec<u64> = seconds.iter().map(|s| market.snapshot(Id(id), at(*s)).sums.volume).collect();
@@ -135,7 +135,7 @@ proptest! {
     }
 
     #[test]
-    fn bid_and_ask_stand_around_the_last_price(seed in any::<u64>(), id in 0..cast::CAST.len(), ms in 0_i64..57_600_000) {
+    fn bid_and_ask_stand_around_the_last_price(seed in any::<u64>(), id in 0..listings::LISTINGS.len(), ms in 0_i64..57_600_000) {
         let mut market = Market::new(seed);
         let s = market.snapshot(Id(id), at(0) + ms);
         if Id(id).listing().character == Character::Silent {
@@ -217,7 +217,7 @@ fn somebody_is_in_play_every_day() {
         let day = days::number(DAY) - back;
         let moved = Id::all()
             .filter(|id| {
-                let plan = Plan::new(1, *id, day);
+                let plan = DailyPlan::new(1, *id, day);
                 f64::from(plan.high) > f64::from(plan.prev_close) * 1.2
             })
             .count();
@@ -270,7 +270,7 @@ fn a_day_of_one_symbol_is_cheap() {
     let begun = Instant::now();
     let day = days::number(DAY);
     for id in Id::all() {
-        assert!(Tape::new(Plan::new(3, id, day)).at(DAY_SECONDS).volume < u64::MAX);
+        assert!(Tape::new(DailyPlan::new(3, id, day)).at(DAY_SECONDS).volume < u64::MAX);
     }
     // About 60 ms in debug on a quiet machine; the bound is for a crowded one.
     assert!(

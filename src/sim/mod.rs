@@ -14,21 +14,21 @@
 //! No data crosses between these threads: prices, tokens and trades are pure functions of the seed
 //! and the time, and each thread computes those that it needs (`market.rs`).
 
-mod cast;
 mod clock;
+mod daily_plan;
 mod days;
-mod dice;
 mod engine;
 mod feed;
 mod files;
 mod history;
 mod line;
+mod listings;
 mod market;
 mod moves;
 mod news;
-mod paper;
-mod plan;
+mod paper_trades;
 mod request;
+mod rng;
 mod schwab;
 mod stream;
 mod tape;

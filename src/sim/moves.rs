@@ -1,12 +1,12 @@
 //! The embedded market's moves of several days: its `runners.json`, and what its watchlist says of them.
 //! Pure; what lies before today is computed once a day.
 
-use super::cast::{Character, Id};
+use super::daily_plan::{DailyPlan, dollars, rounded};
 use super::days;
+use super::listings::{Character, Id};
 use super::market::{Market, Snapshot, percent};
 use super::news::Catalyst;
-use super::paper::iso;
-use super::plan::{Plan, dollars, rounded};
+use super::paper_trades::iso;
 use crate::upstream::trader_app::shapes::{
     EntryZone, Runner, RunnerStatistics, RunnerStatus, Runners, StopZone,
 };
@@ -133,7 +133,7 @@ fn begun(market: &mut Market, id: Id, s: &Snapshot) -> Option<Move> {
     })
 }
 
-fn first(id: Id, first_day: i64, plan: &Plan, gap_percent: f64) -> Move {
+fn first(id: Id, first_day: i64, plan: &DailyPlan, gap_percent: f64) -> Move {
     Move {
         id,
         first_day,

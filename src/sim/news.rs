@@ -1,8 +1,8 @@
 //! Why a symbol of the embedded market moves: what its trader app takes for the news of a day. Pure.
 
-use super::cast::Id;
+use super::daily_plan::DailyPlan;
+use super::listings::Id;
 use super::market::percent;
-use super::plan::Plan;
 use crate::upstream::trader_app::shapes::LlmAnalysis;
 
 /// From this gap or gain on, in percent, there may be some reason for it.
@@ -40,9 +40,9 @@ const fn catalyst(kind: &'static str, strength: u32, words: &'static str) -> Cat
 
 impl Catalyst {
     /// That of a symbol and day, if there is one.
-    pub(super) fn of(plan: &Plan) -> Option<Self> {
+    pub(super) fn of(plan: &DailyPlan) -> Option<Self> {
         let moved = percent(plan.open.max(plan.close), plan.prev_close);
-        let chance = plan.dice.of(30);
+        let chance = plan.rng.of(30);
         if moved < MOVE_PERCENT_MIN || chance.unit(0) >= KNOWN_SHARE {
             return None;
         }

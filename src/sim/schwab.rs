@@ -8,11 +8,11 @@ use jiff::ToSpan;
 use jiff::civil::{Date, Weekday};
 use serde_json::{Map, Value, json};
 
-use super::cast::Id;
+use super::daily_plan::dollars;
 use super::days;
 use super::history::{Frequency, Wish, wish};
+use super::listings::Id;
 use super::market::{Market, Snapshot, change, percent};
-use super::plan::dollars;
 use super::request::{Answer, Request};
 use super::token::TokenPlan;
 use crate::market::Candle;

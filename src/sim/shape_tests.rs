@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::PACES;
-use super::cast::CAST;
+use super::listings::LISTINGS;
 use super::market::Market;
 use super::tests::{Client, World, until, world, world_at};
 use crate::market::Session;
@@ -116,7 +116,7 @@ fn every_polled_answer_has_the_trader_apps_shape() {
         let health: StreamHealth = get(&w, "/api/streaming/health");
         assert!(health.connected && health.last_message_seconds_ago.is_some());
         assert!(health.stats.is_some() && health.watchdog_kills.is_some());
-        for listing in CAST {
+        for listing in LISTINGS {
             let path = format!("/api/vwap/{}", listing.symbol.replace('/', "%2F"));
             assert_eq!(get::<Vwap>(&w, &path).symbol, listing.symbol);
         }
@@ -165,7 +165,7 @@ fn events_of_the_stream_have_the_trader_apps_shape() {
     const BESIDE: [&str; 3] = ["bid_size", "ask_size", "close_price"];
     let w = world_at(before_a_spike(), None, PACES);
     let mut client = Client::open(&w.sim.stream_url);
-    let symbols: Vec<&str> = CAST.iter().map(|l| l.symbol).collect();
+    let symbols: Vec<&str> = LISTINGS.iter().map(|l| l.symbol).collect();
     client.subscribe(&symbols);
     let mut merged: BTreeMap<String, Value> = BTreeMap::new();
     let (mut quotes, mut spikes) = (0, 0);
@@ -208,7 +208,7 @@ fn before_a_spike() -> i64 {
 #[test]
 fn a_provider_quote_has_the_names_that_clients_read() {
     let w = world(9, 45, None, PACES);
-    for listing in CAST {
+    for listing in LISTINGS {
         let (_, body) = w.schwab(&format!("/{}/quotes", listing.symbol.replace('/', "%2F")));
         let quote = &body[listing.symbol]["quote"];
         for name in [

@@ -3,7 +3,7 @@
 //! A tape keeps its minutes, about 60 kB; the seconds of a minute are made anew from chance when they
 //! are asked for, and always come out the same.
 
-use super::plan::{CLOSE_SECOND, DAY_MINUTES, DAY_SECONDS, OPEN_SECOND, Plan, on_grid};
+use super::daily_plan::{CLOSE_SECOND, DAY_MINUTES, DAY_SECONDS, DailyPlan, OPEN_SECOND, on_grid};
 
 /// The trade of one second; none if no share changed hands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,7 +118,7 @@ const BURST_TOLD_AFTER_SECONDS: u32 = 30;
 #[derive(Clone, Debug)]
 pub(super) struct Tape {
     /// Its outline.
-    pub(super) plan: Plan,
+    pub(super) plan: DailyPlan,
     anchors: Vec<u32>,
     minutes: Vec<Minute>,
     /// Its bursts of volume, in order of time.
@@ -126,7 +126,7 @@ pub(super) struct Tape {
 }
 
 impl Tape {
-    pub(super) fn new(plan: Plan) -> Self {
+    pub(super) fn new(plan: DailyPlan) -> Self {
         let mut tape = Self {
             anchors: plan.anchors(),
             minutes: Vec::with_capacity(DAY_MINUTES as usize),
@@ -191,25 +191,42 @@ impl Tape {
     }
 
     fn fill(&self, minute: u32, volume: u32, trades: &mut [Trade; 60]) {
+        let chance = self.plan.rng.of(u64::from(minute) + 1_000);
+        let bits: [u64; 60] = std::array::from_fn(|at| chance.bits(at as u64));
+        let weights = self.weights(minute, volume, &bits);
+        let weight_sum: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
+        let (mut run, mut done) = (0_u64, 0_u64);
+        for at in 0..60_u32 {
+            let i = at as usize;
+            run += u64::from(weights[i]);
+            let upto = u64::from(volume) * run / weight_sum.max(1);
+            let shares = upto - done;
+            if shares == 0 {
+                continue;
+            }
+            done = upto;
+            trades[i] = Trade {
+                price: self.price(minute, at, bits[i]),
+                // A part of the minute's volume, which fits.
+                volume: shares as u32,
+            };
+        }
+    }
+
+    /// How a minute's volume is divided over its seconds.
+    fn weights(&self, minute: u32, volume: u32, bits: &[u64; 60]) -> [u32; 60] {
         let first = minute * 60;
-        let chance = self.plan.dice.of(u64::from(minute) + 1_000);
         let quiet = self.plan.halts.is_empty();
         let special = self.plan.has_key(minute);
         let first_trade = self.plan.first_trade.unwrap_or(DAY_SECONDS);
         // Of 64 seconds, so many see a trade: some 50 shares each in a thin minute.
         let density = (volume / 50).clamp(1, 56);
-
-        let mut bits = [0_u64; 60];
+        let is_open =
+            |second: u32| second >= first_trade && (quiet || !self.plan.is_halted(second));
         let mut weights = [0_u32; 60];
-        let mut weight_sum: u64 = 0;
-        for at in 0..60_u32 {
-            let second = first + at;
-            let i = at as usize;
-            let here = chance.bits(u64::from(at));
-            bits[i] = here;
-            let open = second >= first_trade && (quiet || !self.plan.is_halted(second));
+        for ((second, here), weight) in (first..).zip(bits).zip(&mut weights) {
             let key = special && (second == first_trade || self.plan.key_price(second).is_some());
-            let weight = if !open {
+            *weight = if !is_open(second) {
                 0
             } else if key {
                 256
@@ -219,53 +236,32 @@ impl Tape {
             } else {
                 0
             };
-            weights[i] = weight;
-            weight_sum += u64::from(weight);
         }
-        if weight_sum == 0 {
+        if weights == [0; 60] {
             // No second was drawn: the last one that is open takes all, so that a minute's volume
             // never depends on its seconds.
-            let last = (0..60_u32)
-                .rev()
-                .find(|at| first + at >= first_trade && !self.plan.is_halted(first + at));
-            if let Some(at) = last {
+            if let Some(at) = (0..60_u32).rev().find(|at| is_open(first + at)) {
                 weights[at as usize] = 1;
-                weight_sum = 1;
             }
         }
+        weights
+    }
 
-        let (from, to) = (
-            i64::from(self.anchors[minute as usize]),
-            i64::from(self.anchors[minute as usize + 1]),
-        );
+    /// The price at a second of a minute: near the line between the minute's ends, or one that the plan demands.
+    fn price(&self, minute: u32, at: u32, bits: u64) -> u32 {
+        let first = minute * 60;
+        let [from, to] = [minute, minute + 1].map(|n| i64::from(self.anchors[n as usize]));
         let reach = i64::from(self.plan.jitter_ppm()) * from / 1_000_000;
-        let regular = (OPEN_SECOND..CLOSE_SECOND).contains(&first);
-        let (mut run, mut done) = (0_u64, 0_u64);
-        for i in 0..60_usize {
-            run += u64::from(weights[i]);
-            let upto = u64::from(volume) * run / weight_sum.max(1);
-            let shares = upto - done;
-            if shares == 0 {
-                continue;
-            }
-            done = upto;
-            let at = i as i64;
-            let line = (from * (60 - at) + to * at) / 60;
-            let two = (bits[i] >> 16 & 0xFFFF) as i64 + (bits[i] >> 32 & 0xFFFF) as i64;
-            let raw = line + reach * (two - 0xFFFF) / 0x1_0000;
-            let mut price = on_grid(u32::try_from(raw).unwrap_or(1));
-            if regular {
-                price = price.clamp(self.plan.low, self.plan.high);
-                if special && let Some(key) = self.plan.key_price(first + at as u32) {
-                    price = key;
-                }
-            }
-            trades[i] = Trade {
-                price,
-                // A part of the minute's volume, which fits.
-                volume: shares as u32,
-            };
+        let line = (from * i64::from(60 - at) + to * i64::from(at)) / 60;
+        let two = (bits >> 16 & 0xFFFF) as i64 + (bits >> 32 & 0xFFFF) as i64;
+        let raw = line + reach * (two - 0xFFFF) / 0x1_0000;
+        let price = on_grid(u32::try_from(raw).unwrap_or(1));
+        if !(OPEN_SECOND..CLOSE_SECOND).contains(&first) {
+            return price;
         }
+        let key = self.plan.has_key(minute);
+        let key = key.then(|| self.plan.key_price(first + at)).flatten();
+        key.unwrap_or_else(|| price.clamp(self.plan.low, self.plan.high))
     }
 
     fn burst(&self, minute: u32) -> Option<Burst> {

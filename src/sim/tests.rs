@@ -308,7 +308,7 @@ fn the_trader_app_answers_every_route_that_is_polled() {
     let (status, list) = w.trader("/api/watchlist");
     assert_eq!(status, 200);
     let rows = list.as_array().unwrap();
-    assert_eq!(rows.len(), cast::CAST.len() - 1);
+    assert_eq!(rows.len(), listings::LISTINGS.len() - 1);
     assert!(rows.is_sorted_by(|a, b| a["quality_score"].as_f64() >= b["quality_score"].as_f64()));
     let (_, vwap) = w.trader("/api/vwap/ZQX%2FA");
     assert!(vwap["vwap"].as_f64().unwrap() > 0.0);
@@ -318,7 +318,7 @@ fn the_trader_app_answers_every_route_that_is_polled() {
     let (_, health) = w.trader("/api/streaming/health");
     assert!(health["connected"] == true && health["stats"]["quotes"] == 0);
     let (_, rotation) = w.trader("/api/streaming/rotation");
-    assert_eq!(rotation["universe_size"], cast::CAST.len());
+    assert_eq!(rotation["universe_size"], listings::LISTINGS.len());
     assert!(w.trader("/api/signals").1.is_array());
     assert!(w.trader("/api/positions").1.is_array());
     assert_eq!(w.trader("/api/nothing").0, 404);

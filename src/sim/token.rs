@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::dice::Dice;
+use super::rng::Rng;
 
 /// Schwab's access tokens are good for 30 minutes.
 const LIFE: Duration = Duration::from_secs(1_800);
@@ -18,7 +18,7 @@ const LIFE: Duration = Duration::from_secs(1_800);
 /// When tokens change.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TokenPlan {
-    dice: Dice,
+    rng: Rng,
     born: Instant,
     born_ms: i64,
     every: Duration,
@@ -35,7 +35,7 @@ impl TokenPlan {
         grace: Duration,
     ) -> Self {
         Self {
-            dice: Dice::new(seed).of(born_ms.unsigned_abs()),
+            rng: Rng::new(seed).of(born_ms.unsigned_abs()),
             born,
             born_ms,
             every,
@@ -51,7 +51,7 @@ impl TokenPlan {
 
     /// The token with that number.
     pub(super) fn text(&self, number: u64) -> String {
-        let words = self.dice.of(number);
+        let words = self.rng.of(number);
         format!(
             "I0.{:016x}{:016x}{:016x}@",
             words.bits(0),
@@ -83,7 +83,7 @@ impl TokenPlan {
                 "expires_in": LIFE.as_secs(),
                 "token_type": "Bearer",
                 "scope": "api",
-                "refresh_token": format!("{:016x}@", self.dice.bits(0)),
+                "refresh_token": format!("{:016x}@", self.rng.bits(0)),
                 "access_token": self.text(number),
                 "id_token": "embedded-market",
                 "expires_at": issued_ms / 1_000 + LIFE.as_secs() as i64,

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::json;
 
-use super::cast::{CAST, Character, Id};
+use super::daily_plan::dollars;
+use super::listings::{Character, Id, LISTINGS};
 use super::market::{Market, Spike, percent};
 use super::moves::Moves;
 use super::news::Catalyst;
-use super::paper::{PaperTrade, SIGNAL_MS, trades};
-use super::plan::dollars;
+use super::paper_trades::{PaperTrade, SIGNAL_MS, trades};
 use super::request::{Answer, Request};
 use crate::runtime::Counter;
 use crate::upstream::trader_app::shapes::{
@@ -176,7 +176,7 @@ impl TraderSite {
                 promoted.push(burst);
             }
         }
-        let universe = CAST.len();
+        let universe = LISTINGS.len();
         let chunks = (universe - promoted.len()).div_ceil(CHUNK);
         let turn = (moment.at_ms - moment.open_ms).max(0) / CHUNK_MS;
         Rotation {

@@ -1,9 +1,9 @@
 //! The trader app's paper trades: which it makes follows from the market alone. Pure.
 
-use super::cast::{Character, Id};
+use super::daily_plan::{CLOSE_SECOND, OPEN_SECOND, dollars, rounded};
+use super::listings::{Character, Id};
 use super::market::{Market, percent};
 use super::news::Catalyst;
-use super::plan::{CLOSE_SECOND, OPEN_SECOND, dollars, rounded};
 use crate::upstream::trader_app::shapes::{
     AiAnalysis, ExitReason, MarketContext, Position, Signal, Trade, TradeEntry, TradeExit,
     TradeMetadata, TradeOutcome,
@@ -240,7 +240,7 @@ pub(super) fn trades(market: &mut Market, day: i64) -> Vec<PaperTrade> {
         }
         let tape = market.tape(id, day);
         let catalyst = Catalyst::of(&tape.plan);
-        let chance = tape.plan.dice.of(20);
+        let chance = tape.plan.rng.of(20);
         for slot in 0..SLOTS {
             let at = u64::from(slot) * 2;
             let entry_second = OPEN_SECOND + slot * SLOT_SECONDS + chance.pick(at, 30, 3_000);

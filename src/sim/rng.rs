@@ -9,9 +9,9 @@ const UNIT_STEPS: f64 = (1_u64 << 53) as f64;
 
 /// A stream of numbers that can be read at any position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Dice(u64);
+pub(super) struct Rng(u64);
 
-impl Dice {
+impl Rng {
     pub(super) fn new(seed: u64) -> Self {
         Self(mix(seed ^ GOLDEN))
     }
@@ -67,22 +67,22 @@ mod tests {
 
     #[test]
     fn numbers_are_even_and_the_same_in_any_order() {
-        let dice = Dice::new(7).of(3);
-        let forward: Vec<f64> = (0..10_000).map(|i| dice.unit(i)).collect();
-        let backward: Vec<f64> = (0..10_000).rev().map(|i| dice.unit(i)).collect();
+        let rng = Rng::new(7).of(3);
+        let forward: Vec<f64> = (0..10_000).map(|i| rng.unit(i)).collect();
+        let backward: Vec<f64> = (0..10_000).rev().map(|i| rng.unit(i)).collect();
         assert!(forward.iter().eq(backward.iter().rev()));
         let mean = forward.iter().sum::<f64>() / 10_000.0;
         assert!((mean - 0.5).abs() < 0.02, "mean {mean}");
-        assert_ne!(dice.bits(0), Dice::new(7).of(4).bits(0));
-        assert_ne!(dice.bits(0), Dice::new(8).of(3).bits(0));
+        assert_ne!(rng.bits(0), Rng::new(7).of(4).bits(0));
+        assert_ne!(rng.bits(0), Rng::new(8).of(3).bits(0));
     }
 
     #[test]
     fn noise_is_continuous_and_bounded() {
-        let dice = Dice::new(1);
-        let mut before = dice.noise(0.0);
+        let rng = Rng::new(1);
+        let mut before = rng.noise(0.0);
         for step in 1..5_000 {
-            let here = dice.noise(f64::from(step) / 100.0);
+            let here = rng.noise(f64::from(step) / 100.0);
             assert!((-1.0..=1.0).contains(&here));
             assert!((here - before).abs() < 0.05);
             before = here;

@@ -46,23 +46,23 @@ pub(super) struct Listing {
     pub(super) liveliness: u32,
 }
 
-/// Index of a symbol in [`CAST`].
+/// Index of a symbol in [`LISTINGS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Id(pub(super) usize);
 
 impl Id {
-    /// All of them, in the order of [`CAST`].
+    /// All of them, in the order of [`LISTINGS`].
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        (0..CAST.len()).map(Self)
+        (0..LISTINGS.len()).map(Self)
     }
 
     /// The symbol of that name in upper case, if it is traded here.
     pub(super) fn find(symbol: &str) -> Option<Self> {
-        CAST.iter().position(|l| l.symbol == symbol).map(Self)
+        LISTINGS.iter().position(|l| l.symbol == symbol).map(Self)
     }
 
     pub(super) fn listing(self) -> &'static Listing {
-        &CAST[self.0]
+        &LISTINGS[self.0]
     }
 }
 
@@ -101,7 +101,7 @@ use Character::{Fader, Gapper, Halted, Runner, Silent, Spiky, Steady, Thin};
 
 /// The whole market.
 #[rustfmt::skip]
-pub(super) const CAST: [Listing; 22] = [
+pub(super) const LISTINGS: [Listing; 22] = [
     row("TOYO",  "Toyon Solar Tiles",        Gapper,  3.10,  4_100, 21_000.0, 0.030, (0, false), 0.55, 12),
     row("ELPW",  "Elmpower Storage",         Runner,  1.85,  2_700, 26_000.0, 0.034, (0, true),  0.80, 12),
     row("VRLK",  "Verlake Therapeutics",     Gapper,  5.60,  6_200, 14_000.0, 0.026, (1, false), 0.42,  8),
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn every_symbol_is_sound_and_stands_there_once() {
         let mut seen = BTreeSet::new();
-        for listing in CAST {
+        for listing in LISTINGS {
             let symbol: Symbol = listing.symbol.parse().unwrap();
             assert_eq!(symbol.as_str(), listing.symbol);
             assert!(seen.insert(listing.symbol), "{} twice", listing.symbol);
@@ -147,6 +147,6 @@ mod tests {
             );
         }
         assert!(Id::find("NOPE").is_none());
-        assert!(CAST.iter().any(|l| l.symbol.contains('/')));
+        assert!(LISTINGS.iter().any(|l| l.symbol.contains('/')));
     }
 }

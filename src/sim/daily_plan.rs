@@ -7,8 +7,8 @@
 
 use std::ops::Range;
 
-use super::cast::{Character, Id, Listing};
-use super::dice::Dice;
+use super::listings::{Character, Id, Listing};
+use super::rng::Rng;
 
 /// Ticks in a dollar.
 pub(super) const DOLLAR: u32 = 10_000;
@@ -46,10 +46,10 @@ mod part {
 
 /// The outline.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(super) struct DailyPlan {
     listing: &'static Listing,
     /// The chance of this symbol and day.
-    pub(super) dice: Dice,
+    pub(super) rng: Rng,
     /// Price at 16:00 of the weekday before.
     pub(super) prev_close: u32,
     /// First price of the regular session.
@@ -72,13 +72,13 @@ pub(super) struct Plan {
     busy: f64,
 }
 
-impl Plan {
+impl DailyPlan {
     /// The day of `id` with that number (see [`super::days`]).
     pub(super) fn new(seed: u64, id: Id, day: i64) -> Self {
         let listing = id.listing();
-        let own = Dice::new(seed).of(id.0 as u64 + 1);
-        let dice = own.of(day.unsigned_abs());
-        let shape = dice.of(part::SHAPE);
+        let own = Rng::new(seed).of(id.0 as u64 + 1);
+        let rng = own.of(day.unsigned_abs());
+        let shape = rng.of(part::SHAPE);
         let prev = closing_price(seed, own, listing, day - 1);
         let last = closing_price(seed, own, listing, day);
         let gap = match listing.character {
@@ -100,7 +100,7 @@ impl Plan {
 
         let first_trade = first_trade(listing, shape);
         let opens_at = first_trade.map_or(OPEN_SECOND, |s| s.max(OPEN_SECOND));
-        let halts = halts(listing, dice.of(part::HALT));
+        let halts = halts(listing, rng.of(part::HALT));
         let (high_at, low_at) = extremes(listing, shape, opens_at, close >= open, &halts);
         let mut keys = [
             (opens_at, open),
@@ -112,7 +112,7 @@ impl Plan {
 
         let mut plan = Self {
             listing,
-            dice,
+            rng,
             prev_close: ticks(prev),
             open,
             high,
@@ -154,7 +154,7 @@ impl Plan {
     /// Price at the start of each minute and at the end of the day, in ticks, before the jitter of
     /// seconds.
     pub(super) fn anchors(&self) -> Vec<u32> {
-        let drift = self.dice.of(part::DRIFT);
+        let drift = self.rng.of(part::DRIFT);
         let (slow, middle, fast) = (drift.of(1), drift.of(2), drift.of(3));
         let mut leg = 0;
         (0..=DAY_MINUTES)
@@ -207,7 +207,7 @@ impl Plan {
         if halted >= 60 {
             return 0;
         }
-        let bits = self.dice.of(part::VOLUME).bits(u64::from(minute));
+        let bits = self.rng.of(part::VOLUME).bits(u64::from(minute));
         let mood = MINUTE_MOODS[usize::from(bits.to_le_bytes()[0] & 15)];
         let shares = self.listing.minute_volume
             * hour_shape(minute)
@@ -239,7 +239,7 @@ impl Plan {
             Character::Thin { .. } | Character::Silent => 0,
         };
         let block = minute / BLOCK_MINUTES;
-        let spike = self.dice.of(part::SPIKE);
+        let spike = self.rng.of(part::SPIKE);
         let bits = spike.bits(u64::from(block)).to_le_bytes();
         let here = u32::from(bits[1]) % BLOCK_MINUTES == minute % BLOCK_MINUTES;
         if minute >= FROM_MINUTE && here && bits[0] < chance {
@@ -274,7 +274,7 @@ impl Plan {
         }
     }
 
-    fn waypoints(&self, shape: Dice) -> Vec<(u32, f64)> {
+    fn waypoints(&self, shape: Rng) -> Vec<(u32, f64)> {
         /// 08:00, by which early trading has made up half its mind.
         const EARLY_SECOND: u32 = 14_400;
         let starts_at = self.first_trade.unwrap_or(OPEN_SECOND);
@@ -341,13 +341,13 @@ pub(super) fn dollars(ticks: u32) -> f64 {
 
 /// Whether a symbol is in play that day: every other day, so that each such day begins from below.
 fn in_play(seed: u64, listing: &Listing, day: i64) -> bool {
-    let coin = Dice::new(seed).of(part::PAIR).of(listing.pair);
+    let coin = Rng::new(seed).of(part::PAIR).of(listing.pair);
     (coin.bits(0).wrapping_add(day.unsigned_abs()) & 1 == 1) != listing.pair_side
 }
 
 /// Price at 16:00, in dollars. It strays around the base price and never runs away, so that any day
 /// can be asked for without the days before it.
-fn closing_price(seed: u64, own: Dice, listing: &Listing, day: i64) -> f64 {
+fn closing_price(seed: u64, own: Rng, listing: &Listing, day: i64) -> f64 {
     let level = own.of(part::LEVEL);
     let x = day.max(DAY_FIRST) as f64;
     let stray = 0.25 * level.of(1).noise(x / 64.0)
@@ -361,7 +361,7 @@ fn closing_price(seed: u64, own: Dice, listing: &Listing, day: i64) -> f64 {
     listing.base_price * stray.exp() * gain
 }
 
-fn first_trade(listing: &Listing, shape: Dice) -> Option<u32> {
+fn first_trade(listing: &Listing, shape: Rng) -> Option<u32> {
     match listing.character {
         Character::Silent => None,
         Character::Thin { from_minute } => Some(shape.pick(20, from_minute, from_minute + 25) * 60),
@@ -373,7 +373,7 @@ fn first_trade(listing: &Listing, shape: Dice) -> Option<u32> {
 }
 
 /// Trading stands still for 5 to 8 minutes three times a day, the first time at about 09:53.
-fn halts(listing: &Listing, dice: Dice) -> Vec<Range<u32>> {
+fn halts(listing: &Listing, rng: Rng) -> Vec<Range<u32>> {
     const WINDOWS: [(u32, u32); 3] = [(21_120, 21_480), (25_800, 28_200), (34_800, 39_000)];
     if listing.character != Character::Halted {
         return Vec::new();
@@ -382,8 +382,8 @@ fn halts(listing: &Listing, dice: Dice) -> Vec<Range<u32>> {
         .iter()
         .enumerate()
         .map(|(n, (from, to))| {
-            let at = dice.pick(2 * n as u64, *from, *to);
-            at..at + dice.pick(2 * n as u64 + 1, 300, 480)
+            let at = rng.pick(2 * n as u64, *from, *to);
+            at..at + rng.pick(2 * n as u64 + 1, 300, 480)
         })
         .collect()
 }
@@ -392,7 +392,7 @@ fn halts(listing: &Listing, dice: Dice) -> Vec<Range<u32>> {
 /// first nor the last.
 fn extremes(
     listing: &Listing,
-    shape: Dice,
+    shape: Rng,
     opens_at: u32,
     rises: bool,
     halts: &[Range<u32>],
