@@ -13,6 +13,7 @@ mod lifecycle;
 mod limits;
 mod scheduling;
 mod signals;
+mod stages;
 mod start;
 
 use std::time::{Duration, Instant};

@@ -39,7 +39,7 @@ pub struct HubOutputs {
     /// To the reader: every symbol that somebody wants.
     pub wanted: LatestTx<Wanted>,
     /// To the workers.
-    pub snapshots: Vec<WatchTx<Arc<StreamStatus>>>,
+    pub status: WatchTx<Arc<StreamStatus>>,
 }
 
 /// What the hub holds at most.
@@ -124,10 +124,7 @@ fn run(
             outputs.wanted.publish(wanted);
         }
         if let Some(status) = state.schedule.status(now, urgent, &mut state.hub) {
-            let status = Arc::new(status);
-            for snapshot in &outputs.snapshots {
-                snapshot.publish(Arc::clone(&status));
-            }
+            outputs.status.publish(Arc::new(status));
         }
     }
 }

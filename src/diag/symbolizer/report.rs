@@ -24,6 +24,21 @@ pub fn text(dump: &Dump) -> String {
     for line in verdict(dump) {
         let _ = writeln!(out, "{} [{level}] [WATCHDOG] VERDICT: {line}", c.time);
     }
+    heading(&mut out, dump);
+    stacks(&mut out, dump);
+    let _ = writeln!(out, "=== END STACK DUMP ===");
+    open_requests(&mut out, &c.threads);
+    channels(&mut out, &c.channels);
+    let _ = writeln!(out, "The last {} log lines:", c.log.len());
+    for line in &c.log {
+        let _ = writeln!(out, "    {line}");
+    }
+    out
+}
+
+/// What was copied, when and why; what threads say of themselves where there are no stacks.
+fn heading(out: &mut String, dump: &Dump) {
+    let c = &dump.context;
     let stacks = dump.dump.iter().filter(|t| !t.frames.is_empty()).count();
     let _ = writeln!(
         out,
@@ -50,6 +65,10 @@ pub fn text(dump: &Dump) -> String {
             );
         }
     }
+}
+
+/// Every stack: equal ones once, idle pools in a line each.
+fn stacks(out: &mut String, dump: &Dump) {
     let mut idle: Vec<&Thread> = Vec::new();
     let mut shown: Vec<&Thread> = Vec::new();
     for t in &dump.dump {
@@ -64,18 +83,10 @@ pub fn text(dump: &Dump) -> String {
         let (same, rest): (Vec<&Thread>, Vec<&Thread>) =
             others.iter().partition(|t| alike(t, first));
         let group_of: Vec<&Thread> = std::iter::once(*first).chain(same).collect();
-        group(&mut out, &group_of);
+        group(out, &group_of);
         shown = rest;
     }
-    idle_lines(&mut out, &idle);
-    let _ = writeln!(out, "=== END STACK DUMP ===");
-    open_requests(&mut out, &c.threads);
-    channels(&mut out, &c.channels);
-    let _ = writeln!(out, "The last {} log lines:", c.log.len());
-    for line in &c.log {
-        let _ = writeln!(out, "    {line}");
-    }
-    out
+    idle_lines(out, &idle);
 }
 
 /// What clients wait for, the longest first.

@@ -74,7 +74,7 @@ pub fn start_watchdog(
     supervisor: &Supervisor,
     config: WatchdogConfig,
     inputs: WatchdogInputs,
-    boards: Vec<WatchTx<Arc<Snapshot>>>,
+    snapshots: WatchTx<Arc<Snapshot>>,
 ) -> io::Result<WatchRx<Instant>> {
     let (own_beat, own_beats) = watch();
     let reporter = Reporter::start(
@@ -87,7 +87,7 @@ pub fn start_watchdog(
     let stop = supervisor.stop().clone();
     // Kept through a panic: a watchdog that starts anew still knows everybody.
     let watchdog = RefCell::new(Watchdog::new(
-        config, inputs, boards, own_beat, reporter, event_log,
+        config, inputs, snapshots, own_beat, reporter, event_log,
     ));
     supervisor.spawn(ThreadKind::Watchdog, move |heartbeat| {
         watchdog.borrow_mut().live(heartbeat, &stop);
@@ -112,7 +112,7 @@ struct Ends {
 struct Watchdog {
     config: WatchdogConfig,
     inputs: WatchdogInputs,
-    boards: Vec<WatchTx<Arc<Snapshot>>>,
+    snapshots: WatchTx<Arc<Snapshot>>,
     own_beat: WatchTx<Instant>,
     reporter: Reporter,
     event_log: EventLog,
@@ -133,7 +133,7 @@ impl Watchdog {
     fn new(
         config: WatchdogConfig,
         inputs: WatchdogInputs,
-        boards: Vec<WatchTx<Arc<Snapshot>>>,
+        snapshots: WatchTx<Arc<Snapshot>>,
         own_beat: WatchTx<Instant>,
         reporter: Reporter,
         event_log: EventLog,
@@ -147,7 +147,7 @@ impl Watchdog {
         Self {
             config,
             inputs,
-            boards,
+            snapshots,
             own_beat,
             reporter,
             event_log,
@@ -349,9 +349,7 @@ impl Watchdog {
             thread.cpu_ms = self.cpu.ms(thread.tid);
         }
         let snapshot = Arc::new(snapshot);
-        for board in &self.boards {
-            board.publish(Arc::clone(&snapshot));
-        }
+        self.snapshots.publish(Arc::clone(&snapshot));
         self.snapshot = Some(snapshot);
     }
 

@@ -211,37 +211,15 @@ impl Answer {
         let _ = write!(head, "HTTP/1.1 {status} {}\r\n", reason(status));
         add_date(&mut head);
         head.push_str("X-Content-Type-Options: nosniff\r\n");
-        if !same && status != 204 {
-            let _ = write!(head, "Content-Type: {}\r\n", self.content_type);
-        }
         // Neither has a body, and 204 must not tell a length (RFC 9110, 8.6).
         if !same && status != 204 {
+            let _ = write!(head, "Content-Type: {}\r\n", self.content_type);
             let _ = write!(head, "Content-Length: {}\r\n", body.len());
             if gzip {
                 head.push_str("Content-Encoding: gzip\r\n");
             }
         }
-        // Nobody keeps what is no success, to ask for it again.
-        let etag = self.body.etag(gzip).filter(|_| self.status == 200);
-        if let Some(etag) = &etag {
-            let _ = write!(head, "ETag: {etag}\r\n");
-        }
-        if !self
-            .headers
-            .iter()
-            .any(|(name, _)| *name == "Cache-Control")
-        {
-            let keep = if etag.is_some() {
-                "no-cache"
-            } else {
-                "no-store"
-            };
-            let _ = write!(head, "Cache-Control: {keep}\r\n");
-        }
-        if let Some(as_of) = self.as_of {
-            let age = now.saturating_duration_since(as_of).as_secs();
-            let _ = write!(head, "Age: {age}\r\n");
-        }
+        self.add_caching(&mut head, gzip, now);
         for (name, value) in self.headers.iter().chain(more) {
             let _ = write!(head, "{name}: {value}\r\n");
         }
@@ -249,6 +227,27 @@ impl Answer {
         Written {
             head: head.into_bytes(),
             body: (!same && !wants.head_only).then_some(body),
+        }
+    }
+
+    /// What a client may keep of it, and how old it is.
+    fn add_caching(&self, head: &mut String, gzip: bool, now: Instant) {
+        // Nobody keeps what is no success, to ask for it again.
+        let etag = self.body.etag(gzip).filter(|_| self.status == 200);
+        if let Some(etag) = &etag {
+            let _ = write!(head, "ETag: {etag}\r\n");
+        }
+        let says = |(name, _): &(&str, String)| *name == "Cache-Control";
+        if !self.headers.iter().any(says) {
+            let keep = match etag {
+                Some(_) => "no-cache",
+                None => "no-store",
+            };
+            let _ = write!(head, "Cache-Control: {keep}\r\n");
+        }
+        if let Some(as_of) = self.as_of {
+            let age = now.saturating_duration_since(as_of).as_secs();
+            let _ = write!(head, "Age: {age}\r\n");
         }
     }
 }

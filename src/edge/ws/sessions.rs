@@ -1,5 +1,6 @@
 //! What sessions are made with, and how one begins: its place, its writer, the handshake's answer.
 
+use std::io;
 use std::net::TcpStream;
 use std::time::Instant;
 
@@ -97,19 +98,8 @@ impl Sessions {
         heartbeat: &Heartbeat,
         listener: impl Listener,
     ) -> Result<(), String> {
-        let Ok(permit) = self.places.acquire(Instant::now()) else {
-            return Err(format!(
-                "All {} places for streams are taken; close some, or raise ws.sessions_max",
-                self.config.sessions_max
-            ));
-        };
         let id = SessionId(upgrade.number);
-        let place = Place {
-            sessions: self,
-            id,
-            heartbeat,
-            _permit: permit,
-        };
+        let place = self.place(id, heartbeat)?;
         let (to_writer, words) = supervisor.private_channel(WORDS_MAX);
         let (end, last) = one_shot();
         let (out, pen) = one_shot();
@@ -123,35 +113,25 @@ impl Sessions {
         let socket = stream
             .try_clone()
             .map_err(|e| format!("The stream could not begin: {e}"))?;
-        let by = Instant::now() + HUB_PATIENCE;
-        heartbeat.wait(ThreadKind::QuoteHub, "beginning a stream", by);
-        self.hub
-            .send_by(ToHub::Join { id, socket, out }, by)
-            .map_err(|_| "The server's quote hub does not answer; see /api/health".to_owned())?;
-        let response = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
-            derive_accept_key(key.as_bytes())
-        );
-        let began = write_all(
-            &mut stream,
-            response.as_bytes(),
-            Instant::now() + self.config.write_deadline,
-        )
-        .and_then(|()| stream.try_clone())
-        .and_then(|out| {
-            let writer = Writer {
-                stream: Sparing::new(out),
-                peer: peer.clone(),
-                id,
-                hub: self.hub.clone(),
-                pen,
-                words,
-                last,
-                write_deadline: self.config.write_deadline,
-                reader_silent_max: self.config.reader_silent_max(),
-            };
-            writer.start(supervisor, number)
-        });
+        self.join(ToHub::Join { id, socket, out }, heartbeat)?;
+        let accept = derive_accept_key(key.as_bytes());
+        let began = self
+            .accept(&mut stream, &accept)
+            .and_then(|()| stream.try_clone())
+            .and_then(|out| {
+                let writer = Writer {
+                    stream: Sparing::new(out),
+                    peer: peer.clone(),
+                    id,
+                    hub: self.hub.clone(),
+                    pen,
+                    words,
+                    last,
+                    write_deadline: self.config.write_deadline,
+                    reader_silent_max: self.config.reader_silent_max(),
+                };
+                writer.start(supervisor, number)
+            });
         if let Err(e) = began {
             log::info!(target: "WS", "a stream of {peer} ended before it began: {e}");
             return Ok(());
@@ -170,5 +150,38 @@ impl Sessions {
         reader.run(stream, received);
         drop(place);
         Ok(())
+    }
+
+    fn place<'a>(&'a self, id: SessionId, heartbeat: &'a Heartbeat) -> Result<Place<'a>, String> {
+        let permit = self.places.acquire(Instant::now()).map_err(|_| {
+            format!(
+                "All {} places for streams are taken; close some, or raise ws.sessions_max",
+                self.config.sessions_max
+            )
+        })?;
+        Ok(Place {
+            sessions: self,
+            id,
+            heartbeat,
+            _permit: permit,
+        })
+    }
+
+    /// Tells the hub of a session.
+    fn join(&self, join: ToHub, heartbeat: &Heartbeat) -> Result<(), String> {
+        let by = Instant::now() + HUB_PATIENCE;
+        heartbeat.wait(ThreadKind::QuoteHub, "beginning a stream", by);
+        self.hub
+            .send_by(join, by)
+            .map_err(|_| "The server's quote hub does not answer; see /api/health".to_owned())
+    }
+
+    /// Answers the handshake.
+    fn accept(&self, stream: &mut TcpStream, accept: &str) -> io::Result<()> {
+        let response = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+        );
+        let by = Instant::now() + self.config.write_deadline;
+        write_all(stream, response.as_bytes(), by)
     }
 }

@@ -1,5 +1,5 @@
 //! The trader's files: the threads `file-reader` (runners, the token's expiry) and `history-reader` follow
-//! them and publish what they say to the workers' snapshots. In: the system's change notices, and a slow look
+//! them and publish what they say as snapshots. In: the system's change notices, and a slow look
 //! of their own, since notices can be lost. Nobody waits for these threads: a stalled disk costs freshness,
 //! not answers, and a history that takes long or never ends holds up nothing else.
 
@@ -52,8 +52,8 @@ pub fn start_file_readers(
     supervisor: &Supervisor,
     data_dir: PathBuf,
     token_file: PathBuf,
-    reads: Vec<WatchTx<Arc<FilesRead>>>,
-    histories: Vec<WatchTx<Arc<History>>>,
+    reads: WatchTx<Arc<FilesRead>>,
+    histories: WatchTx<Arc<History>>,
 ) -> io::Result<()> {
     follow_history(supervisor, &data_dir, histories)?;
     follow_runners_and_token(supervisor, data_dir, token_file, reads)
@@ -62,7 +62,7 @@ pub fn start_file_readers(
 fn follow_history(
     supervisor: &Supervisor,
     data_dir: &Path,
-    histories: Vec<WatchTx<Arc<History>>>,
+    histories: WatchTx<Arc<History>>,
 ) -> io::Result<()> {
     let folders = vec![data_dir.to_owned(), data_dir.join("paper_trading")];
     let path = history_path(data_dir);
@@ -74,9 +74,9 @@ fn follow_history(
             if changed {
                 say(&history.history);
             }
-            // Told again at each slow look: a worker that took another's place has heard nothing yet.
+            // Also at each slow look: a publication that met many readers at once may have been lost.
             if changed || is_due {
-                publish(&histories, history.history.clone());
+                histories.publish(Arc::new(history.history.clone()));
             }
         })
     };
@@ -88,7 +88,7 @@ fn follow_runners_and_token(
     supervisor: &Supervisor,
     data_dir: PathBuf,
     token_file: PathBuf,
-    reads: Vec<WatchTx<Arc<FilesRead>>>,
+    reads: WatchTx<Arc<FilesRead>>,
 ) -> io::Result<()> {
     let folders = vec![data_dir.clone()];
     let make = move || -> Look {
@@ -113,10 +113,10 @@ fn follow_runners_and_token(
             };
             // Before the token is looked for: it may lie on another disk.
             if runners_changed || is_due {
-                publish(&reads, read(&token));
+                reads.publish(Arc::new(read(&token)));
             }
             if token.look() {
-                publish(&reads, read(&token));
+                reads.publish(Arc::new(read(&token)));
             }
         })
     };
@@ -174,13 +174,6 @@ fn follow(
         }
     })?;
     Ok(())
-}
-
-fn publish<T>(snapshots: &[WatchTx<Arc<T>>], read: T) {
-    let read = Arc::new(read);
-    for snapshot in snapshots {
-        snapshot.publish(Arc::clone(&read));
-    }
 }
 
 /// Watches the folders that are there now. A folder that was removed is watched anew when it is back;
