@@ -191,10 +191,9 @@ impl Tape {
     }
 
     fn fill(&self, minute: u32, volume: u32, trades: &mut [Trade; 60]) {
-        let chance = self.plan.rng.of(u64::from(minute) + 1_000);
-        let bits: [u64; 60] = std::array::from_fn(|at| chance.bits(at as u64));
-        let weights = self.weights(minute, volume, &bits);
-        let weight_sum: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
+        let (bits, weights, weight_sum) = self.weights(minute, volume);
+        let special = self.plan.has_key(minute);
+        let reach = i64::from(self.plan.jitter_ppm()) * i64::from(self.anchors[minute as usize]);
         let (mut run, mut done) = (0_u64, 0_u64);
         for at in 0..60_u32 {
             let i = at as usize;
@@ -206,27 +205,30 @@ impl Tape {
             }
             done = upto;
             trades[i] = Trade {
-                price: self.price(minute, at, bits[i]),
+                price: self.price((minute, at), bits[i], reach / 1_000_000, special),
                 // A part of the minute's volume, which fits.
                 volume: shares as u32,
             };
         }
     }
 
-    /// How a minute's volume is divided over its seconds.
-    fn weights(&self, minute: u32, volume: u32, bits: &[u64; 60]) -> [u32; 60] {
+    /// A minute's chances, how its volume is divided over its seconds, and the sum of that.
+    fn weights(&self, minute: u32, volume: u32) -> ([u64; 60], [u32; 60], u64) {
         let first = minute * 60;
+        let chance = self.plan.rng.of(u64::from(minute) + 1_000);
         let quiet = self.plan.halts.is_empty();
         let special = self.plan.has_key(minute);
         let first_trade = self.plan.first_trade.unwrap_or(DAY_SECONDS);
         // Of 64 seconds, so many see a trade: some 50 shares each in a thin minute.
         let density = (volume / 50).clamp(1, 56);
-        let is_open =
-            |second: u32| second >= first_trade && (quiet || !self.plan.is_halted(second));
-        let mut weights = [0_u32; 60];
-        for ((second, here), weight) in (first..).zip(bits).zip(&mut weights) {
+        let (mut bits, mut weights, mut sum) = ([0_u64; 60], [0_u32; 60], 0_u64);
+        for at in 0..60_u32 {
+            let (second, i) = (first + at, at as usize);
+            let here = chance.bits(u64::from(at));
+            bits[i] = here;
+            let open = second >= first_trade && (quiet || !self.plan.is_halted(second));
             let key = special && (second == first_trade || self.plan.key_price(second).is_some());
-            *weight = if !is_open(second) {
+            let weight = if !open {
                 0
             } else if key {
                 256
@@ -236,22 +238,29 @@ impl Tape {
             } else {
                 0
             };
+            weights[i] = weight;
+            sum += u64::from(weight);
         }
-        if weights == [0; 60] {
+        if sum == 0 {
             // No second was drawn: the last one that is open takes all, so that a minute's volume
             // never depends on its seconds.
-            if let Some(at) = (0..60_u32).rev().find(|at| is_open(first + at)) {
+            let last = (0..60_u32)
+                .rev()
+                .find(|at| first + at >= first_trade && !self.plan.is_halted(first + at));
+            if let Some(at) = last {
                 weights[at as usize] = 1;
+                sum = 1;
             }
         }
-        weights
+        (bits, weights, sum)
     }
 
-    /// The price at a second of a minute: near the line between the minute's ends, or one that the plan demands.
-    fn price(&self, minute: u32, at: u32, bits: u64) -> u32 {
+    /// The price at a second of a minute: at most `reach` from the line between the minute's ends, or one that the plan
+    /// demands in a `special` minute.
+    fn price(&self, (minute, at): (u32, u32), bits: u64, reach: i64, special: bool) -> u32 {
         let first = minute * 60;
-        let [from, to] = [minute, minute + 1].map(|n| i64::from(self.anchors[n as usize]));
-        let reach = i64::from(self.plan.jitter_ppm()) * from / 1_000_000;
+        let from = i64::from(self.anchors[minute as usize]);
+        let to = i64::from(self.anchors[minute as usize + 1]);
         let line = (from * i64::from(60 - at) + to * i64::from(at)) / 60;
         let two = (bits >> 16 & 0xFFFF) as i64 + (bits >> 32 & 0xFFFF) as i64;
         let raw = line + reach * (two - 0xFFFF) / 0x1_0000;
@@ -259,9 +268,10 @@ impl Tape {
         if !(OPEN_SECOND..CLOSE_SECOND).contains(&first) {
             return price;
         }
-        let key = self.plan.has_key(minute);
-        let key = key.then(|| self.plan.key_price(first + at)).flatten();
-        key.unwrap_or_else(|| price.clamp(self.plan.low, self.plan.high))
+        if special && let Some(key) = self.plan.key_price(first + at) {
+            return key;
+        }
+        price.clamp(self.plan.low, self.plan.high)
     }
 
     fn burst(&self, minute: u32) -> Option<Burst> {
