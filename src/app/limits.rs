@@ -13,7 +13,7 @@ pub fn remedy(e: &io::Error) -> String {
         let is = |errno: Errno| code == Some(errno.raw_os_error());
         if is(Errno::AGAIN) || e.kind() == io::ErrorKind::WouldBlock {
             return format!(
-                "; this user may have {} processes and threads together, and this needs some 200: raise it (ulimit -u, or LimitNPROC and TasksMax in a unit file)",
+                "; this user may have {} processes and threads together, and this needs some 100: raise it (ulimit -u, or LimitNPROC and TasksMax in a unit file)",
                 soft(Resource::Nproc)
             );
         }

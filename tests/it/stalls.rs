@@ -101,7 +101,7 @@ fn stalls_in_a_write_an_open_and_a_read_are_named_with_their_function() {
     are_named_with_their_function(&[
         ("quote-hub", "write", "stall_in_a_write", "/api/health"),
         ("log-writer", "disk", "stall_in_an_open", "/api/health"),
-        ("http-1", "read", "stall_in_a_read", "/api/runners"),
+        ("snapshot-cache", "read", "stall_in_a_read", "/api/runners"),
     ]);
 }
 

@@ -189,3 +189,81 @@ fn files_have_one_job() {
         .collect();
     assert_eq!(long, Vec::<String>::new());
 }
+
+/// A function of more lines does more than one thing.
+const FUNCTION_LINES_MAX: usize = 60;
+
+/// Of the product's lines so many in a hundred stand in files without clock, log, channel, socket, thread or file.
+const PURE_MIN: usize = 60;
+
+/// What only code that touches the world has.
+const WORLD: [&str; 26] = [
+    "Instant::now(",
+    "SystemTime::now",
+    "Timestamp::now",
+    "system_ms()",
+    "log::info!",
+    "log::warn!",
+    "log::error!",
+    "log::debug!",
+    "log::log!",
+    "std::fs",
+    " fs::",
+    "(fs::",
+    "TcpStream",
+    "UnixStream",
+    "TcpListener",
+    "thread::sleep",
+    "recv(",
+    "select",
+    ".spawn",
+    "Receiver<",
+    "Sender<",
+    "Tx<",
+    "elapsed()",
+    "process::",
+    "std::env",
+    "Agent",
+];
+
+fn is_product(source: &Source) -> bool {
+    source.path.starts_with("src/") && !source.path.contains("tests")
+}
+
+#[test]
+fn most_of_the_product_is_pure() {
+    let (mut pure, mut all) = (0, 0);
+    for source in sources().iter().filter(|s| is_product(s)) {
+        let imports = |line: &str| line.trim_start().starts_with("use ");
+        let touches = |line: &str| !imports(line) && WORLD.iter().any(|w| line.contains(w));
+        let is_pure = !product_lines(source).any(|(_, line)| touches(line));
+        let lines = product_lines(source).count();
+        all += lines;
+        pure += if is_pure { lines } else { 0 };
+    }
+    let share = 100 * pure / all;
+    println!("pure: {share} % of {all} lines");
+    assert!(share >= PURE_MIN, "only {share} % of {all} lines are pure");
+}
+
+#[test]
+fn functions_do_one_thing() {
+    let mut long = Vec::new();
+    for source in sources().iter().filter(|s| is_product(s)) {
+        let lines: Vec<(usize, &str)> = product_lines(source).collect();
+        for (n, line) in &lines {
+            let text = line.trim_start();
+            let begins = ["fn ", "pub fn ", "pub(", "const fn ", "pub const fn "];
+            if !text.contains("fn ") || !begins.iter().any(|b| text.starts_with(b)) {
+                continue;
+            }
+            let end = format!("{}}}", &line[..line.len() - text.len()]);
+            let rest = lines[*n - 1..].iter();
+            let length = rest.take_while(|(_, l)| l.trim_end() != end).count() + 1;
+            if length > FUNCTION_LINES_MAX && !text.ends_with([';', '}']) {
+                long.push(format!("{}:{n}: {length} lines", source.path));
+            }
+        }
+    }
+    assert_eq!(long, Vec::<String>::new());
+}

@@ -49,6 +49,8 @@ pub(super) struct World {
     replaced: BTreeSet<u64>,
     /// Stalled, and another is to be started in their place at once.
     to_replace: BTreeSet<String>,
+    /// Starts that were refused since the last look: when the core decided they were under way.
+    refused: usize,
     /// Stalled, and their owners are to be told at once.
     to_tell: BTreeSet<String>,
     asked: u32,
@@ -93,6 +95,7 @@ impl World {
             reported: String::new(),
             replaced: BTreeSet::new(),
             to_replace: BTreeSet::new(),
+            refused: 0,
             to_tell: BTreeSet::new(),
             asked: 0,
             answered: Vec::new(),
@@ -149,7 +152,10 @@ impl World {
                         self.born(self.living[&id.0].kind);
                         Ok(())
                     }
-                    false => Err("no more threads".to_owned()),
+                    false => {
+                        self.refused += 1;
+                        Err("no more threads".to_owned())
+                    }
                 };
                 self.handle(Event::SpareStarted { id, name, result });
             }
@@ -190,7 +196,7 @@ impl World {
             let real = self.living.iter().find(|(_, real)| real.name == name);
             let replaceable =
                 real.is_some_and(|(id, real)| real.kind.replaceable && !self.replaced.contains(id));
-            if replaceable && self.replaced.len() < REPLACED_MAX {
+            if replaceable && self.replaced.len() + self.refused < REPLACED_MAX {
                 self.to_replace.insert(name.clone());
             }
             self.to_tell.insert(name.clone());
@@ -357,6 +363,7 @@ impl World {
         if self.symbolizer && self.capturing.is_some_and(|at| self.now >= at + TICK) {
             self.handle(Event::Answered);
         }
+        self.refused = 0;
         self.handle(Event::Look(Seen::default()));
         assert!(
             self.to_tell.is_empty(),
