@@ -43,7 +43,7 @@ pub(super) fn by_pid(pid: i32, format: &str) -> Result<String, Fault> {
 }
 
 /// Where the process writes its watchdog.log, which can have been renamed or deleted under it.
-fn log_files(pid: i32) -> Result<LogFiles, Fault> {
+pub(super) fn log_files(pid: i32) -> Result<LogFiles, Fault> {
     let folder = format!("/proc/{pid}/fd");
     let entries = fs::read_dir(&folder)
         .map_err(|e| Fault::failed(format!("looking at process {pid} failed: {e}")))?;

@@ -10,7 +10,8 @@ use clap::{ArgMatches, Command};
 use crate::files::regular;
 use crate::runtime::{How, is_meant};
 
-use super::{DEFAULT_URL, Fault, REPORT_BYTES_MAX, ask, text, url_flag, value};
+use super::server::{Server, pid_flag, port_flag};
+use super::{Fault, REPORT_BYTES_MAX, ask, log_flags, text, value};
 
 /// What wakes threads of each kind: a fetch of every sort, and a line for the log.
 const ERRANDS: [&str; 7] = [
@@ -49,7 +50,8 @@ pub fn command() -> Command {
                 .default_value("20s")
                 .help("How long it lasts"),
         )
-        .arg(url_flag())
+        .args([pid_flag(), port_flag()])
+        .args(log_flags())
 }
 
 /// Runs the command.
@@ -60,11 +62,11 @@ pub fn run(said: &ArgMatches) -> Result<(), Fault> {
         .parse()
         .map_err(Fault::usage)?;
     let time = value(said, "for").unwrap_or("20s");
-    let base = value(said, "url")
-        .unwrap_or(DEFAULT_URL)
-        .trim_end_matches('/');
-    let before = restarts(base, stall);
-    let (log, time) = order(base, stall, how, time)?;
+    let server = Server::of(said)?;
+    let before = restarts(&server, stall);
+    // Asked before anything stalls.
+    let port = server.port();
+    let (log, time) = order(&server, stall, how, time)?;
     println!(
         "ordered: {stall} stalls ({how}) for {} s; {log} says of it:",
         time.as_secs()
@@ -73,7 +75,9 @@ pub fn run(said: &ArgMatches) -> Result<(), Fault> {
     let (mut told, mut shown) = (String::new(), 0);
     let until = Instant::now() + time + PATIENCE;
     for round in 0.. {
-        run_errands(base, round);
+        if let Some(port) = &port {
+            run_errands(port, round);
+        }
         told.push_str(&tail.new_text()?);
         print!("{}", &told[shown..]);
         shown = told.len();
@@ -81,7 +85,7 @@ pub fn run(said: &ArgMatches) -> Result<(), Fault> {
         if outcome == Outcome::IsBack {
             return Ok(());
         }
-        let panicked = outcome == Outcome::Ended || restarts(base, stall) > before;
+        let panicked = outcome == Outcome::Ended || restarts(&server, stall) > before;
         if how == How::Panic && panicked {
             println!("{stall} has panicked; [PANIC] in backend.log has its stack");
             return Ok(());
@@ -105,9 +109,9 @@ pub fn run(said: &ArgMatches) -> Result<(), Fault> {
 }
 
 /// Orders the stall; gives the log that tells of it, and how long it lasts.
-fn order(base: &str, stall: &str, how: How, time: &str) -> Result<(String, Duration), Fault> {
-    let url = format!("{base}/api/drill?stall={stall}&how={how}&for={time}");
-    let (status, body) = ask("POST", &url, Duration::from_secs(10))?;
+fn order(server: &Server, stall: &str, how: How, time: &str) -> Result<(String, Duration), Fault> {
+    let target = format!("/api/drill?stall={stall}&how={how}&for={time}");
+    let (status, body) = server.ask("POST", &target, Duration::from_secs(10))?;
     if status != 200 {
         return Err(Fault::failed(format!(
             "the order was refused ({status}): {body}"
@@ -158,9 +162,9 @@ fn outcome(told: &str, stall: &str) -> Outcome {
 }
 
 /// How often the threads that this means have begun anew.
-fn restarts(base: &str, stall: &str) -> u64 {
-    let url = format!("{base}/api/threads");
-    let answer = ask("GET", &url, Duration::from_secs(2)).map(|(_, body)| body);
+fn restarts(server: &Server, stall: &str) -> u64 {
+    let answer = server.ask("GET", "/api/threads", Duration::from_secs(2));
+    let answer = answer.map(|(_, body)| body);
     let json: serde_json::Value =
         serde_json::from_str(&answer.unwrap_or_default()).unwrap_or_default();
     let threads = json["threads"].as_array().map_or(&[][..], Vec::as_slice);

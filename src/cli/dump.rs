@@ -1,5 +1,5 @@
-//! `tapewarden dump`: every thread's stack of a running server, by its process (works while every http
-//! worker is stuck) or by its URL; or of a raw dump that was kept, with names.
+//! `tapewarden dump`: every thread's stack of a running server, by its control socket, by a signal (works while all that
+//! answers requests is stuck), or by its port; or of a raw dump that was kept, with names.
 
 use std::path::Path;
 
@@ -11,9 +11,8 @@ use crate::files::regular;
 
 #[cfg(unix)]
 use super::by_pid::by_pid;
-use super::{
-    DEFAULT_URL, Fault, REPORT_BYTES_MAX, REPORT_PATIENCE, ask, diff, text, url_flag, value,
-};
+use super::server::{Server, port_flag};
+use super::{Fault, REPORT_BYTES_MAX, REPORT_PATIENCE, diff, log_flags, text, value};
 
 /// Its part of the command line.
 pub fn command() -> Command {
@@ -22,9 +21,10 @@ pub fn command() -> Command {
         .arg(
             text("pid", "PID")
                 .value_parser(value_parser!(i32))
-                .help("By signal: works while every worker is stuck"),
+                .help("By a signal: works while all that answers requests is stuck"),
         )
-        .arg(url_flag())
+        .arg(port_flag())
+        .args(log_flags())
         .arg(
             text("format", "FORMAT")
                 .value_parser(["text", "json", "folded"])
@@ -48,7 +48,7 @@ pub fn run(said: &ArgMatches) -> Result<(), Fault> {
     let got = match (value(said, "resolve"), said.get_one::<i32>("pid")) {
         (Some(file), _) => resolved(file, wanted)?,
         (None, Some(pid)) => by_pid(*pid, wanted)?,
-        (None, None) => by_url(value(said, "url").unwrap_or(DEFAULT_URL), wanted)?,
+        (None, None) => by_request(&Server::of(said)?, wanted)?,
     };
     match before {
         Some(before) => print!("{}", diff::diff(&before, &got).map_err(Fault::failed)?),
@@ -82,14 +82,13 @@ fn resolved(file: &str, format: &str) -> Result<String, Fault> {
     })
 }
 
-fn by_url(url: &str, format: &str) -> Result<String, Fault> {
-    let url = format!(
-        "{}/api/threads/dump?format={format}",
-        url.trim_end_matches('/')
-    );
-    match ask("GET", &url, REPORT_PATIENCE)? {
+fn by_request(server: &Server, format: &str) -> Result<String, Fault> {
+    let target = format!("/api/threads/dump?format={format}");
+    match server.ask("GET", &target, REPORT_PATIENCE)? {
         (200, body) => Ok(body),
-        (status, body) => Err(Fault::failed(format!("{url} answered {status}: {body}"))),
+        (status, body) => Err(Fault::failed(format!(
+            "the server made no report ({status}): {body}"
+        ))),
     }
 }
 

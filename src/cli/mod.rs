@@ -1,12 +1,14 @@
-//! The commands beside serving: `dump`, `stalls`, `drill`, and `symbolizer`, which the server itself starts.
-//! They talk to a running server from outside, by signal and files or by HTTP.
+//! The commands beside serving: `dump`, `stalls`, `drill`, `threads`, and `symbolizer`, which the server itself starts.
+//! They talk to a running server from outside, by its control socket, by signal and files, or by HTTP.
 
 #[cfg(unix)]
 mod by_pid;
 mod diff;
 mod drill;
 mod dump;
+mod server;
 mod stalls;
+mod threads;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -61,6 +63,7 @@ pub fn command() -> Command {
         .subcommand(dump::command())
         .subcommand(stalls::command())
         .subcommand(drill::command())
+        .subcommand(threads::command())
         .subcommand(
             Command::new("symbolizer")
                 .about("Names stacks; the server starts it")
@@ -94,6 +97,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Result<Words, ExitCode> 
         Some(("dump", said)) => dump::run(said),
         Some(("stalls", said)) => stalls::run(said),
         Some(("drill", said)) => drill::run(said),
+        Some(("threads", said)) => threads::run(said),
         Some((name, _)) => Err(Fault::usage(format!("{name} is no command"))),
     };
     Err(match result {
@@ -222,7 +226,15 @@ mod tests {
 
     #[test]
     fn every_command_has_a_help_and_a_mistyped_word_is_told_the_near_one() {
-        for name in ["run", "config", "dump", "stalls", "drill", "stalls show"] {
+        for name in [
+            "run",
+            "config",
+            "dump",
+            "stalls",
+            "drill",
+            "threads",
+            "stalls show",
+        ] {
             let help = understood(&format!("{name} --help")).unwrap_err();
             assert!(!help.use_stderr());
             let text = help.to_string();

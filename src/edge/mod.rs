@@ -9,10 +9,12 @@
 //! | `routes` | the route table, and a file for each family of routes |
 //! | `answer` | what goes back: status, headers, body, the page's files |
 //! | `ws` | WebSocket sessions |
+//! | `control` | the operator's control socket, which answers some of the routes without the port |
 
 pub mod access;
 pub mod answer;
 pub mod connection;
+pub mod control;
 pub mod listener;
 pub mod request;
 pub mod routes;

@@ -74,6 +74,12 @@ impl LogFiles {
         self.named("watchdog", ".log")
     }
 
+    /// `control.sock`: where operators reach the process.
+    #[must_use]
+    pub fn control(&self) -> PathBuf {
+        self.named("control", ".sock")
+    }
+
     /// The folder of reports.
     #[must_use]
     pub fn reports(&self) -> PathBuf {

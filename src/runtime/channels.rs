@@ -223,13 +223,13 @@ table! {
     /// Looks at what snapshots say.
     SNAPSHOT_CACHE: Queue = shed(&[Conn], &[SnapshotCache]);
     /// Questions for past stall reports.
-    REPORT_READER: Queue = shed(&[Conn], &[ReportReader]);
+    REPORT_READER: Queue = shed(&[Conn, ControlWorker], &[ReportReader]);
     /// Wishes for reports and drills.
-    WATCHDOG: Queue = shed(&[Conn, Signals], &[Watchdog]);
+    WATCHDOG: Queue = shed(&[Conn, ControlWorker, Signals], &[Watchdog]);
     /// Quotes, and what sessions want and have got.
     QUOTE_HUB: Queue = waited_for(&[QuoteReader, Conn, WsWriter], &[QuoteHub]);
     /// The order to end, from a client.
-    COMMANDS: Lossy = lossy(Threads(&[Conn]), &[Main], "commands");
+    COMMANDS: Lossy = lossy(Threads(&[Conn, ControlWorker]), &[Main], "commands");
     /// The order to end, from the system.
     SIGNALS: Lossy = lossy(Threads(&[Signals]), &[Main], "signals");
     /// Lines for `backend.log`.
@@ -287,6 +287,6 @@ mod tests {
             QUOTE_HUB.ends.to_string(),
             "quote-reader, conn, ws -> quote-hub"
         );
-        assert_eq!(COMMANDS.ends.to_string(), "conn -> main: commands");
+        assert_eq!(COMMANDS.ends.to_string(), "conn, control -> main: commands");
     }
 }

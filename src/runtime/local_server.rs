@@ -21,15 +21,17 @@
 //!   listener's timeout down (Linux), else until the watchdog starts another in its place.
 
 mod address;
+mod client;
 mod keeper;
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tiny_http::{HTTPVersion, Header, Listener, Method, Request, Response, ResponseBox, Server};
+use tiny_http::{HTTPVersion, Header, Method, Request, Response, ResponseBox, Server};
 
-pub use address::Address;
+pub use address::{Address, Bound, at_path, bind};
+pub use client::{Said, ask};
 
 use super::heartbeat::Heartbeat;
 use super::peer::Peer;
@@ -106,29 +108,17 @@ pub fn response(status: u16, media_type: &str, body: Vec<u8>) -> ResponseBox {
 /// function says what it does through the heartbeat.
 ///
 /// # Errors
-/// When the system refuses the address or a thread. `AddrInUse` for a path at which somebody answers, `InvalidInput` for
-/// one that is too long for a socket (108 bytes on Linux).
+/// When the system refuses a thread.
 pub fn start<A>(
     supervisor: &Supervisor,
     spec: Spec,
-    address: &Address,
+    bound: Bound,
     answers: impl Fn() -> A + Clone + Send + 'static,
 ) -> io::Result<Address>
 where
     A: FnMut(&Asked, &Heartbeat) -> ResponseBox,
 {
-    start_on(supervisor, spec, address::bind(address)?, answers)
-}
-
-fn start_on<A>(
-    supervisor: &Supervisor,
-    spec: Spec,
-    (listener, address): (Listener, Address),
-    answers: impl Fn() -> A + Clone + Send + 'static,
-) -> io::Result<Address>
-where
-    A: FnMut(&Asked, &Heartbeat) -> ResponseBox,
-{
+    let Bound { listener, address } = bound;
     let (servers_tx, servers) = watch();
     let keeper = Keeper {
         name: spec.keeper.row().name,

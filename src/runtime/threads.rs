@@ -240,6 +240,10 @@ table! {
     Conn = thread("conn-N", "conn", Busy::Conn, Report, End).closed();
     /// Writes to one streaming client what the hub cannot write at once.
     WsWriter = thread("ws-N-out", "conn", Busy::Conn, Report, End);
+    /// Sees to it that the control socket accepts connections; the library's threads that do bear its name.
+    Control = thread("control", "control", WORLD, Report, Restart);
+    /// Answers the operator's requests that come by the control socket, one at a time.
+    ControlWorker = thread("control-N", "control", WORLD, Report, Restart).ticks().replaced();
     /// Answers from snapshots, each answer finished once for all connections.
     SnapshotCache = thread("snapshot-cache", "cache", Busy::Cache, Unhealthy, Restart);
     /// Holds candles and quotes, and decides which are asked for.

@@ -50,7 +50,7 @@ use std::time::{Duration, Instant};
 pub use clock::{SimClock, sim_offset_ms};
 
 use crate::runtime::clock::{Clock, system_ms};
-use crate::runtime::local_server::{self, Address, Asked, Spec};
+use crate::runtime::local_server::{self, Address, Asked, Bound, Spec};
 use crate::runtime::{Counter, Heartbeat, Supervisor, ThreadKind};
 use engine::Pings;
 use files::{FileSettings, Folder};
@@ -192,7 +192,7 @@ fn start_schwab(
         workers: SCHWAB_WORKERS,
     };
     let (clock, seed, workers) = (config.clock, config.seed, Counter::default());
-    local_server::start(supervisor, spec, &anywhere(), move || {
+    local_server::start(supervisor, spec, anywhere()?, move || {
         let mut site = SchwabSite::new(Market::new(seed), tokens, workers.next());
         move |asked: &Asked, _: &Heartbeat| site.answer(&Request::from(asked), clock.now()).into()
     })
@@ -210,7 +210,7 @@ fn start_trader(
         workers: TRADER_WORKERS,
     };
     let (clock, seed) = (config.clock, config.seed);
-    local_server::start(supervisor, spec, &anywhere(), move || {
+    local_server::start(supervisor, spec, anywhere()?, move || {
         let mut site = TraderSite::new(Market::new(seed), quotes.clone());
         move |asked: &Asked, _: &Heartbeat| {
             let request = Request::from(asked);
@@ -220,6 +220,7 @@ fn start_trader(
 }
 
 /// A port of the system's choice, on loopback.
-fn anywhere() -> Address {
-    Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+fn anywhere() -> io::Result<Bound> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    local_server::bind(&Address::Tcp(address))
 }

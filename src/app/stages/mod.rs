@@ -1,5 +1,6 @@
 //! The stages of the start, one file each.
 
+mod control;
 pub mod diagnosis;
 pub mod ground;
 pub mod market_data;

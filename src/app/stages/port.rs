@@ -14,6 +14,7 @@ use crate::runtime::{Lossy, Tx, channels};
 use super::super::bulkheads;
 use super::super::descriptors::connections_that_fit;
 use super::super::error::{Doing, StartError};
+use super::control;
 use super::diagnosis::start_reports;
 use super::ground::Ground;
 use super::market_data::{MarketData, ws_config};
@@ -61,6 +62,7 @@ pub fn open(
         commands,
         sessions: Sessions::new(supervisor, data.hub, ws_config(settings)),
     };
+    control::open(supervisor, &ground.files, ground.address, &config)?;
     start_gate(supervisor, ground.listener, config).doing("starting the gate")?;
     if let Some(file) = ground.token_file {
         start_token_reader(supervisor, file).doing("starting the reader of http.token_file")?;

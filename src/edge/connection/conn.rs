@@ -216,9 +216,10 @@ impl Conn {
             id,
             what: &what,
             peer: &peer,
+            is_local: head.sender.forwarded.is_none() && self.address.to_canonical().is_loopback(),
             deadline: arrived + deadline,
             stop: self.shared.supervisor.stop(),
-            client,
+            client: Some(client),
             left: Cell::new(false),
         };
         let answer = answer(call, head.path(), &context);

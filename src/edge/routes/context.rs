@@ -70,14 +70,17 @@ pub struct Context<'a> {
     pub id: AskId,
     /// "GET /api/candles/ELPW"
     pub what: &'a str,
-    /// The client's address, as its socket has it.
+    /// Who asks, for reports and the log: as a rule the client's address.
     pub peer: &'a str,
+    /// Whether the client is on this machine.
+    pub is_local: bool,
     /// By when a cache must have answered.
     pub deadline: Instant,
     /// The end of everything.
     pub stop: &'a Stop,
     /// Who waits for the answer.
-    pub client: &'a TcpStream,
+    /// None where the client's socket is not ours to look at: then it is taken to wait.
+    pub client: Option<&'a TcpStream>,
     /// Whether the client was seen to have left.
     pub left: Cell<bool>,
 }
@@ -180,7 +183,8 @@ impl Context<'_> {
 
     /// Whether nobody waits for the answer any more.
     pub fn client_left(&self) -> bool {
-        self.left.set(self.left.get() || is_gone(self.client));
+        self.left
+            .set(self.left.get() || self.client.is_some_and(is_gone));
         self.left.get()
     }
 }

@@ -1,6 +1,5 @@
 //! The process itself: health, threads, metrics, shutdown, preflight.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
@@ -110,17 +109,9 @@ pub fn metrics(_: &Args, snapshots: &Snapshots, _: &HttpConfig) -> Result<Answer
     })
 }
 
-/// Whether the client is on this machine.
-pub(super) fn is_local(context: &Context<'_>) -> bool {
-    context
-        .peer
-        .parse::<IpAddr>()
-        .is_ok_and(|ip| ip.to_canonical().is_loopback())
-}
-
 /// `POST /api/shutdown`, from this machine only.
 pub fn shutdown(_: &Args, context: &Context<'_>) -> Result<Answer, BadRequest> {
-    if !is_local(context) {
+    if !context.is_local {
         log::warn!(target: "HTTP", "refused POST /api/shutdown from {}: only this machine may", context.peer);
         return Ok(Answer::error(
             403,

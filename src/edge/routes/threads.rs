@@ -10,7 +10,6 @@ use crate::runtime::{Drill, ThreadKind, one_shot};
 use super::context::Context;
 use super::param::{Args, BadRequest, DUMP_FORM, FOR, Form, HOW, STALL};
 use crate::edge::answer::Answer;
-use crate::edge::routes::process::is_local;
 
 /// How long a report may take; the watchdog makes one without stacks before this has passed.
 const REPORT_PATIENCE: Duration = Duration::from_secs(8);
@@ -65,7 +64,7 @@ fn order(context: &Context<'_>, thread: String, drill: Drill) -> Answer {
             "Drills are not allowed here; set watchdog.allow_drills = true",
         );
     }
-    if !is_local(context) {
+    if !context.is_local {
         return Answer::error(
             403,
             "Only callers on the server's own machine may order drills",

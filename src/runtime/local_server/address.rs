@@ -9,8 +9,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 #[cfg(unix)]
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 #[cfg(unix)]
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use socket2::SockRef;
 #[cfg(unix)]
@@ -39,19 +40,53 @@ impl fmt::Display for Address {
     }
 }
 
+/// An address at a path.
+///
+/// # Errors
+/// `Unsupported` on a system that has no sockets at paths.
+pub fn at_path(path: &Path) -> io::Result<Address> {
+    #[cfg(unix)]
+    return Ok(Address::Path(path.to_owned()));
+    #[cfg(not(unix))]
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        format!(
+            "this system has no sockets at paths like {}",
+            path.display()
+        ),
+    ))
+}
+
 /// A listener, and its address as others find it.
-pub(super) fn bind(address: &Address) -> io::Result<(Listener, Address)> {
-    match address {
+pub struct Bound {
+    pub(super) listener: Listener,
+    pub(super) address: Address,
+}
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bound({})", self.address)
+    }
+}
+
+/// Takes an address.
+///
+/// # Errors
+/// When the system refuses it. `AddrInUse` for a path at which somebody answers, `InvalidInput` for one that is too long
+/// for a socket (108 bytes on Linux).
+pub fn bind(address: &Address) -> io::Result<Bound> {
+    let (listener, address) = match address {
         Address::Tcp(address) => {
             let listener = TcpListener::bind(address)?;
             // Handed down to the connections that come from here on, on some systems; elsewhere nothing is worse.
             let _ = SockRef::from(&listener).set_write_timeout(Some(WRITE_DEADLINE));
             let address = Address::Tcp(listener.local_addr()?);
-            Ok((listener.into(), address))
+            (listener.into(), address)
         }
         #[cfg(unix)]
-        Address::Path(path) => Ok((bind_path(path)?.into(), address.clone())),
-    }
+        Address::Path(path) => (bind_path(path)?.into(), address.clone()),
+    };
+    Ok(Bound { listener, address })
 }
 
 /// Takes the place of a socket at which nobody listens any more.

@@ -87,7 +87,7 @@ impl Keeper {
     fn open(&self) -> io::Result<(Arc<Server>, Socket)> {
         let listener = match self.first.take() {
             Some(first) => first,
-            None => bind(&self.address)?.0,
+            None => bind(&self.address)?.listener,
         };
         let second = match &listener {
             Listener::Tcp(listener) => SockRef::from(listener).try_clone()?,

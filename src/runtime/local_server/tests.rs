@@ -45,7 +45,7 @@ fn world(
 ) -> World {
     let (stopper, stop) = stop();
     let (supervisor, ends) = Supervisor::new(Limits::default(), stop);
-    let address = start(&supervisor, SPEC, address, move || answer).unwrap();
+    let address = start(&supervisor, SPEC, bind(address).unwrap(), move || answer).unwrap();
     World {
         stopper: Some(stopper),
         ends,
@@ -216,8 +216,11 @@ fn a_server_whose_acceptor_has_ended_is_made_anew_at_the_same_address() {
     let same = listener.try_clone().unwrap();
     let (stopper, stop) = stop();
     let (supervisor, ends) = Supervisor::new(Limits::default(), stop);
-    let bound = (listener.into(), address.clone());
-    start_on(&supervisor, SPEC, bound, || echo).unwrap();
+    let bound = Bound {
+        listener: listener.into(),
+        address: address.clone(),
+    };
+    start(&supervisor, SPEC, bound, || echo).unwrap();
     let w = World {
         stopper: Some(stopper),
         ends,
@@ -268,18 +271,14 @@ mod at_a_path {
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists());
         let w = world(&Address::Path(path.clone()), echo);
-        let start_at = |path: PathBuf| {
-            let (_stopper, stop) = stop();
-            let (supervisor, _ends) = Supervisor::new(Limits::default(), stop);
-            start(&supervisor, SPEC, &Address::Path(path), || echo)
-        };
-        let refused = start_at(path.clone()).unwrap_err();
+        let bind_at = |path: PathBuf| bind(&Address::Path(path));
+        let refused = bind_at(path.clone()).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::AddrInUse, "{refused}");
         let file = folder.path().join("file");
         fs::write(&file, "x").unwrap();
-        assert!(start_at(file.clone()).is_err() && file.exists());
+        assert!(bind_at(file.clone()).is_err() && file.exists());
         let long = folder.path().join("x".repeat(120));
-        assert_eq!(start_at(long).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(bind_at(long).unwrap_err().kind(), ErrorKind::InvalidInput);
         let socket = UnixStream::connect(&path).unwrap();
         assert!(exchange(socket, "GET /x HTTP/1.1\r\n\r\n").contains(" 200 OK"));
         w.end();
