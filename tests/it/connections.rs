@@ -13,7 +13,7 @@ const FOR: u32 = 60;
 const OTHERS: [&str; 3] = ["/api/health", "/api/candles/TOYO", "/api/watchlist"];
 
 /// A client that keeps its connection.
-struct Kept {
+pub struct Kept {
     stream: TcpStream,
     /// The name of the thread that serves it.
     thread: String,
@@ -51,7 +51,7 @@ impl Kept {
     }
 
     /// Has its thread stalled or panic at its next request, which is this.
-    fn drilled(server: &Server, how: &str, path: &str) -> Self {
+    pub fn drilled(server: &Server, how: &str, path: &str) -> Self {
         let mut kept = Self::connect(server);
         let order = format!("/api/drill?stall={}&how={how}&for={FOR}s", kept.thread);
         let got = server.ask("POST", &order);

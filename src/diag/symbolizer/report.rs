@@ -13,6 +13,9 @@ const START_OF_A_THREAD: [&str; 2] = [
     "runtime::spawn::Supervisor::live",
 ];
 
+/// So begin the names of the threads that tell of changed files.
+const OF_NOTIFY: &str = "notify-rs";
+
 /// The whole text.
 #[must_use]
 pub fn text(dump: &Dump) -> String {
@@ -140,12 +143,11 @@ fn group(out: &mut String, same: &[&Thread]) {
         let _ = writeln!(out, "--- Thread {} ({}) ---", t.tid, t.name);
         let said = t.said.as_ref().map_or_else(
             || {
-                let what = if t.is_main {
-                    "the main thread: owns the others, hears who asks for the end"
+                if t.is_main {
+                    "the main thread: owns the others, hears who asks for the end".to_owned()
                 } else {
-                    "a library's own thread"
-                };
-                what.to_owned()
+                    library_words(&t.name)
+                }
             },
             |s| {
                 let state = if s.state == "stalled" {
@@ -187,6 +189,21 @@ fn group(out: &mut String, same: &[&Thread]) {
     }
     if t.truncated {
         let _ = writeln!(out, "        (what is outside of this could not be found)");
+    }
+}
+
+/// Whose a library's thread is. It bears the name of the thread that started it, where the library gave it none.
+fn library_words(name: &str) -> String {
+    let words = "a library's own thread";
+    let starter = ThreadKind::ALL.iter().find(|kind| kind.row().name == name);
+    match starter {
+        Some(kind) => format!("{words}, which works for {name}: {}", kind.row().does),
+        None if name.starts_with(OF_NOTIFY) => {
+            format!(
+                "{words}, which works for file-reader and history-reader: tells them of changed files"
+            )
+        }
+        None => words.to_owned(),
     }
 }
 
