@@ -232,7 +232,7 @@ fn a_start_that_the_system_refuses_names_limit_path_and_variable() {
         skip("only root can start it as another user");
         return;
     }
-    for threads in [3, 20, 40] {
+    for threads in [3, 20, 40, 60, 72] {
         let user = 70_000 + 10 * std::process::id() + 3;
         let limits = format!("--nproc={threads}");
         let said = fails(&|command, home| limited(command, home, user, &limits));
