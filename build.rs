@@ -29,12 +29,23 @@ const NPM_SECONDS_DEFAULT: u64 = 120;
 const BUNDLE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// What esbuild starts from.
-const ENTRIES: [&str; 4] = ["chart.ts", "threads.ts", "chart.css", "threads.css"];
+const ENTRIES: [&str; 6] = [
+    "chart.ts",
+    "threads.ts",
+    "docs.ts",
+    "chart.css",
+    "threads.css",
+    "docs.css",
+];
 
 /// Pages, and where they are served.
-const PAGES: [(&str, &str); 2] = [("chart.html", "/"), ("threads.html", "/threads")];
+const PAGES: [(&str, &str); 3] = [
+    ("chart.html", "/"),
+    ("threads.html", "/threads"),
+    ("docs.html", "/docs"),
+];
 
-/// The page of a build without npm stands at both places.
+/// The page of a build without npm stands at all places.
 const PLAIN: &str = "plain.html";
 
 /// Files that are served as they are.

@@ -502,6 +502,47 @@ const scenarios = {
     }, { mayFail: true });
   },
 
+  /** Every route with what it takes and answers, and tries. */
+  async docs() {
+    await withPage(base, shots, async (page, shot) => {
+      await page.goto(`${base}/docs`);
+      await eventually(page, "every route", () => /^(\d+) of \1 routes$/.test(document.getElementById("count").textContent));
+      const all = await page.evaluate(async () => {
+        const { paths } = await (await fetch("/api/openapi.json")).json();
+        return Object.values(paths).flatMap((path) => ["get", "post"].filter((method) => method in path)).length;
+      });
+      assert.equal(await page.locator("#routes > details").count(), all);
+      await isNamed(page);
+      await page.keyboard.press("/");
+      await page.keyboard.type("candles");
+      assert.equal(await page.locator("#routes > details:visible").count(), 1);
+      const candles = page.locator("#routes > details:visible");
+      await candles.locator("summary").click();
+      await candles.locator("select").selectOption("5m");
+      await candles.locator("form button").click();
+      await eventually(page, "its answer", () => /GET \/api\/candles\/TOYO\?timeframe=5m: 200 in \d+ ms/.test(document.querySelector("#routes details[open] form").textContent));
+      assert.match(await candles.locator("pre").innerText(), /"timestamp": \d{13}/);
+      assert.match(await candles.innerText(), /404\s+Nobody knows the symbol/);
+      await shot("docs");
+      await candles.locator("input").fill("A B");
+      await candles.locator("form button").click();
+      await eventually(page, "a refusal in words", () => /: 400 in/.test(document.querySelector("#routes details[open] form").textContent));
+      assert.match(await candles.locator("pre").innerText(), /is not a symbol/);
+      await candles.locator("a", { hasText: "Candles" }).first().click();
+      await eventually(page, "the schema", () => /"timestamp"/.test(document.querySelector("#schema-Candles pre")?.textContent ?? ""));
+      await page.locator("#filter").fill("shutdown");
+      const end = page.locator("#routes > details:visible");
+      await end.locator("summary").click();
+      // What changes something is not sent from here.
+      assert.equal(await end.locator("form").count(), 0);
+      await page.locator("#filter").fill("");
+      await page.setViewportSize({ width: 390, height: 844 });
+      await page.waitForTimeout(300);
+      await fitsWidth(page);
+      await page.screenshot({ path: `${shots}/docs-phone.png` });
+    }, { mayFail: true });
+  },
+
   /** Eight hours of quotes as fast as they go: what the page holds stays as small as it was. */
   async day() {
     await withPage(base, shots, async (page, shot) => {

@@ -90,7 +90,7 @@ fn a_foreign_page_gets_no_answer_from_any_route_and_no_upstream_hears_of_it() {
     }
     assert_eq!(asked(&up), 0, "a foreign page reached an upstream");
     // The server's own files may be opened from a link.
-    for path in ["/", "/threads"] {
+    for path in ["/", "/threads", "/docs"] {
         let link = [(page, "cross-site"), ("Sec-Fetch-Mode", "navigate")];
         assert_eq!(server.ask_with("GET", path, &link).status, 200, "{path}");
     }

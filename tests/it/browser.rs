@@ -450,6 +450,14 @@ fn the_page_of_threads_names_the_culprit_of_a_real_drill() {
 }
 
 #[test]
+fn the_page_of_routes_shows_each_and_tries_it() {
+    if installed().is_none() {
+        return;
+    }
+    run("docs", &Server::start(&[]), no_orders);
+}
+
+#[test]
 fn eight_hours_of_quotes_leave_the_heap_flat() {
     if installed().is_none() {
         return;

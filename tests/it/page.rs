@@ -3,7 +3,7 @@
 
 use crate::kit::{self, Got, Server, ask};
 
-const PAGES: [&str; 2] = ["/", "/threads"];
+const PAGES: [&str; 3] = ["/", "/threads", "/docs"];
 
 /// The files that a page names.
 fn named(page: &Got) -> Vec<String> {
@@ -16,7 +16,7 @@ fn named(page: &Got) -> Vec<String> {
 }
 
 #[test]
-fn both_pages_and_their_files_are_served_strictly() {
+fn all_pages_and_their_files_are_served_strictly() {
     let server = Server::start(&[]);
     for path in PAGES {
         let page = server.get(path);

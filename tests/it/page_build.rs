@@ -62,7 +62,7 @@ impl Script {
             "{said}"
         );
         let table = fs::read_to_string(self.out().join("page.rs")).unwrap();
-        for path in ["\"/\"", "\"/threads\"", "\"/assets/plain-"] {
+        for path in ["\"/\"", "\"/threads\"", "\"/docs\"", "\"/assets/plain-"] {
             assert!(table.contains(path), "{table}");
         }
         let page = fs::read_to_string(self.out().join("plain/chart.html")).unwrap();

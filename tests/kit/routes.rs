@@ -1,7 +1,12 @@
-//! Every route of the server once, for who polls or asks all of them; `tests/it/routes.rs` holds that none is
-//! missing.
+//! Every route of the server once, for who polls or asks all of them: from the route table, with what only trials
+//! know. `tests/it/routes.rs` holds that none is missing.
 
+use std::sync::LazyLock;
 use std::time::Duration;
+
+use tapewarden::edge::routes::{Place, ROUTES as TABLE, Row, Source};
+
+use Part::{Files, Model, Schwab, Trader};
 
 /// Clients of the old system gave up after this; an answer, even an error, comes sooner.
 pub const CLIENTS_GIVE_UP: Duration = Duration::from_secs(10);
@@ -40,20 +45,6 @@ pub const END: &str = "/api/shutdown";
 pub const PAGE: &str = "/";
 
 impl Route {
-    const fn by_post(self) -> Self {
-        Self {
-            method: "POST",
-            ..self
-        }
-    }
-
-    const fn not_polled(self, why: &'static str) -> Self {
-        Self {
-            not_polled: Some(why),
-            ..self
-        }
-    }
-
     /// By when it is answered.
     pub fn within(&self) -> Duration {
         if self.method == "POST" {
@@ -68,48 +59,106 @@ impl Route {
     }
 }
 
-const fn get(path: &'static str, needs: &'static [Part]) -> Route {
-    Route {
-        method: "GET",
+/// What trials know of a route and its row does not say.
+struct Known {
+    /// As the table has it.
+    path: &'static str,
+    needs: &'static [Part],
+    not_polled: Option<&'static str>,
+    /// Asked for in place of its examples.
+    target: Option<&'static str>,
+}
+
+const fn needs(path: &'static str, needs: &'static [Part]) -> Known {
+    Known {
         path,
         needs,
         not_polled: None,
+        target: None,
     }
 }
 
-use Part::{Files, Model, Schwab, Trader};
+const fn not_polled(path: &'static str, why: &'static str) -> Known {
+    Known {
+        not_polled: Some(why),
+        ..needs(path, &[])
+    }
+}
+
+const KNOWN: [Known; 9] = [
+    needs("/api/runners", &[Files]),
+    needs("/api/trade-history", &[Files]),
+    needs("/api/validate/status", &[Model]),
+    needs("/api/validate/{symbol}", &[Model, Trader, Schwab]),
+    not_polled("/api/threads/dump", "each is a report of all threads"),
+    not_polled("/api/stalls/{name}", "there is no report while all is well"),
+    Known {
+        target: Some("/api/drill?stall=nobody&how=sleep&for=1s"),
+        ..not_polled("/api/drill", "it stalls a thread")
+    },
+    not_polled("/api/ws/quotes", "it is a stream; ten of them are open"),
+    not_polled(END, "it ends the server"),
+];
+
+/// Candles of a symbol that is another each time, and the page: its other files wait for nothing either.
+const MORE: [Route; 2] = [
+    Route {
+        method: "GET",
+        path: "/api/candles/NEW1?timeframe=5m",
+        needs: &[Schwab],
+        not_polled: None,
+    },
+    Route {
+        method: "GET",
+        path: PAGE,
+        needs: &[],
+        not_polled: None,
+    },
+];
+
+/// What a row's own examples ask for: its path's, and of its query's those that must be there.
+fn example(row: &Row) -> String {
+    let mut path = row.path.to_owned();
+    for param in row.params {
+        let (name, example) = (param.name(), param.example());
+        match param.place() {
+            Place::Path => path = path.replace(&format!("{{{name}}}"), example),
+            Place::Query if param.may_be_absent() => {}
+            Place::Query => {
+                path.push(if path.contains('?') { '&' } else { '?' });
+                path += &format!("{name}={example}");
+            }
+        }
+    }
+    path
+}
+
+fn route(row: &Row) -> Route {
+    let known = KNOWN.iter().find(|known| known.path == row.path);
+    let needs: &[Part] = match row.source {
+        Source::Market(_) => &[Schwab],
+        Source::Trader(_) => &[Trader],
+        _ => known.map_or(&[], |known| known.needs),
+    };
+    let target = known.and_then(|known| known.target);
+    Route {
+        method: row.method.name(),
+        path: target.unwrap_or_else(|| example(row).leak()),
+        needs,
+        not_polled: known.and_then(|known| known.not_polled),
+    }
+}
 
 /// All of them, and the page.
-pub const ROUTES: [Route; 26] = [
-    get("/api/health", &[]),
-    get("/api/threads", &[]),
-    get("/api/threads/dump", &[]).not_polled("each is a report of all threads"),
-    get("/metrics", &[]),
-    get("/api/stalls", &[]),
-    get("/api/stalls/1", &[]).not_polled("there is no report while all is well"),
-    get("/api/drill?stall=nobody&how=sleep&for=1s", &[])
-        .by_post()
-        .not_polled("it stalls a thread"),
-    get("/api/streaming/status", &[]),
-    get("/api/streaming/health", &[Trader]),
-    get("/api/streaming/rotation", &[Trader]),
-    get("/api/volume-spikes/active", &[]),
-    get("/api/candles/TOYO?timeframe=1m", &[Schwab]),
-    get("/api/candles/NEW1?timeframe=5m", &[Schwab]),
-    get("/api/quote/TOYO", &[Schwab]),
-    get("/api/watchlist", &[Trader]),
-    get("/api/vwap/TOYO", &[Trader]),
-    get("/api/vwap", &[Trader]),
-    get("/api/signals", &[Trader]),
-    get("/api/positions", &[Trader]),
-    get("/api/runners", &[Files]),
-    get("/api/trade-history", &[Files]),
-    get("/api/validate/status", &[Model]),
-    get("/api/validate/TOYO", &[Model, Trader, Schwab]).by_post(),
-    get("/api/ws/quotes", &[]).not_polled("it is a stream; ten of them are open"),
-    get(END, &[]).by_post().not_polled("it ends the server"),
-    get(PAGE, &[]),
-];
+pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    for known in &KNOWN {
+        let there = TABLE.iter().any(|row| row.path == known.path);
+        assert!(there, "{} is no route (any more)", known.path);
+    }
+    let of_api = |row: &&Row| !matches!(row.source, Source::Page);
+    let rows = TABLE.iter().filter(of_api);
+    rows.map(route).chain(MORE).collect()
+});
 
 /// Method and path of every route of the API.
 pub fn of_the_api() -> impl Iterator<Item = (&'static str, &'static str)> {

@@ -62,8 +62,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_pages_name_only_files_that_are_there() {
-        for path in ["/", "/threads"] {
+    fn all_pages_name_only_files_that_are_there() {
+        for path in ["/", "/threads", "/docs"] {
             let page = find(path).unwrap();
             assert_eq!(page.content_type, "text/html; charset=utf-8");
             let text = std::str::from_utf8(page.bytes).unwrap();

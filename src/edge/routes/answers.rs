@@ -3,8 +3,8 @@
 use super::call::Call;
 use super::context::{Context, HttpConfig};
 use super::param::BadRequest;
+use super::row::Source;
 use super::snapshots::Snapshots;
-use super::table::Source;
 use super::{market, stream, trader};
 use crate::edge::answer::{Answer, page};
 use crate::edge::request::Handshake;

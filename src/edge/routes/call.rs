@@ -8,7 +8,8 @@ use crate::edge::answer::page;
 use crate::edge::request::path::{query_value, segments};
 
 use super::param::{Args, BadRequest, Place};
-use super::table::{ALLOW_ANY, Method, ROUTES, Row, Source};
+use super::row::{ALLOW_ANY, Method, Row, Source};
+use super::table::ROUTES;
 
 /// A route, with what the request says of its parameters.
 #[derive(Clone)]

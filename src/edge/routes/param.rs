@@ -69,6 +69,14 @@ pub trait Describe: Sync {
     fn check(&self, text: Option<&str>) -> Result<(), BadRequest>;
 }
 
+/// A text of a parameter as a value of its schema.
+pub fn typed(schema: &Value, text: &str) -> Value {
+    match schema["type"].as_str() {
+        Some("integer") => text.parse::<u64>().map_or(Value::Null, Value::from),
+        _ => text.into(),
+    }
+}
+
 impl<T> Describe for Param<T> {
     fn name(&self) -> &'static str {
         self.name
@@ -87,8 +95,8 @@ impl<T> Describe for Param<T> {
     }
     fn schema(&self) -> Value {
         let mut schema = (self.schema)();
-        if let (Some(object), Some(default)) = (schema.as_object_mut(), self.default) {
-            object.insert("default".into(), default.into());
+        if let Some(default) = self.default {
+            schema["default"] = typed(&schema, default);
         }
         schema
     }
@@ -106,6 +114,24 @@ fn echo(text: &str) -> String {
     text.chars().take(24).collect()
 }
 
+/// The blanks that are cut from both ends of a symbol.
+const BLANKS: &str = r"[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*";
+
+/// What [`Symbol`] reads, in words that every validator has.
+fn symbol_schema() -> Value {
+    let whole = |inner: &str| format!("^{BLANKS}{inner}{BLANKS}$");
+    // One mark between letters and digits, never two; `./` begins an option on a future.
+    let plain = r"(\./|[./$-])?[A-Za-z0-9]+([./$-][A-Za-z0-9]+)*[./$-]?";
+    // An option: its root, filled to six characters at most, day, side, strike.
+    let roots = (1..=6).map(|n| format!("[A-Za-z0-9]{{{n}}}[ +]{{0,{}}}", 6 - n));
+    let root = roots.collect::<Vec<_>>().join("|");
+    let option = format!("({root})[0-9]{{6}}[CPcp][0-9]{{8}}");
+    json!({"anyOf": [
+        {"type": "string", "pattern": whole(plain), "allOf": [{"pattern": whole(r"\S{1,24}")}]},
+        {"type": "string", "pattern": whole(&option)},
+    ]})
+}
+
 /// A symbol, at the end of a path. Its slash may have been a segment's end: `BRK/B` is two segments, `/ES` an
 /// empty one and another.
 pub static SYMBOL: Param<Symbol> = Param {
@@ -114,14 +140,7 @@ pub static SYMBOL: Param<Symbol> = Param {
     default: None,
     example: "TOYO",
     does: "A share (`TOYO`, `BRK/B`), index (`$SPX`), future (`/ES`), option or pair; a slash may be written `/` or `%2F`",
-    schema: || {
-        json!({"anyOf": [
-            // One mark between letters and digits, never two; `./` begins an option on a future.
-            {"type": "string", "maxLength": 24, "pattern": "^\\s*(\\./|[./$-])?[A-Za-z0-9]+([./$-][A-Za-z0-9]+)*[./$-]?\\s*$"},
-            // An option: root, day, side, strike.
-            {"type": "string", "pattern": "^\\s*[A-Za-z0-9]{1,6}[ +]*[0-9]{6}[CPcp][0-9]{8}\\s*$"},
-        ]})
-    },
+    schema: symbol_schema,
     read: |text| Ok(text.unwrap_or_default().parse()?),
 };
 
@@ -153,7 +172,7 @@ pub static SINCE: Param<usize> = Param {
     default: Some("0"),
     example: "1000",
     does: "Trades after the first so many: `X-Total-Count` of the answer before",
-    schema: || json!({"type": "integer", "minimum": 0}),
+    schema: || json!({"type": "integer", "minimum": 0, "maximum": usize::MAX}),
     read: |text| Ok(count("since", text)?.unwrap_or(0)),
 };
 
@@ -164,7 +183,7 @@ pub static LIMIT: Param<Option<usize>> = Param {
     default: None,
     example: "100",
     does: "The last so many trades; all of them without it",
-    schema: || json!({"type": "integer", "minimum": 0}),
+    schema: || json!({"type": "integer", "minimum": 0, "maximum": usize::MAX}),
     read: |text| count("limit", text),
 };
 
@@ -236,7 +255,7 @@ pub static STALL_NAME: Param<String> = Param {
     default: None,
     example: "2026-02-04_07-51-15-candle-cache",
     does: "A report's name, as `/api/stalls` lists it",
-    schema: || json!({"type": "string"}),
+    schema: || json!({"type": "string", "minLength": 1}),
     read: |text| Ok(text.unwrap_or_default().to_owned()),
 };
 
@@ -247,7 +266,7 @@ pub static FILE: Param<String> = Param {
     default: None,
     example: "icon.svg",
     does: "A file that the page names",
-    schema: || json!({"type": "string"}),
+    schema: || json!({"type": "string", "minLength": 1}),
     read: |text| Ok(text.unwrap_or_default().to_owned()),
 };
 

@@ -1,122 +1,18 @@
 //! The route table: a row for each route says everything about it. Matching, 404 with near names, 405 and
 //! `Allow`, the bulkheads, `/api/openapi.json`, `/docs` and the lists that tests walk are made from it.
 
-use crate::upstream::schwab::candles::MarketKey;
-use crate::upstream::trader_app::TraderKey;
-
 use super::bulkhead::Bulkhead;
-use super::context::{Context, HttpConfig};
 use super::param::{
-    Args, BadRequest, DUMP_FORM, Describe, FILE, FOR, HOW, LIMIT, SINCE, STALL, STALL_FORM,
-    STALL_NAME, SYMBOL, TIMEFRAME,
+    DUMP_FORM, FILE, FOR, HOW, LIMIT, SINCE, STALL, STALL_FORM, STALL_NAME, SYMBOL, TIMEFRAME,
 };
-use super::snapshots::Snapshots;
-use super::{files, market, process, stalls, stream, threads, trader, validate};
-use crate::edge::answer::Answer;
-
-/// What a client may do with a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// Reads; `HEAD` too.
-    Get,
-    /// Does something.
-    Post,
-}
-
-impl Method {
-    /// As a request has it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-        }
-    }
-
-    /// The methods that a route of this one takes, as `Allow` has them.
-    #[must_use]
-    pub const fn allow(self) -> &'static str {
-        match self {
-            Self::Get => "GET, HEAD, OPTIONS",
-            Self::Post => "POST, OPTIONS",
-        }
-    }
-}
-
-/// The methods of all routes together.
-pub const ALLOW_ANY: &str = "GET, HEAD, POST, OPTIONS";
-
-/// Where a route's answer comes from.
-#[derive(Clone, Copy)]
-pub enum Source {
-    /// The candle cache, by this key.
-    Market(fn(&Args) -> Result<MarketKey, BadRequest>),
-    /// The trader cache, by this key.
-    Trader(fn(&Args) -> Result<TraderKey, BadRequest>),
-    /// What the threads last published: nothing is waited for.
-    Snapshot(fn(&Args, &Snapshots, &HttpConfig) -> Result<Answer, BadRequest>),
-    /// A file that is part of the program.
-    Page,
-    /// The quote stream, for a client that asks for a WebSocket; else an error that says how.
-    Stream,
-    /// A function that may wait for others.
-    Do(fn(&Args, &Context<'_>) -> Result<Answer, BadRequest>),
-}
-
-/// One kind of answer of a route.
-#[derive(Clone, Copy, Debug)]
-pub struct Reply {
-    /// HTTP status.
-    pub status: u16,
-    /// `Content-Type`s that it may have.
-    pub media: &'static [&'static str],
-    /// The name of its schema in `schemas.json`.
-    pub schema: &'static str,
-    /// When it is given.
-    pub when: &'static str,
-}
-
-/// One route.
-#[derive(Clone, Copy)]
-pub struct Row {
-    /// What a client may do.
-    pub method: Method,
-    /// `/api/candles/{symbol}`: a segment in braces stands for any, `{symbol}` for all that follow.
-    pub path: &'static str,
-    /// Its parameters.
-    pub params: &'static [&'static dyn Describe],
-    /// Whose permits it needs; none if it waits for nobody.
-    pub bulkhead: Option<Bulkhead>,
-    /// Where its answer comes from.
-    pub source: Source,
-    /// Whether a client may send it again without harm.
-    pub repeatable: bool,
-    /// What is answered when there is nothing fresh.
-    pub degraded: &'static str,
-    /// Its answers besides those that every route may give.
-    pub answers: &'static [Reply],
-    /// What it is, in one sentence.
-    pub does: &'static str,
-}
+use super::row::{Reply, Row, Source, get, post, reply};
+use super::{files, market, openapi, process, stalls, stream, threads, trader, validate};
 
 const JSON: &[&str] = &["application/json"];
 const TEXT: &[&str] = &["text/plain"];
 const REPORT: &[&str] = &["text/plain", "application/json"];
-const FILES: &[&str] = &["text/html", "text/javascript", "text/css", "image/svg+xml"];
-
-const fn reply(
-    status: u16,
-    media: &'static [&'static str],
-    schema: &'static str,
-    when: &'static str,
-) -> Reply {
-    Reply {
-        status,
-        media,
-        schema,
-        when,
-    }
-}
+const PAGE: &[&str] = &["text/html"];
+const FILES: &[&str] = &["text/javascript", "text/css", "image/svg+xml"];
 
 const fn json(schema: &'static str, when: &'static str) -> Reply {
     reply(200, JSON, schema, when)
@@ -136,52 +32,6 @@ const BROKEN: Reply = error(
     "whom it asks answered with an error or with something unusable",
 );
 const NOT_READ: Reply = error(503, "not read yet, in the first second after the start");
-
-impl Row {
-    const fn params(self, params: &'static [&'static dyn Describe]) -> Self {
-        Self { params, ..self }
-    }
-
-    const fn behind(self, bulkhead: Bulkhead) -> Self {
-        let bulkhead = Some(bulkhead);
-        Self { bulkhead, ..self }
-    }
-
-    const fn once_only(self) -> Self {
-        let repeatable = false;
-        Self { repeatable, ..self }
-    }
-
-    const fn degraded(self, degraded: &'static str) -> Self {
-        Self { degraded, ..self }
-    }
-
-    const fn does(self, does: &'static str) -> Self {
-        Self { does, ..self }
-    }
-}
-
-const fn row(method: Method, path: &'static str, source: Source, answers: &'static [Reply]) -> Row {
-    Row {
-        method,
-        path,
-        params: &[],
-        bulkhead: None,
-        source,
-        repeatable: true,
-        degraded: "",
-        answers,
-        does: "",
-    }
-}
-
-const fn get(path: &'static str, source: Source, answers: &'static [Reply]) -> Row {
-    row(Method::Get, path, source, answers)
-}
-
-const fn post(path: &'static str, source: Source, answers: &'static [Reply]) -> Row {
-    row(Method::Post, path, source, answers)
-}
 
 use Source::{Do, Market, Page, Snapshot, Stream, Trader};
 
@@ -231,7 +81,7 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/signals",
         Trader(trader::signals),
-        &[json("List", "the trader app's signals")],
+        &[json("Signals", "the trader app's signals")],
     )
     .behind(Bulkhead::Lists)
     .degraded("the last ones, marked stale; else empty, marked stale")
@@ -239,7 +89,7 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/positions",
         Trader(trader::positions),
-        &[json("List", "the trader app's open positions")],
+        &[json("Positions", "the trader app's open positions")],
     )
     .behind(Bulkhead::Lists)
     .degraded("the last ones, marked stale; else empty, marked stale")
@@ -247,20 +97,20 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/runners",
         Snapshot(files::runners),
-        &[json("Object", "runners.json as last read in one piece"), error(503, "the file was not read yet, or cannot be")],
+        &[json("Runners", "runners.json as last read in one piece"), error(503, "the file was not read yet, or cannot be")],
     )
     .does("The trader's `runners.json`"),
     get(
         "/api/trade-history",
         Snapshot(files::trade_history),
-        &[json("Trades", "`X-Total-Count` says how many there are"), error(500, "the file cannot be read"), NOT_READ],
+        &[json("Trades", "`X-Total-Count` says how many there are").telling(&["X-Total-Count", "X-Lines-Left-Out"]), error(500, "the file cannot be read"), NOT_READ],
     )
     .params(&[&SINCE, &LIMIT])
     .does("The trader's paper trades, oldest first"),
     get(
         "/api/vwap",
         Trader(trader::vwap_all),
-        &[json("Object", "by symbol")],
+        &[json("Vwaps", "by symbol")],
     )
     .behind(Bulkhead::Vwap)
     .degraded("the last ones, marked stale; else empty, marked stale")
@@ -274,7 +124,7 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/streaming/health",
         Trader(trader::stream_health),
-        &[json("Object", "the trader app's own word of its feed")],
+        &[json("StreamHealth", "the trader app's own word of its feed")],
     )
     .behind(Bulkhead::Feed)
     .degraded("an error in 200: the last one would say that all is well")
@@ -282,7 +132,7 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/streaming/rotation",
         Trader(trader::rotation),
-        &[json("Object", "which symbols the trader app's feed carries")],
+        &[json("Rotation", "which symbols the trader app's feed carries")],
     )
     .behind(Bulkhead::Feed)
     .degraded("an error in 200: the last one would say that all is well")
@@ -303,7 +153,7 @@ pub static ROUTES: &[Row] = &[
     post(
         "/api/validate/{symbol}",
         Do(validate::validate),
-        &[json("Verdict", "the model's verdict, or `wait` with the reason why there is none"), NO_ROOM],
+        &[json("Verdict", "the model's verdict, or `wait` with the reason why there is none"), error(400, "no symbol, or not one of the watchlist"), NO_ROOM],
     )
     .params(&[&SYMBOL])
     .behind(Bulkhead::Validation)
@@ -341,7 +191,7 @@ pub static ROUTES: &[Row] = &[
     post(
         "/api/drill",
         Do(threads::drill),
-        &[json("Drill", "ordered"), error(404, "no such thread"), NO_ROOM, LATE],
+        &[json("Drill", "ordered"), error(403, "not from this machine, or not allowed by the settings"), error(404, "no such thread"), NO_ROOM, LATE],
     )
     .params(&[&STALL, &HOW, &FOR])
     .behind(Bulkhead::Dump)
@@ -350,15 +200,22 @@ pub static ROUTES: &[Row] = &[
     post(
         "/api/shutdown",
         Do(process::shutdown),
-        &[json("Shutdown", "the server ends")],
+        &[json("Shutdown", "the server ends"), error(403, "not from this machine")],
     )
     .does("An orderly end; from this machine only"),
-    get("/api/ws/quotes", Stream, &[reply(101, &[], "", "the stream begins"), error(426, "no handshake, or one of another version")])
+    get("/api/ws/quotes", Stream, &[reply(101, &[], "", "the stream begins"), error(426, "no handshake, or one of another version").telling(&["Upgrade"]), error(503, "as many streams as there may be")])
         .does("The quote stream, by WebSocket"),
+    get(
+        "/api/openapi.json",
+        Snapshot(|_, _, _| Ok(openapi::answer(ROUTES))),
+        &[json("OpenApi", "OpenAPI 3.1")],
+    )
+    .does("This list of routes, for programs"),
     get("/metrics", Snapshot(process::metrics), &[reply(200, TEXT, "Text", "Prometheus' format"), NOT_READ])
         .does("The same as `/api/threads`, for Prometheus"),
-    get("/", Page, &[reply(200, FILES, "Text", "the page")]).does("The chart page"),
-    get("/threads", Page, &[reply(200, FILES, "Text", "the page")]).does("The page of threads and stalls"),
+    get("/", Page, &[reply(200, PAGE, "Text", "the page")]).does("The chart page"),
+    get("/threads", Page, &[reply(200, PAGE, "Text", "the page")]).does("The page of threads and stalls"),
+    get("/docs", Page, &[reply(200, PAGE, "Text", "the page")]).does("The page of routes: what each takes and answers, and to try it"),
     get("/assets/{file}", Page, &[reply(200, FILES, "Text", "the file"), error(404, "no such file")])
         .params(&[&FILE])
         .does("What the pages name"),
