@@ -33,11 +33,12 @@ pub const DEFAULT_FILE: &str = "tapewarden.toml";
 pub const ENV_PREFIX: &str = "TAPEWARDEN_";
 
 /// Variables that tests and the build use and that are no settings.
-const ENV_OF_OTHERS: [&str; 6] = [
+const ENV_OF_OTHERS: [&str; 7] = [
     "TAPEWARDEN_INTEROP",
     "TAPEWARDEN_BROWSER",
     "TAPEWARDEN_AUTOBAHN",
     "TAPEWARDEN_REDBOT",
+    "TAPEWARDEN_SCHEMATHESIS",
     "TAPEWARDEN_NPM",
     "TAPEWARDEN_NPM_SECONDS",
 ];

@@ -54,6 +54,7 @@ fn every_source_overrides_the_one_before() {
         ("TAPEWARDEN_INTEROP", "1"),
         ("TAPEWARDEN_AUTOBAHN", "1"),
         ("TAPEWARDEN_REDBOT", "1"),
+        ("TAPEWARDEN_SCHEMATHESIS", "1"),
         ("TAPEWARDEN_NPM", ""),
     ];
     let port = |s: &Settings| s.server.listen.0.port();

@@ -31,6 +31,7 @@ mod promises;
 mod readme;
 mod redbot;
 mod routes;
+mod schemathesis;
 mod secrets;
 mod serve;
 mod soak;
