@@ -60,6 +60,9 @@ fn schemathesis_finds_no_answer_that_the_document_does_not_say() {
     ] {
         server.eventually(path, |got| got.status == 200);
     }
+    // Past reports are asked for by the names that the list gives.
+    assert_eq!(server.get("/api/threads/dump").status, 200);
+    server.eventually("/api/stalls", |got| got.json()[0]["name"].is_string());
     let settings =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemathesis/schemathesis.toml");
     let home = tempfile::tempdir().unwrap();

@@ -12,7 +12,7 @@ use crate::json;
 use crate::payload::Body;
 
 use super::param::{Describe, Place, typed};
-use super::row::{Method, Reply, Row, Source};
+use super::row::{Lead, Method, Reply, Row, Source};
 
 /// Schemas of answers, by the names that rows give.
 const SCHEMAS: &str = include_str!("schemas.json");
@@ -232,8 +232,9 @@ fn paths(routes: &[Row]) -> Map<String, Value> {
 }
 
 fn operation(row: &Row, head_only: bool) -> Value {
+    let method = if head_only { "HEAD" } else { row.method.name() };
     let mut said = json!({
-        "operationId": id(row, head_only),
+        "operationId": id(method, row.path),
         "tags": [tag(row)],
         "summary": if head_only { format!("{}: the head alone", row.does) } else { row.does.to_owned() },
         "responses": responses(row, head_only),
@@ -250,9 +251,8 @@ fn operation(row: &Row, head_only: bool) -> Value {
 }
 
 /// `get_api_candles_symbol`
-fn id(row: &Row, head_only: bool) -> String {
-    let method = if head_only { "HEAD" } else { row.method.name() };
-    let words = row.path.split(|c: char| !c.is_ascii_alphanumeric());
+fn id(method: &str, path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric());
     let words = words.filter(|word| !word.is_empty());
     let all: Vec<&str> = std::iter::once(method).chain(words).collect();
     all.join("_").to_ascii_lowercase()
@@ -292,6 +292,7 @@ struct Said {
     when: Vec<&'static str>,
     media: Vec<(&'static str, &'static str)>,
     headers: Vec<&'static str>,
+    lead: Option<Lead>,
 }
 
 impl Said {
@@ -300,6 +301,7 @@ impl Said {
         let of_one = |media: &&'static str| (*media, reply.schema);
         self.media.extend(reply.media.iter().map(of_one));
         self.headers.extend(reply.headers);
+        self.lead = self.lead.or(reply.lead);
     }
 }
 
@@ -368,6 +370,12 @@ fn response(said: &Said, head_only: bool) -> Value {
     }
     if !content.is_empty() && !head_only {
         response["content"] = content.into();
+    }
+    if let (Some(lead), false) = (said.lead, head_only) {
+        let from = format!("$response.body#{}", lead.from);
+        let to = id("GET", lead.to);
+        response["links"] =
+            json!({ lead.param: {"operationId": to, "parameters": {lead.param: from}} });
     }
     let headers: Map<String, Value> = said
         .headers

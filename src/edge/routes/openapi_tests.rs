@@ -101,6 +101,19 @@ fn examples_and_defaults_can_be_read_and_requirements_are_the_readers() {
 }
 
 #[test]
+fn an_answer_leads_to_a_parameter_of_a_route_that_reads() {
+    let replies = ROUTES.iter().flat_map(|row| row.answers);
+    for lead in replies.filter_map(|reply| reply.lead) {
+        let to = ROUTES.iter().find(|row| row.path == lead.to).unwrap();
+        assert_eq!(to.method, Method::Get);
+        assert!(to.params.iter().any(|p| p.name() == lead.param));
+    }
+    let document = document(ROUTES);
+    let link = &document["paths"]["/api/stalls"]["get"]["responses"]["200"]["links"]["name"];
+    assert_eq!(link["operationId"], "get_api_stalls_name");
+}
+
+#[test]
 fn the_readmes_table_has_a_line_for_each_route() {
     let table = routes_markdown(ROUTES);
     assert_eq!(table.lines().count(), ROUTES.len() + 2);

@@ -58,6 +58,17 @@ pub enum Source {
     Do(fn(&Args, &Context<'_>) -> Result<Answer, BadRequest>),
 }
 
+/// What an answer names, and which route takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Lead {
+    /// Where the name stands in the answer, as a JSON pointer.
+    pub from: &'static str,
+    /// The path of a route that reads.
+    pub to: &'static str,
+    /// Its parameter.
+    pub param: &'static str,
+}
+
 /// One kind of answer of a route.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply {
@@ -71,12 +82,20 @@ pub struct Reply {
     pub when: &'static str,
     /// Its own headers, by their names in [`super::openapi`]; those of its row's source come besides.
     pub headers: &'static [&'static str],
+    /// The route that its content leads to.
+    pub lead: Option<Lead>,
 }
 
 impl Reply {
     /// With these headers of its own.
     pub(super) const fn telling(self, headers: &'static [&'static str]) -> Self {
         Self { headers, ..self }
+    }
+
+    /// Leading to another route.
+    pub(super) const fn leading(self, lead: Lead) -> Self {
+        let lead = Some(lead);
+        Self { lead, ..self }
     }
 }
 
@@ -93,6 +112,7 @@ pub(super) const fn reply(
         schema,
         when,
         headers: &[],
+        lead: None,
     }
 }
 

@@ -5,7 +5,7 @@ use super::bulkhead::Bulkhead;
 use super::param::{
     DUMP_FORM, FILE, FOR, HOW, LIMIT, SINCE, STALL, STALL_FORM, STALL_NAME, SYMBOL, TIMEFRAME,
 };
-use super::row::{Reply, Row, Source, get, post, reply};
+use super::row::{Lead, Reply, Row, Source, get, post, reply};
 use super::{files, market, openapi, process, stalls, stream, threads, trader, validate};
 
 const JSON: &[&str] = &["application/json"];
@@ -31,6 +31,11 @@ const BROKEN: Reply = error(
     502,
     "whom it asks answered with an error or with something unusable",
 );
+const REPORT_NAME: Lead = Lead {
+    from: "/0/name",
+    to: "/api/stalls/{name}",
+    param: "name",
+};
 const NOT_READ: Reply = error(503, "not read yet, in the first second after the start");
 
 use Source::{Do, Market, Page, Snapshot, Stream, Trader};
@@ -176,7 +181,7 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/stalls",
         Do(stalls::list),
-        &[json("Stalls", "the newest first"), error(500, "the folder cannot be read"), NO_ROOM, LATE],
+        &[json("Stalls", "the newest first").leading(REPORT_NAME), error(500, "the folder cannot be read"), NO_ROOM, LATE],
     )
     .behind(Bulkhead::Reports)
     .does("Past stall reports"),
