@@ -20,8 +20,8 @@ const SCHEMAS: &str = include_str!("schemas.json");
 /// The schema of every error.
 const ERROR: &str = "Error";
 
-/// Statuses below are successes, and those from here on errors.
-const FIRST_ERROR: u16 = 400;
+/// Statuses from here on are not the client's fault.
+const FIRST_OF_SERVER: u16 = 500;
 
 /// What a header of an answer says.
 struct Header {
@@ -397,11 +397,6 @@ fn sentence(text: &str) -> String {
     first.into_iter().chain(chars).collect()
 }
 
-/// Whether a status tells of an error.
-fn is_error(status: u16) -> bool {
-    status >= FIRST_ERROR
-}
-
 /// The README's table of routes.
 #[must_use]
 pub fn routes_markdown(routes: &[Row]) -> String {
@@ -410,8 +405,9 @@ pub fn routes_markdown(routes: &[Row]) -> String {
         let errors: Vec<String> = row
             .answers
             .iter()
-            .filter(|reply| is_error(reply.status))
+            .filter(|reply| reply.status >= FIRST_OF_SERVER)
             .map(|reply| reply.status.to_string())
+            .filter(|status| !row.degraded.contains(status))
             .collect();
         let degraded = match (row.degraded, errors.is_empty()) {
             ("", true) => "–".to_owned(),

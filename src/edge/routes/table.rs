@@ -147,7 +147,7 @@ pub static ROUTES: &[Row] = &[
         Snapshot(stream::spikes),
         &[json("Spikes", "by symbol")],
     )
-    .does("Volume spikes of the last minutes"),
+    .does("Volume spikes of the last `stream.spike_window`"),
     get(
         "/api/validate/status",
         Do(validate::status),
