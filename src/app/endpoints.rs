@@ -21,11 +21,13 @@ pub fn endpoints(
     supervisor: &Supervisor,
 ) -> Result<(Endpoints, Clock), StartError> {
     if settings.server.market == Market::Schwab {
+        let trader = &settings.trader;
+        let stream_url = trader.stream_url.0.as_ref().unwrap_or(&trader.url.0);
         let endpoints = Endpoints {
             schwab_url: settings.schwab.base_url.0.clone(),
             token_file: settings.schwab.token_file.clone(),
             trader_url: settings.trader.url.0.clone(),
-            stream_url: settings.trader.url.0.clone(),
+            stream_url: stream_url.clone(),
             data_dir: settings.trader.data_dir.clone(),
             schwab_roots: roots(
                 "schwab.ca_file",
@@ -34,7 +36,10 @@ pub fn endpoints(
             )?,
             trader_roots: roots(
                 "trader.ca_file",
-                &settings.trader.url.0,
+                [stream_url, &trader.url.0]
+                    .into_iter()
+                    .find(|url| url.starts_with("https:"))
+                    .unwrap_or(stream_url),
                 &settings.trader.ca_file,
             )?,
         };

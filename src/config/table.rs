@@ -4,7 +4,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::values::{Auto, Bytes, Limit, Listen, Market, Raw, Setting, SimTime, Temperature, Url};
+use super::values::{
+    Auto, Bytes, Limit, Listen, Market, MaybeUrl, Raw, Setting, SimTime, Temperature, Url,
+};
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -141,6 +143,8 @@ settings! {
     trader: TraderSettings "trader." {
         /// REST and Socket.IO of the trader app
         url: Url = "http://127.0.0.1:8080",
+        /// Where its stream is, if that is at another address; empty is `trader.url`
+        stream_url: MaybeUrl = "",
         /// Its folder with `runners.json` and `paper_trading/`
         data_dir: PathBuf = "data",
         /// A file of issuers' certificates (PEM) that are believed besides the system's; empty is none

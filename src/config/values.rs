@@ -268,6 +268,23 @@ impl Setting for Url {
     }
 }
 
+/// A URL as [`Url`] has it, or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MaybeUrl(pub Option<String>);
+
+impl Setting for MaybeUrl {
+    const ACCEPTS: &'static str = Url::ACCEPTS;
+    fn read(raw: &Raw) -> Option<Self> {
+        if text(raw)?.is_empty() {
+            return Some(Self(None));
+        }
+        Some(Self(Some(Url::read(raw)?.0)))
+    }
+    fn show(&self) -> String {
+        quoted(self.0.as_deref().unwrap_or_default())
+    }
+}
+
 /// Where market data come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Market {

@@ -36,6 +36,7 @@ pub struct Provider {
     pub process: Server,
     pub schwab_url: String,
     pub trader_url: String,
+    pub stream_url: String,
     pub data_dir: PathBuf,
 }
 
@@ -55,12 +56,13 @@ impl Provider {
         let log = process.log_has("backend.log", "stands for Schwab at");
         let after = |words: &str| {
             let rest = log.split(words).nth(1).unwrap();
-            let address: String = rest.chars().take_while(|c| !" ;".contains(*c)).collect();
+            let address: String = rest.chars().take_while(|c| !" ,;".contains(*c)).collect();
             format!("http://{address}")
         };
         Self {
             schwab_url: after("stands for Schwab at ") + "/marketdata/v1",
             trader_url: after("for the trader app at "),
+            stream_url: after("whose stream is at "),
             process,
             data_dir,
         }
@@ -71,6 +73,7 @@ impl Provider {
         [
             ("--schwab-url", self.schwab_url.clone()),
             ("--trader-url", self.trader_url.clone()),
+            ("--set", format!("trader.stream_url={}", self.stream_url)),
             ("--data-dir", self.data_dir.display().to_string()),
             (
                 "--token-file",
