@@ -1,5 +1,10 @@
 #![doc = include_str!("ARCHITECTURE.md")]
-#![doc = include_str!("threads.md")]
+#![doc = include_str!("docs/threads.md")]
+#![doc = include_str!("docs/promises.md")]
+#![doc = include_str!("docs/routes.md")]
+#![doc = include_str!("docs/settings.md")]
+#![doc = include_str!("docs/http.md")]
+#![doc = include_str!("docs/figures.md")]
 #![deny(unsafe_code)]
 
 pub mod app;

@@ -21,29 +21,7 @@ pub fn endpoints(
     supervisor: &Supervisor,
 ) -> Result<(Endpoints, Clock), StartError> {
     if settings.server.market == Market::Schwab {
-        let trader = &settings.trader;
-        let stream_url = trader.stream_url.0.as_ref().unwrap_or(&trader.url.0);
-        let endpoints = Endpoints {
-            schwab_url: settings.schwab.base_url.0.clone(),
-            token_file: settings.schwab.token_file.clone(),
-            trader_url: settings.trader.url.0.clone(),
-            stream_url: stream_url.clone(),
-            data_dir: settings.trader.data_dir.clone(),
-            schwab_roots: roots(
-                "schwab.ca_file",
-                &settings.schwab.base_url.0,
-                &settings.schwab.ca_file,
-            )?,
-            trader_roots: roots(
-                "trader.ca_file",
-                [stream_url, &trader.url.0]
-                    .into_iter()
-                    .find(|url| url.starts_with("https:"))
-                    .unwrap_or(stream_url),
-                &settings.trader.ca_file,
-            )?,
-        };
-        return Ok((endpoints, Clock::default()));
+        return Ok((of_settings(settings)?, Clock::default()));
     }
     let mode = match settings.sim.clock {
         SimTime::Open => SimClock::Open,
@@ -79,6 +57,32 @@ pub fn endpoints(
         trader_roots: Roots::default(),
     };
     Ok((endpoints, clock))
+}
+
+/// What the settings name.
+fn of_settings(settings: &Settings) -> Result<Endpoints, StartError> {
+    let trader = &settings.trader;
+    let stream_url = trader.stream_url.0.as_ref().unwrap_or(&trader.url.0);
+    Ok(Endpoints {
+        schwab_url: settings.schwab.base_url.0.clone(),
+        token_file: settings.schwab.token_file.clone(),
+        trader_url: settings.trader.url.0.clone(),
+        stream_url: stream_url.clone(),
+        data_dir: settings.trader.data_dir.clone(),
+        schwab_roots: roots(
+            "schwab.ca_file",
+            &settings.schwab.base_url.0,
+            &settings.schwab.ca_file,
+        )?,
+        trader_roots: roots(
+            "trader.ca_file",
+            [stream_url, &trader.url.0]
+                .into_iter()
+                .find(|url| url.starts_with("https:"))
+                .unwrap_or(stream_url),
+            &settings.trader.ca_file,
+        )?,
+    })
 }
 
 /// Whom to believe of an upstream; an error names the setting.

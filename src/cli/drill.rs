@@ -92,7 +92,7 @@ pub fn run(said: &ArgMatches) -> Result<(), Fault> {
         }
         if outcome == Outcome::Expired {
             return Err(Fault::failed(format!(
-                "{stall} did not stall: it did not beat in time, or not for longer than its class allows (README, watchdog.busy_*)"
+                "{stall} did not stall: it did not beat in time, or not for longer than its class allows (tapewarden config --help, watchdog.busy_*)"
             )));
         }
         if Instant::now() >= until {
@@ -103,7 +103,7 @@ pub fn run(said: &ArgMatches) -> Result<(), Fault> {
     Err(Fault::failed(match outcome(&told, stall) {
         Outcome::Stalled => format!("{stall} stalled and was not seen to come back"),
         _ => format!(
-            "{stall} was not seen to stall; is --for longer than its class allows (README, watchdog.busy_*), and has it something to do?"
+            "{stall} was not seen to stall; is --for longer than its class allows (tapewarden config --help, watchdog.busy_*), and has it something to do?"
         ),
     }))
 }

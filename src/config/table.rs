@@ -1,5 +1,5 @@
 //! Every setting, once: its key, type, default and meaning. All else (the file, the environment, the
-//! flags, `tapewarden config`, the README's table) comes from here.
+//! flags, `tapewarden config`, the documentation's table) comes from here.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What `--help` says of the settings, and the README's table of them.
+//! What `--help` says of the settings, and the documentation's table of them.
 
 use std::fmt::Write;
 
@@ -29,7 +29,7 @@ pub fn settings_help() -> String {
     out
 }
 
-/// The table of all settings for the README.
+/// The table of all settings for the documentation.
 #[must_use]
 pub fn settings_markdown() -> String {
     let mut out = String::from("| key | default | meaning |\n|---|---|---|\n");

@@ -23,7 +23,7 @@ pub enum Raw {
 
 /// A type of setting.
 pub trait Setting: Sized {
-    /// What is accepted, as errors and the README say it.
+    /// What is accepted, as errors and `tapewarden config --help` say it.
     const ACCEPTS: &'static str;
     /// The value, if it is one.
     fn read(raw: &Raw) -> Option<Self>;

@@ -276,8 +276,8 @@ mod tests {
         }
         let table = markdown();
         assert!(
-            include_str!("../threads.md").contains(&table),
-            "src/threads.md must have this:\n{table}"
+            include_str!("../docs/threads.md").contains(&table),
+            "src/docs/threads.md must have this:\n{table}"
         );
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where the tables stand: those with a column `test`.
-const TABLE: &str = "README.md";
+const TABLE: &str = "src/docs/promises.md";
 
 /// What a cell may name besides tests: settings of tests.
 const VARIABLES: [&str; 3] = ["SOAK_SECONDS", "SOAK_SEED", "FUZZ_CASES"];

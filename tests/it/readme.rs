@@ -1,12 +1,12 @@
-//! The README says what the program does. `TAPEWARDEN_UPDATE=1 cargo test --test it readme` makes it so.
+//! The README and the documents say what the program does. `TAPEWARDEN_UPDATE=1 cargo test --test it readme` makes it so.
 
 use std::path::Path;
 
 use tapewarden::edge::routes::{ROUTES, routes_markdown};
 
-/// The README has this table, whose first line is in no other.
-fn has_table(table: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+/// The document has this table, whose first line is in no other.
+fn has_table(document: &str, table: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(document);
     let readme = std::fs::read_to_string(&path).unwrap();
     if std::env::var_os("TAPEWARDEN_UPDATE").is_some() && !readme.contains(table) {
         let head = table.lines().next().unwrap();
@@ -26,11 +26,24 @@ fn has_table(table: &str) {
 }
 
 #[test]
-fn the_readme_names_every_setting_with_its_default() {
-    has_table(&tapewarden::config::settings_markdown());
+fn the_documentation_names_every_setting_with_its_default() {
+    has_table(
+        "src/docs/settings.md",
+        &tapewarden::config::settings_markdown(),
+    );
 }
 
 #[test]
-fn the_readme_names_every_route_and_what_it_answers_when_there_is_nothing_fresh() {
-    has_table(&routes_markdown(ROUTES));
+fn the_documentation_names_every_route_and_what_it_answers_when_there_is_nothing_fresh() {
+    has_table("src/docs/routes.md", &routes_markdown(ROUTES));
+}
+
+#[test]
+fn the_readme_is_for_who_uses_the_program() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+    assert!(
+        lines <= 200,
+        "{lines} lines: what developers need stands in src/docs"
+    );
 }

@@ -186,7 +186,7 @@ fn captures_disturb_nobody_and_stacks_are_whole() {
     tally.assert_whole();
 }
 
-/// `cargo test --release --lib -- --ignored --nocapture capture_storm`: prints the figures of the README.
+/// `cargo test --release --lib -- --ignored --nocapture capture_storm`: prints the figures of src/docs/figures.md.
 #[test]
 #[ignore = "takes a minute; prints figures"]
 fn capture_storm() {

@@ -49,7 +49,7 @@ pub enum Asked {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoRoute {
     /// 404
-    #[error("There is no route {path}{}; the routes are listed in the README, /api/health is one", .near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default())]
+    #[error("There is no route {path}{}; /docs shows the routes, /api/health is one", .near.map(|near| format!(" (did you mean {near}?)")).unwrap_or_default())]
     Unknown {
         /// What was asked for, cut.
         path: String,

@@ -397,7 +397,7 @@ fn sentence(text: &str) -> String {
     first.into_iter().chain(chars).collect()
 }
 
-/// The README's table of routes.
+/// The documentation's table of routes.
 #[must_use]
 pub fn routes_markdown(routes: &[Row]) -> String {
     let mut table = String::from("| route | what | when there is nothing fresh |\n|---|---|---|\n");
