@@ -448,7 +448,7 @@ const scenarios = {
       await page.locator("#reports a", { hasText: "FROZEN" }).first().click();
       await eventually(page, "the stalled one's stack", () => document.querySelector('.stack[data-state="stalled"][open] .frames .own') !== null);
       assert.match(await text(page, "#report-verdict"), /^candle-cache .*FROZEN.*tapewarden::runtime::drill::/s);
-      assert.match(await text(page, '.stack[data-state="stalled"]'), /supervise::drill/);
+      assert.match(await text(page, '.stack[data-state="stalled"]'), /runtime::drill/);
       await shot("report");
       await page.locator("#report-search").fill("drill");
       await eventually(page, "hits only", () => document.querySelectorAll("#stacks .stack").length < 4 && document.querySelector("#stacks .hit") !== null);

@@ -22,7 +22,7 @@ pub fn dump(args: &Args, context: &Context<'_>) -> Result<Answer, BadRequest> {
 fn report(context: &Context<'_>, form: Form) -> Answer {
     let by = context.deadline.min(Instant::now() + REPORT_PATIENCE);
     let (reply, report) = one_shot();
-    let why = format!("{} for {}", context.what, context.peer);
+    let why = context.what.to_owned();
     let wanted = ToWatchdog::Dump {
         why,
         reply: Some(reply),
