@@ -263,7 +263,8 @@ fn a_client_that_stops_reading_does_not_slow_the_others_and_is_closed() {
     eventually("the stuck client is closed", || {
         (server.get("/api/streaming/status").json()["clients"] == 1).then_some(())
     });
-    server.log_has("backend.log", "it took nothing for 1 s");
+    // By its writer after 1 s, or by the hub a little later, whichever sees it first.
+    server.log_has("backend.log", "it took nothing for ");
     drop(stuck);
 }
 
