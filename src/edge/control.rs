@@ -15,8 +15,7 @@ use tiny_http::{Header, ResponseBox};
 use super::answer::Answer;
 use super::connection::Lookup;
 use super::routes::{
-    Asked, Bulkhead, Command, Context, HttpConfig, NoRoute, Row, Snapshots, Source, answer, call,
-    options,
+    Asked, Bulkhead, Command, Context, HttpConfig, Row, Snapshots, Source, answer, call, options,
 };
 use crate::cache::AskId;
 use crate::runtime::local_server::{self, Address, Bound, Spec, response};
@@ -101,13 +100,7 @@ fn answered(asked: &local_server::Asked, context: &Context<'_>) -> Answer {
             "The control socket has only what operators need; ask the port, which X-Port names",
         ),
         Ok(Asked::Options { allow }) => options(allow),
-        Err(e) => {
-            let mut answer = Answer::error(e.status(), &e.to_string());
-            if let NoRoute::Method { allow, .. } = e {
-                answer.set("Allow", allow.to_owned());
-            }
-            answer
-        }
+        Err(e) => e.answer(),
     }
 }
 

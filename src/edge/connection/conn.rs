@@ -14,8 +14,8 @@ use crate::edge::access::{Denied, Guard};
 use crate::edge::answer::{Answer, Wants, Written};
 use crate::edge::request::{Framing, Head, Parsed, Refusal, parse_head};
 use crate::edge::routes::{
-    Asked, Bulkhead, Call, Context, NoRoute, Snapshots, Source, answer, call, not_a_stream,
-    options, preflight,
+    Asked, Bulkhead, Call, Context, Snapshots, Source, answer, call, not_a_stream, options,
+    preflight,
 };
 use crate::edge::ws::Upgrade;
 use crate::runtime::deadline_io::{SharedStream, is_gone, write_now};
@@ -168,7 +168,7 @@ impl Conn {
             match &asked {
                 Ok(Asked::Call(call)) => self.answer(call, &head, wire.socket(), id, heartbeat),
                 Ok(Asked::Options { allow }) => Some(for_options(allow, &head)),
-                Err(e) => Some(for_no_route(e)),
+                Err(e) => Some(e.answer()),
             }
         };
         let Some(answer) = answer else {
@@ -449,14 +449,6 @@ fn all_taken(config: &GateConfig, bulkhead: Bulkhead) -> Answer {
     let kind = bulkhead.name();
     let detail = format!("All {permits} places for {kind} requests are busy; try again in 1 s");
     Answer::error(503, &detail).with_retry_after(Some(Duration::from_secs(1)))
-}
-
-fn for_no_route(error: &NoRoute) -> Answer {
-    let mut answer = Answer::error(error.status(), &error.to_string());
-    if let NoRoute::Method { allow, .. } = error {
-        answer.set("Allow", (*allow).to_owned());
-    }
-    answer
 }
 
 fn for_options(allow: &str, head: &Head) -> Answer {

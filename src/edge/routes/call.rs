@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use crate::edge::answer::page;
+use crate::edge::answer::{Answer, page};
 use crate::edge::request::path::{query_value, segments};
 
 use super::param::{Args, BadRequest, Place};
@@ -83,6 +83,16 @@ impl NoRoute {
             Self::Method { .. } => 405,
             Self::Param(_) | Self::Escape => 400,
         }
+    }
+
+    /// What the client gets.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        let mut answer = Answer::error(self.status(), &self.to_string());
+        if let Self::Method { allow, .. } = self {
+            answer.set("Allow", (*allow).to_owned());
+        }
+        answer
     }
 }
 
