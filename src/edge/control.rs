@@ -78,7 +78,7 @@ pub fn start_control(
                 config: &config.routes,
                 commands: &config.commands,
                 id: NO_ASK,
-                what: &format!("{} {}", asked.method, asked.target),
+                what: &format!("{} {} for {PEER}", asked.method, asked.target),
                 peer: PEER,
                 is_local: true,
                 deadline: Instant::now() + ANSWER_DEADLINE,
