@@ -299,14 +299,16 @@ pub fn run(options: &Options) {
         &[1_000, 2_000, 5_000]
     };
     let time = options.point * 2;
-    let peer = peers::build();
     let mut servers: Vec<(&str, Start)> = Vec::new();
     for (name, program) in &options.products {
         let start = Box::new(|world: &World| world.product(program, &[]));
         servers.push((name.as_str(), start));
     }
-    let start = Box::new(|world: &World| peers::broadcast(&peer, &world.trader()));
-    servers.push(("axum, broadcast", start));
+    if !options.alone {
+        let peer = peers::build();
+        let start = Box::new(move |world: &World| peers::broadcast(&peer, &world.trader()));
+        servers.push(("axum, broadcast", start));
+    }
     for clients in clients {
         for rate in rates {
             if !options.has_case(&format!("{clients} x {rate}")) {

@@ -5,12 +5,12 @@
 //! cargo bench --bench server -- --quick           # a smoke test: short points, no median worth the name
 //! cargo bench --bench server -- --only fan-out    # a section: polls, fan-out, faults, life
 //! cargo bench --bench server -- --only "polls:390 candles, gzip"   # a section's cases with these words
-//! cargo bench --bench server -- --seconds 2 --rounds 5 --also before=/path/to/older/tapewarden
+//! cargo bench --bench server -- --alone --seconds 2 --rounds 5 --also before=/path/to/older/tapewarden
 //! ```
 //!
 //! Peers: `benches/peers` (axum on tokio, with pre-built bodies and serializing each time), built here
 //! by cargo; nginx with the same bodies as files, where it is installed; and `fixed`, a loop of epoll,
-//! recv and send without any HTTP in it, whose rate is the client's own ceiling. Every point is measured
+//! recv and send without any HTTP in it, whose rate is the client's own ceiling; `--alone` leaves them out. Every point is measured
 //! round by round over all servers (A B C A B C …) and the median of the rounds is printed.
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 

@@ -16,6 +16,10 @@ pub struct Options {
     pub point: Duration,
     /// How often each point is measured.
     pub rounds: usize,
+    /// Without axum, nginx and the fixed responder: builds of the product beside each other.
+    pub alone: bool,
+    /// How many connections poll, in place of the usual numbers.
+    pub connections: Option<usize>,
     /// The product, and other builds of it: a name and a program.
     pub products: Vec<(String, PathBuf)>,
     /// Be the fixed responder with the bodies of this folder, and nothing else.
@@ -33,6 +37,8 @@ impl Options {
             case: None,
             point: Duration::from_secs(1),
             rounds: 3,
+            alone: false,
+            connections: None,
             products: vec![("tapewarden".to_owned(), product)],
             respond: None,
         };
@@ -47,6 +53,7 @@ impl Options {
                     options.rounds = 1;
                     options.point = Duration::from_millis(300);
                 }
+                "--alone" => options.alone = true,
                 "--only" => {
                     let value = value()?;
                     let (section, case) = value.split_once(':').unwrap_or((&value, ""));
@@ -62,6 +69,11 @@ impl Options {
                     options.rounds = value()?.parse().map_err(|e| format!("--rounds: {e}"))?;
                     options.rounds = options.rounds.max(1);
                 }
+                "--connections" => {
+                    let value = value()?;
+                    let number = value.parse().map_err(|e| format!("--connections: {e}"))?;
+                    options.connections = Some(number);
+                }
                 "--also" => {
                     let value = value()?;
                     let (name, path) = value
@@ -72,7 +84,7 @@ impl Options {
                 "--respond" => options.respond = Some(value()?.into()),
                 other => {
                     return Err(format!(
-                        "unknown word {other:?}; use --quick, --only SECTION[:CASE], --seconds S, --rounds N, --also NAME=PATH"
+                        "unknown word {other:?}; use --quick, --only SECTION[:CASE], --seconds S, --rounds N, --alone, --connections N, --also NAME=PATH"
                     ));
                 }
             }

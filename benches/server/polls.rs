@@ -34,6 +34,17 @@ struct Server {
     process: Process,
 }
 
+impl Server {
+    fn new(name: &str, kind: Kind, process: Process) -> Self {
+        let name = name.to_owned();
+        Self {
+            name,
+            kind,
+            process,
+        }
+    }
+}
+
 struct Case {
     name: &'static str,
     file: &'static str,
@@ -260,36 +271,42 @@ fn compressed_files(axum: &Server, www: &Path) {
     }
 }
 
+/// Starts the peers, axum with pre-built bodies first, with what the first product answers as their files.
+fn start_peers(servers: &mut Vec<Server>, www: &Path, scratch: &Path) {
+    let program = peers::build();
+    take_bodies(&servers[0], www);
+    let prebuilt = peers::axum(&program, "prebuilt", www);
+    let prebuilt = Server::new("axum, pre-built", Kind::Peer, prebuilt);
+    compressed_files(&prebuilt, www);
+    servers.push(prebuilt);
+    let serializing = peers::axum(&program, "serializing", www);
+    servers.push(Server::new(
+        "axum, serializing",
+        Kind::Serializing,
+        serializing,
+    ));
+    if let Some(nginx) = peers::nginx(www, scratch) {
+        servers.push(Server::new("nginx", Kind::Peer, nginx));
+    }
+    servers.push(Server::new("fixed", Kind::Fixed, peers::fixed(www)));
+}
+
 /// Measures and prints.
 fn run_all(options: &Options, world: &World, scratch: &Path) {
     let www = scratch.join("www");
     fs::create_dir_all(&www).expect("a folder");
-    let program = peers::build();
-    let server = |name: &str, kind, process| Server {
-        name: name.to_owned(),
-        kind,
-        process,
-    };
     let mut servers: Vec<Server> = options
         .products
         .iter()
-        .map(|(name, program)| server(name, Kind::Product, world.product(program, &[])))
+        .map(|(name, program)| Server::new(name, Kind::Product, world.product(program, &[])))
         .collect();
-    take_bodies(&servers[0], &www);
-    let prebuilt = server(
-        "axum, pre-built",
-        Kind::Peer,
-        peers::axum(&program, "prebuilt", &www),
-    );
-    compressed_files(&prebuilt, &www);
-    let axum_at = servers.len();
-    servers.push(prebuilt);
-    let serializing = peers::axum(&program, "serializing", &www);
-    servers.push(server("axum, serializing", Kind::Serializing, serializing));
-    if let Some(nginx) = peers::nginx(&www, scratch) {
-        servers.push(server("nginx", Kind::Peer, nginx));
+    if !options.alone {
+        start_peers(&mut servers, &www, scratch);
     }
-    servers.push(server("fixed", Kind::Fixed, peers::fixed(&www)));
+    let rate_of = |kind, points: &[Option<Point>]| {
+        let at = servers.iter().position(|s| s.kind == kind)?;
+        points[at].map(|p| p.rate)
+    };
 
     println!(
         "Polls: answers/s · p50 / p99 in µs · server CPU in µs for each. The last columns are the first server's"
@@ -308,7 +325,11 @@ fn run_all(options: &Options, world: &World, scratch: &Path) {
         names.join(" | ")
     );
     println!("|---|---|{}---|---|---|", "---|".repeat(names.len()));
-    let connections: &[usize] = if options.quick { &[8] } else { &[1, 8, 64] };
+    let connections = match options.connections {
+        Some(number) => vec![number],
+        None if options.quick => vec![8],
+        None => vec![1, 8, 64],
+    };
     let mut lines = 1_000;
     for case in CASES.iter().filter(|c| options.has_case(c.name)) {
         if case.lines != lines {
@@ -320,7 +341,7 @@ fn run_all(options: &Options, world: &World, scratch: &Path) {
                 until_length(product, case.path, array(lines).len());
             }
         }
-        for connections in connections {
+        for connections in &connections {
             let points = run_case(&servers, case, *connections, options);
             let cells: Vec<String> = servers
                 .iter()
@@ -330,12 +351,13 @@ fn run_all(options: &Options, world: &World, scratch: &Path) {
                 .collect();
             let product = points[0].as_ref();
             let ratio = product
-                .zip(points[axum_at].as_ref())
-                .map_or("–".to_owned(), |(p, a)| format!("{:.2}", p.rate / a.rate));
+                .zip(rate_of(Kind::Peer, &points))
+                .map_or("–".to_owned(), |(p, axum)| {
+                    format!("{:.2}", p.rate / axum)
+                });
             let client = product.map_or("–".to_owned(), |p| format!("{:.1}", p.client_us));
-            let ceiling = points[servers.len() - 1]
-                .as_ref()
-                .map_or("–".to_owned(), |p| format!("{:.0}", p.rate));
+            let ceiling =
+                rate_of(Kind::Fixed, &points).map_or("–".to_owned(), |rate| format!("{rate:.0}"));
             println!(
                 "| {} | {connections} | {} | {ratio} | {client} | {ceiling} |",
                 case.name,
