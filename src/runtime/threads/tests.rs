@@ -62,12 +62,3 @@ fn each_kind_has_a_name_of_its_own_that_fits_and_a_sentence() {
         assert!(row.does.ends_with('.') && row.does.len() > 20, "{row:?}");
     }
 }
-
-#[test]
-fn the_documentation_has_the_same_table() {
-    let table = markdown();
-    assert!(
-        include_str!("../../docs/threads.md").contains(&table),
-        "src/docs/threads.md must have this:\n{table}"
-    );
-}
