@@ -21,7 +21,7 @@ use tapewarden::edge::{
 use tapewarden::json;
 use tapewarden::market::{Candle, Quote, Symbol, Timeframe};
 use tapewarden::resilience::Backoff;
-use tapewarden::runtime::{Beat, Class, Doing, OnStall, ThreadId, ThreadKind, channels};
+use tapewarden::runtime::{Beat, Class, Doing, OnStall, ThreadId, ThreadKind};
 use tapewarden::stream::frame::{numbered_ping, text_frame};
 use tapewarden::stream::{CandleBuilder, Encode, Hub, Merge, Outbox, SessionId, Wanted};
 use tapewarden::upstream::schwab::candles::{MarketData, MarketKey, Series};
@@ -75,7 +75,7 @@ fn candles(count: i64) -> Vec<Candle> {
 fn cache(c: &mut Criterion) {
     let queue = QueueConfig {
         name: "candles",
-        jobs: channels::CANDLE_JOBS,
+        fetcher: ThreadKind::CandleFetch,
         fetchers: 6,
         pending_max: 128,
         fresh_for: Duration::from_secs(3_600),

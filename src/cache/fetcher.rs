@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, select_biased};
 
 use crate::resilience::FetchError;
-use crate::runtime::{Heartbeat, Peer, Pool, Stop, Supervisor, ThreadKind, Tx};
+use crate::runtime::threads::Asks;
+use crate::runtime::{Channel, Heartbeat, Peer, Pool, Stop, Supervisor, ThreadKind, Tx};
 
 use super::limits::QueueConfig;
 use super::{Fetched, Job, Key, Source, ToCache, Value};
@@ -56,11 +57,14 @@ impl<S: Source, M: Fn() -> S + Clone + Send + 'static> Fetchers<S, M> {
         peers: Peers,
         make: M,
     ) -> io::Result<Self> {
+        let of_this_cache = queue.fetcher.row().asks == Asks::For(peers.cache);
+        debug_assert!(of_this_cache, "the table says otherwise");
         // The cache never has more jobs out than fetchers, and a lost one is replaced at most once.
-        let (jobs_tx, jobs) = supervisor.channel(queue.jobs, queue.fetchers * 4);
+        let channel = Channel::jobs(queue.fetcher);
+        let (jobs_tx, jobs) = supervisor.channel(channel, queue.fetchers * 4);
         let fetchers = Self {
             supervisor: supervisor.clone(),
-            kind: queue.jobs.receiver(),
+            kind: queue.fetcher,
             jobs,
             jobs_tx,
             inbox: inbox.clone(),

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use crate::resilience::Backoff;
 use crate::resilience::BreakerConfig;
-use crate::runtime::{Channel, Pool};
+use crate::runtime::ThreadKind;
 
 /// One kind of work of a cache.
 #[derive(Clone, Debug)]
 pub struct QueueConfig {
     /// As errors name it: "candles".
     pub name: &'static str,
-    /// How jobs get to its fetchers, and so which threads these are.
-    pub jobs: Channel<Pool>,
+    /// Its fetchers, by the thread table.
+    pub fetcher: ThreadKind,
     /// Flights that may run at once.
     pub fetchers: usize,
     /// Flights that may wait for a fetcher.
@@ -48,10 +48,10 @@ impl QueueConfig {
     /// A queue whose flights are one call for one key, and whose values are shown at any age in place of an
     /// error. What its owner sets is zero here.
     #[must_use]
-    pub fn one_call(name: &'static str, jobs: Channel<Pool>) -> Self {
+    pub fn one_call(name: &'static str, fetcher: ThreadKind) -> Self {
         Self {
             name,
-            jobs,
+            fetcher,
             fetchers: 0,
             pending_max: 0,
             fresh_for: Duration::ZERO,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::resilience::FetchError;
 use crate::resilience::{Backoff, BreakerConfig, PAUSE_MAX};
-use crate::runtime::channels;
+use crate::runtime::ThreadKind;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct K(pub(super) u16);
@@ -53,7 +53,7 @@ pub(super) type Out = Vec<Action<K, u32, u64>>;
 pub(crate) fn config() -> CacheConfig {
     let queue = |name| QueueConfig {
         name,
-        jobs: channels::CANDLE_JOBS,
+        fetcher: ThreadKind::CandleFetch,
         fetchers: 2,
         pending_max: 3,
         fresh_for: Duration::from_secs(60),

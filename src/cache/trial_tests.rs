@@ -10,7 +10,7 @@ use super::tests::{Core, K, Out};
 use super::*;
 use crate::resilience::FetchError;
 use crate::resilience::{Backoff, BreakerConfig};
-use crate::runtime::channels;
+use crate::runtime::ThreadKind;
 
 fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -20,7 +20,7 @@ fn ms(n: u64) -> Duration {
 fn provider() -> CacheConfig {
     let queue = |name, fetchers| QueueConfig {
         name,
-        jobs: channels::CANDLE_JOBS,
+        fetcher: ThreadKind::CandleFetch,
         fetchers,
         pending_max: 128,
         fresh_for: ms(60_000),

@@ -126,6 +126,17 @@ pub struct Class {
     pub restarts_max: u32,
 }
 
+/// What a thread is to an upstream that is asked. The channels between the two are made from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// Nothing.
+    Nobody,
+    /// The cache before it. Connections and its fetchers send to its inbox, and these.
+    Cache(&'static [ThreadKind]),
+    /// A fetcher of this cache's.
+    For(ThreadKind),
+}
+
 /// A row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -147,6 +158,8 @@ pub struct Row {
     pub on_panic: OnPanic,
     /// Why no drill can stall it or make it panic; none where one can.
     pub no_drill: Option<&'static str>,
+    /// What it is to an upstream that is asked.
+    pub asks: Asks,
     /// What it does, in one sentence.
     pub does: &'static str,
 }
@@ -198,7 +211,24 @@ const fn thread(
         is_closed: false,
         on_panic,
         no_drill: None,
+        asks: Asks::Nobody,
         does: "",
+    }
+}
+
+/// The cache before an upstream, to whose inbox `others` send besides connections and its fetchers.
+const fn cache(name: &'static str, others: &'static [ThreadKind]) -> Row {
+    Row {
+        asks: Asks::Cache(others),
+        ..thread(name, "cache", Busy::Cache, Unhealthy, Restart)
+    }
+}
+
+/// A thread that asks an upstream on behalf of its cache.
+const fn fetcher(name: &'static str, cache: ThreadKind) -> Row {
+    Row {
+        asks: Asks::For(cache),
+        ..thread(name, "fetcher", WORLD, Report, Restart)
     }
 }
 
@@ -247,27 +277,27 @@ table! {
     /// Answers from snapshots, each answer finished once for all connections.
     SnapshotCache = thread("snapshot-cache", "cache", Busy::Cache, Unhealthy, Restart);
     /// Holds candles and quotes, and decides which are asked for.
-    CandleCache = thread("candle-cache", "cache", Busy::Cache, Unhealthy, Restart);
+    CandleCache = cache("candle-cache", &[ThreadKind::WatchlistFetch, ThreadKind::QuoteReader]);
     /// Asks Schwab for candles.
-    CandleFetch = thread("candle-fetch-N", "fetcher", WORLD, Report, Restart);
+    CandleFetch = fetcher("candle-fetch-N", ThreadKind::CandleCache);
     /// Asks Schwab for quotes.
-    QuoteFetch = thread("quote-fetch-N", "fetcher", WORLD, Report, Restart);
+    QuoteFetch = fetcher("quote-fetch-N", ThreadKind::CandleCache);
     /// Holds the trader app's answers, and decides which are asked for.
-    TraderCache = thread("trader-cache", "cache", Busy::Cache, Unhealthy, Restart);
+    TraderCache = cache("trader-cache", &[]);
     /// Asks the trader app for the watchlist.
-    WatchlistFetch = thread("watchlist-get-N", "fetcher", WORLD, Report, Restart);
+    WatchlistFetch = fetcher("watchlist-get-N", ThreadKind::TraderCache);
     /// Asks the trader app for VWAPs.
-    VwapFetch = thread("vwap-get-N", "fetcher", WORLD, Report, Restart);
+    VwapFetch = fetcher("vwap-get-N", ThreadKind::TraderCache);
     /// Asks the trader app how its feed stands.
-    FeedFetch = thread("feed-get-N", "fetcher", WORLD, Report, Restart);
+    FeedFetch = fetcher("feed-get-N", ThreadKind::TraderCache);
     /// Asks the trader app for signals and positions.
-    ListsFetch = thread("lists-get-N", "fetcher", WORLD, Report, Restart);
+    ListsFetch = fetcher("lists-get-N", ThreadKind::TraderCache);
     /// Holds validations and the model's presence, and decides which are asked for.
-    ModelCache = thread("model-cache", "cache", Busy::Cache, Unhealthy, Restart);
+    ModelCache = cache("model-cache", &[]);
     /// Asks the model for validations.
-    ModelFetch = thread("model-fetch-N", "fetcher", WORLD, Report, Restart);
+    ModelFetch = fetcher("model-fetch-N", ThreadKind::ModelCache);
     /// Asks whether the model is there.
-    ModelStatus = thread("model-status-N", "fetcher", WORLD, Report, Restart);
+    ModelStatus = fetcher("model-status-N", ThreadKind::ModelCache);
     /// Hears the trader app's stream; gives quotes to the hub and the candles made of them to the candle cache.
     QuoteReader = thread("quote-reader", "reader", WORLD, Report, Restart).ticks();
     /// Looks up the name of the stream's source once.

@@ -21,7 +21,7 @@ pub mod tls_words;
 pub mod trader_app;
 
 pub use endpoints::Endpoints;
-pub use registry::{Inbox, SymbolsMet, Upstream, Wiring, cache_kind};
+pub use registry::{Inbox, SymbolsMet, Upstream, Wiring};
 pub use roots::Roots;
 pub use stream_codec::{StreamCodec, StreamEvent, StreamOutput};
 

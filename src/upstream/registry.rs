@@ -13,7 +13,8 @@ use crate::cache::{CacheConfig, Source, ToCache, start_cache};
 use crate::config::Settings;
 use crate::market::{SkewBounds, Symbol};
 use crate::runtime::clock::Clock;
-use crate::runtime::{Channel, LatestTx, Queue, Supervisor, ThreadKind, Tx};
+use crate::runtime::threads::Asks;
+use crate::runtime::{Channel, LatestTx, Supervisor, ThreadKind, Tx};
 
 use super::endpoints::Endpoints;
 
@@ -31,8 +32,8 @@ pub trait Upstream: Source + Sized {
     /// What a client is made from.
     type Config: Clone + Send + 'static;
 
-    /// How requests get to the cache, and so which thread it is.
-    const INBOX: Channel<Queue>;
+    /// Which thread the cache is.
+    const CACHE: ThreadKind;
 
     /// The limits of the cache, its fetch queues and what keeps a failing upstream from being asked.
     fn limits(settings: &Settings) -> CacheConfig;
@@ -84,15 +85,16 @@ impl fmt::Debug for SymbolsMet {
     }
 }
 
-/// Which thread an upstream's cache is.
-#[must_use]
-pub fn cache_kind<U: Upstream>() -> ThreadKind {
-    U::INBOX.receiver()
-}
-
 /// Makes the inbox of an upstream's cache.
 pub(super) fn channel<U: Upstream>(supervisor: &Supervisor) -> (Inbox<U>, Receiver<ToCacheOf<U>>) {
-    supervisor.channel(U::INBOX, CACHE_INBOX)
+    const {
+        let is_cache = matches!(U::CACHE.row().asks, Asks::Cache(_));
+        assert!(
+            is_cache,
+            "in the thread table it is the cache of no upstream"
+        );
+    }
+    supervisor.channel(Channel::inbox(U::CACHE), CACHE_INBOX)
 }
 
 /// Starts an upstream's cache and its fetchers.
@@ -108,14 +110,7 @@ pub(super) fn start<U: Upstream>(
     let config = U::config(wiring)?;
     let limits = U::limits(wiring.settings);
     let make = move || U::new(&config);
-    start_cache(
-        supervisor,
-        U::INBOX.receiver(),
-        limits,
-        inbox_tx,
-        inbox,
-        make,
-    )
+    start_cache(supervisor, U::CACHE, limits, inbox_tx, inbox, make)
 }
 
 /// The table of upstreams that are asked.
@@ -158,7 +153,7 @@ macro_rules! registry {
                 wiring: &Wiring<'_>,
             ) -> Result<(), (&'static str, std::io::Error)> {
                 $(registry::start::<$client>(supervisor, wiring, &self.$field, inboxes.$field)
-                    .map_err(|e| (registry::cache_kind::<$client>().row().name, e))?;)*
+                    .map_err(|e| (<$client>::CACHE.row().name, e))?;)*
                 Ok(())
             }
         }

@@ -66,7 +66,7 @@ pub fn context<'a>(
         capacity: c.capacity,
         drops: c.drops,
         when_full: c.when_full.clone(),
-        to: c.ends.map(|ends| ends.to.to_vec()).unwrap_or_default(),
+        to: c.ends.iter().map(|ends| ends.to).collect(),
         is_stock: c.is_stock(),
     });
     Context {

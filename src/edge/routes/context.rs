@@ -16,7 +16,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::deadline_io::is_gone;
 use crate::runtime::{Heartbeat, Lossy, Stop, ThreadKind, Tx, one_shot};
 use crate::upstream::ollama::Prompt;
-use crate::upstream::{CachedKey, Caches, OutOf, cache_kind};
+use crate::upstream::{CachedKey, Caches, OutOf, Upstream};
 
 use super::snapshots::Snapshots;
 
@@ -114,12 +114,12 @@ impl Context<'_> {
         let look = ToCache::Look { key, reply };
         K::inbox(self.caches).offer(look).ok()?;
         let by = Instant::now() + LOOK_PATIENCE;
-        self.hear(cache_kind::<K::Upstream>(), &answer, by, Duration::ZERO)?
+        self.hear(K::Upstream::CACHE, &answer, by, Duration::ZERO)?
     }
 
     /// Asks the cache that keeps this and does not wait yet.
     pub fn begin<K: CachedKey>(&self, key: K, deadline: Instant) -> Asked<OutOf<K>> {
-        let (cache, inbox) = (cache_kind::<K::Upstream>(), K::inbox(self.caches));
+        let (cache, inbox) = (K::Upstream::CACHE, K::inbox(self.caches));
         let (reply, receiver) = one_shot();
         let ask = Ask {
             id: self.id,

@@ -9,7 +9,7 @@ use crate::cache::{Answers, CacheConfig, Job, Source};
 use crate::config::Settings;
 use crate::json::{self, Account};
 use crate::resilience::FetchError;
-use crate::runtime::{Channel, Queue, channels};
+use crate::runtime::ThreadKind;
 use crate::upstream::http::HttpClient;
 use crate::upstream::{Roots, Upstream, Wiring};
 
@@ -41,7 +41,7 @@ enum Try {
 impl Upstream for Client {
     type Config = OllamaConfig;
 
-    const INBOX: Channel<Queue> = channels::MODEL_CACHE;
+    const CACHE: ThreadKind = ThreadKind::ModelCache;
 
     fn limits(settings: &Settings) -> CacheConfig {
         limits::limits(settings)

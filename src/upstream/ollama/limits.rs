@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cache::{CacheConfig, QueueConfig};
 use crate::config::Settings;
-use crate::runtime::channels;
+use crate::runtime::ThreadKind;
 
 use super::super::limits::WAITERS_MAX;
 use super::OLLAMA;
@@ -19,7 +19,7 @@ const UNREAD_FOR: Duration = Duration::from_secs(300);
 pub(super) fn limits(settings: &Settings) -> CacheConfig {
     let s = &settings.model;
     // A malformed answer is asked for again by the client itself.
-    let queue = |name, jobs, fetchers, fresh_for, deadline| QueueConfig {
+    let queue = |name, fetcher, fetchers, fresh_for, deadline| QueueConfig {
         fetchers,
         pending_max: s.pending_max,
         fresh_for,
@@ -27,7 +27,7 @@ pub(super) fn limits(settings: &Settings) -> CacheConfig {
         failure_hold: FAILURE_HOLD,
         stale_patience: deadline,
         deadline,
-        ..QueueConfig::one_call(name, jobs)
+        ..QueueConfig::one_call(name, fetcher)
     };
     CacheConfig {
         upstream: OLLAMA,
@@ -38,7 +38,7 @@ pub(super) fn limits(settings: &Settings) -> CacheConfig {
                 unread_for: UNREAD_FOR,
                 ..queue(
                     "validations",
-                    channels::MODEL_JOBS,
+                    ThreadKind::ModelFetch,
                     s.fetchers,
                     s.cache_ttl,
                     s.deadline,
@@ -47,7 +47,7 @@ pub(super) fn limits(settings: &Settings) -> CacheConfig {
             // Of now, or of no use.
             queue(
                 "model status",
-                channels::MODEL_STATUS_JOBS,
+                ThreadKind::ModelStatus,
                 1,
                 s.status_ttl,
                 s.status_deadline,

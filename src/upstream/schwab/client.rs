@@ -9,7 +9,7 @@ use crate::market::{Session, SkewBounds, Symbol, Timeframe};
 use crate::payload::Body;
 use crate::resilience::FetchError;
 use crate::runtime::clock::system_ms;
-use crate::runtime::{Channel, LatestTx, Queue, channels};
+use crate::runtime::{LatestTx, ThreadKind};
 use crate::upstream::{Upstream, Wiring};
 
 use super::candles::{MarketData, MarketKey, Series};
@@ -28,7 +28,7 @@ pub struct Client {
 impl Upstream for Client {
     type Config = (SchwabConfig, LatestTx<SkewBounds>);
 
-    const INBOX: Channel<Queue> = channels::CANDLE_CACHE;
+    const CACHE: ThreadKind = ThreadKind::CandleCache;
 
     fn limits(settings: &Settings) -> CacheConfig {
         limits::limits(settings, system_ms().unsigned_abs())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::cache::{CacheConfig, QueueConfig};
 use crate::config::Settings;
 use crate::resilience::{Backoff, BreakerConfig};
-use crate::runtime::channels;
+use crate::runtime::ThreadKind;
 
 use super::super::limits::{WAITERS_MAX, count};
 use super::{QUOTES_MAX, SCHWAB};
@@ -17,7 +17,7 @@ const GATHER_QUOTES_FOR: Duration = Duration::from_millis(5);
 /// Of the cache; `seed` is of its jitter.
 pub(super) fn limits(settings: &Settings, seed: u64) -> CacheConfig {
     let s = &settings.schwab;
-    let queue = |name, jobs| QueueConfig {
+    let queue = |name, fetcher| QueueConfig {
         pending_max: s.pending_max,
         nodata_hold: s.nodata_hold,
         failure_hold: s.failure_hold,
@@ -28,7 +28,7 @@ pub(super) fn limits(settings: &Settings, seed: u64) -> CacheConfig {
             min: s.backoff_min,
             max: s.backoff_max,
         },
-        ..QueueConfig::one_call(name, jobs)
+        ..QueueConfig::one_call(name, fetcher)
     };
     CacheConfig {
         upstream: SCHWAB,
@@ -39,7 +39,7 @@ pub(super) fn limits(settings: &Settings, seed: u64) -> CacheConfig {
             QueueConfig {
                 fetchers: s.candle_fetchers,
                 fresh_for: s.fresh_candles,
-                ..queue("candles", channels::CANDLE_JOBS)
+                ..queue("candles", ThreadKind::CandleFetch)
             },
             QueueConfig {
                 fetchers: s.quote_fetchers,
@@ -47,7 +47,7 @@ pub(super) fn limits(settings: &Settings, seed: u64) -> CacheConfig {
                 stale_max: Some(s.stale_quote),
                 together_max: QUOTES_MAX,
                 gather_for: GATHER_QUOTES_FOR,
-                ..queue("quotes", channels::QUOTE_JOBS)
+                ..queue("quotes", ThreadKind::QuoteFetch)
             },
         ],
         entries_max: s.cache_max,

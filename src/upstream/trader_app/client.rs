@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::json::{self, Account, Kind};
 use crate::payload::Body;
 use crate::resilience::FetchError;
-use crate::runtime::{Channel, Queue, channels};
+use crate::runtime::ThreadKind;
 use crate::upstream::http::{HttpClient, Response};
 use crate::upstream::{Roots, SymbolsMet, Upstream, Wiring};
 
@@ -36,7 +36,7 @@ pub struct ClientConfig {
 impl Upstream for Client {
     type Config = ClientConfig;
 
-    const INBOX: Channel<Queue> = channels::TRADER_CACHE;
+    const CACHE: ThreadKind = ThreadKind::TraderCache;
 
     fn limits(settings: &Settings) -> CacheConfig {
         limits::limits(settings)

@@ -3,7 +3,7 @@
 use crate::cache::{CacheConfig, QueueConfig};
 use crate::config::Settings;
 use crate::resilience::BreakerConfig;
-use crate::runtime::channels;
+use crate::runtime::ThreadKind;
 
 use super::super::limits::WAITERS_MAX;
 use super::TRADER;
@@ -12,7 +12,7 @@ use super::TRADER;
 pub(super) fn limits(settings: &Settings) -> CacheConfig {
     let s = &settings.trader;
     // The trader app is polled every few seconds: the next poll is the retry.
-    let queue = |name, jobs, fresh_for, stale_max| QueueConfig {
+    let queue = |name, fetcher, fresh_for, stale_max| QueueConfig {
         fetchers: s.fetchers,
         pending_max: s.pending_max,
         fresh_for,
@@ -21,7 +21,7 @@ pub(super) fn limits(settings: &Settings) -> CacheConfig {
         stale_max,
         stale_patience: s.stale_patience,
         deadline: s.deadline,
-        ..QueueConfig::one_call(name, jobs)
+        ..QueueConfig::one_call(name, fetcher)
     };
     let old = Some(s.stale_max);
     CacheConfig {
@@ -31,15 +31,15 @@ pub(super) fn limits(settings: &Settings) -> CacheConfig {
         queues: vec![
             queue(
                 "watchlists",
-                channels::WATCHLIST_JOBS,
+                ThreadKind::WatchlistFetch,
                 s.fresh_watchlist,
                 None,
             ),
-            queue("VWAPs", channels::VWAP_JOBS, s.fresh_vwap, old),
-            queue("stream states", channels::FEED_JOBS, s.fresh_feed, None),
+            queue("VWAPs", ThreadKind::VwapFetch, s.fresh_vwap, old),
+            queue("stream states", ThreadKind::FeedFetch, s.fresh_feed, None),
             queue(
                 "signals and positions",
-                channels::LISTS_JOBS,
+                ThreadKind::ListsFetch,
                 s.fresh_lists,
                 old,
             ),
