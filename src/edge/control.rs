@@ -112,7 +112,7 @@ fn is_for_operators(row: &Row) -> bool {
             row.bulkhead,
             None | Some(Bulkhead::Dump | Bulkhead::Reports)
         ),
-        Source::Market(_) | Source::Trader(_) | Source::Page | Source::Stream => false,
+        Source::Cached(_) | Source::Page | Source::Stream => false,
     }
 }
 

@@ -32,6 +32,12 @@ pub struct Body {
     mended: Mended,
 }
 
+impl AsRef<Self> for Body {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl Body {
     /// A body that many will ask for: compressed if it is long enough, and tagged.
     #[must_use]

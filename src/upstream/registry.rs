@@ -163,12 +163,17 @@ macro_rules! registry {
             /// Whom that cache asks.
             type Upstream: Upstream<Key = Self>;
 
+            /// Its name in the table of upstreams.
+            const NAME: &'static str;
+
             /// The cache's inbox.
             fn inbox(caches: &Caches) -> &$crate::upstream::Inbox<Self::Upstream>;
         }
 
         $(impl CachedKey for <$client as $crate::cache::Source>::Key {
             type Upstream = $client;
+
+            const NAME: &'static str = stringify!($field);
 
             fn inbox(caches: &Caches) -> &$crate::upstream::Inbox<$client> {
                 &caches.$field

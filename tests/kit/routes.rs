@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use tapewarden::edge::routes::{Place, ROUTES as TABLE, Row, Source};
+use tapewarden::runtime::ThreadKind;
 
 use Part::{Files, Model, Schwab, Trader};
 
@@ -135,9 +136,13 @@ fn example(row: &Row) -> String {
 
 fn route(row: &Row) -> Route {
     let known = KNOWN.iter().find(|known| known.path == row.path);
-    let needs: &[Part] = match row.source {
-        Source::Market(_) => &[Schwab],
-        Source::Trader(_) => &[Trader],
+    let cache = match row.source {
+        Source::Cached(from) => Some(from.cache()),
+        _ => None,
+    };
+    let needs: &[Part] = match cache {
+        Some(ThreadKind::CandleCache) => &[Schwab],
+        Some(ThreadKind::TraderCache) => &[Trader],
         _ => known.map_or(&[], |known| known.needs),
     };
     let target = known.and_then(|known| known.target);

@@ -7,13 +7,10 @@
 
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::Receiver;
-
-use crate::cache::{Key, Reply, ToCache, Value};
-use crate::runtime::{Tx, one_shot};
+use crate::runtime::{ThreadKind, Tx, one_shot};
 
 use crate::edge::answer::{Answer, page};
-use crate::edge::routes::{Asked, Call, SnapshotLook, Source, call, market_answer, trader_answer};
+use crate::edge::routes::{Asked, SnapshotLook, Source, call};
 use crate::upstream::Caches;
 
 /// How long an answer is repeated to the same client.
@@ -30,12 +27,6 @@ const LEFT_ALONE: Duration = Duration::from_secs(1);
 
 /// Answers kept for one client.
 const KEPT_MAX: usize = 8;
-
-/// The caches by their numbers here.
-const MARKET: usize = 0;
-const TRADER: usize = 1;
-const SNAPSHOTS: usize = 2;
-const CACHES: usize = 3;
 
 /// Whom a connection may look at.
 #[derive(Clone, Debug)]
@@ -86,8 +77,8 @@ enum Looked {
 pub struct Ready {
     lookup: Lookup,
     kept: Vec<Kept>,
-    /// When each cache is looked at again.
-    alone_until: [Option<Instant>; CACHES],
+    /// Caches that did not say what they have, and when each is looked at again.
+    left_alone: Vec<(ThreadKind, Instant)>,
 }
 
 impl Ready {
@@ -97,7 +88,7 @@ impl Ready {
         Self {
             lookup,
             kept: Vec::new(),
-            alone_until: [None; CACHES],
+            left_alone: Vec::new(),
         }
     }
 
@@ -137,89 +128,46 @@ impl Ready {
         let Ok(Asked::Call(call)) = call("GET", path, query) else {
             return Looked::NotReady;
         };
-        let (cache, said) = match self.said(call, path, now) {
-            Some(looked) => looked,
-            None => return Looked::NotReady,
-        };
-        match said {
+        match call.row.source {
+            Source::Page => match page::find(path) {
+                Some(file) => Looked::Ready(file.answer()),
+                None => Looked::NotReady,
+            },
+            Source::Cached(from) => self.unless_left_alone(from.cache(), now, |lookup, by| {
+                from.look(&call.args, &lookup.caches, by)
+            }),
+            Source::Snapshot(_) => {
+                self.unless_left_alone(ThreadKind::SnapshotCache, now, |lookup, by| {
+                    let (reply, answer) = one_shot();
+                    let look = SnapshotLook { call, reply };
+                    lookup.snapshots.offer(look).ok()?;
+                    answer.recv_deadline(by).ok().map(Some)
+                })
+            }
+            Source::Stream | Source::Do(_) => Looked::NotReady,
+        }
+    }
+
+    /// What a cache says that it has ready, asked like this. One that does not say is left alone.
+    fn unless_left_alone(
+        &mut self,
+        cache: ThreadKind,
+        now: Instant,
+        ask: impl FnOnce(&Lookup, Instant) -> Option<Option<Answer>>,
+    ) -> Looked {
+        self.left_alone.retain(|(_, until)| now < *until);
+        if self.left_alone.iter().any(|(alone, _)| *alone == cache) {
+            return Looked::Silent;
+        }
+        match ask(&self.lookup, Instant::now() + LOOK_PATIENCE) {
             Some(Some(answer)) => Looked::Ready(answer),
             Some(None) => Looked::NotReady,
             None => {
-                let alone_until = &mut self.alone_until[cache];
-                if alone_until.is_none_or(|until| now >= until) {
-                    *alone_until = Some(now + LEFT_ALONE);
-                }
+                self.left_alone.push((cache, now + LEFT_ALONE));
                 Looked::Silent
             }
         }
     }
-
-    /// What the cache that owns a call's data said, and which one it is; none where no cache does. An answer
-    /// within: it has it ready. None within: it has not. None at all: it did not say.
-    fn said(
-        &self,
-        call: Call,
-        path: &str,
-        now: Instant,
-    ) -> Option<(usize, Option<Option<Answer>>)> {
-        let args = &call.args;
-        Some(match call.row.source {
-            Source::Page => (SNAPSHOTS, Some(page::find(path).map(page::Asset::answer))),
-            Source::Market(key) => {
-                let key = key(args).ok()?;
-                let ask = |by| look_at(&self.lookup.caches.market, key, by);
-                let said = self.unless_left_alone(MARKET, now, ask);
-                (MARKET, said.map(|reply| reply.map(market_answer)))
-            }
-            Source::Trader(key) => {
-                let key = key(args).ok()?;
-                let ask = |by| look_at(&self.lookup.caches.trader, key.clone(), by);
-                let said = self.unless_left_alone(TRADER, now, ask);
-                let answer = |reply| trader_answer(&key, reply);
-                (TRADER, said.map(|reply| reply.map(answer)))
-            }
-            Source::Snapshot(_) => {
-                let ask = |by| {
-                    let (reply, answer) = one_shot();
-                    let look = SnapshotLook { call, reply };
-                    self.lookup.snapshots.offer(look).ok()?;
-                    heard(&answer, by)
-                };
-                (
-                    SNAPSHOTS,
-                    self.unless_left_alone(SNAPSHOTS, now, ask).map(Some),
-                )
-            }
-            Source::Stream | Source::Do(_) => return None,
-        })
-    }
-
-    fn unless_left_alone<T>(
-        &self,
-        cache: usize,
-        now: Instant,
-        ask: impl FnOnce(Instant) -> Option<T>,
-    ) -> Option<T> {
-        let left_alone = self.alone_until[cache].is_some_and(|until| now < until);
-        (!left_alone)
-            .then(|| ask(Instant::now() + LOOK_PATIENCE))
-            .flatten()
-    }
-}
-
-/// What a cache has of a key; none if it does not say.
-fn look_at<K: Key, V: Value>(
-    inbox: &Tx<ToCache<K, V>>,
-    key: K,
-    by: Instant,
-) -> Option<Option<Reply<V::Out>>> {
-    let (reply, answer) = one_shot();
-    inbox.offer(ToCache::Look { key, reply }).ok()?;
-    heard(&answer, by)
-}
-
-fn heard<T>(answer: &Receiver<T>, by: Instant) -> Option<T> {
-    answer.recv_deadline(by).ok()
 }
 
 #[cfg(test)]

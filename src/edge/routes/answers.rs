@@ -5,7 +5,7 @@ use super::context::{Context, HttpConfig};
 use super::param::BadRequest;
 use super::row::Source;
 use super::snapshots::Snapshots;
-use super::{market, stream, trader};
+use super::stream;
 use crate::edge::answer::{Answer, page};
 use crate::edge::request::Handshake;
 
@@ -14,13 +14,7 @@ use crate::edge::request::Handshake;
 pub fn answer(call: &Call, path: &str, context: &Context<'_>) -> Answer {
     let args = &call.args;
     let answered = match call.row.source {
-        Source::Market(key) => {
-            key(args).map(|key| market::answer(context.ask(key, context.deadline)))
-        }
-        Source::Trader(key) => key(args).map(|key| {
-            let reply = context.ask(key.clone(), context.deadline);
-            trader::answer(&key, reply)
-        }),
+        Source::Cached(from) => from.ask(args, context),
         Source::Snapshot(make) => make(args, context.snapshots, context.config),
         Source::Page => Ok(page::find(path).map_or_else(no_file, page::Asset::answer)),
         // One that asks as it should was given the stream.

@@ -78,11 +78,9 @@ fn a_key_is_made_of_the_parameters_of_its_own_row() {
         let Ok(Asked::Call(call)) = call(row.method.name(), &path, &query) else {
             continue;
         };
-        match row.source {
-            Source::Market(key) => drop(key(&call.args).unwrap()),
-            Source::Trader(key) => drop(key(&call.args).unwrap()),
-            // What these read is seen where they are asked.
-            Source::Snapshot(_) | Source::Page | Source::Stream | Source::Do(_) => {}
+        // What other sources read is seen where they are asked.
+        if let Source::Cached(from) = row.source {
+            from.check(&call.args).unwrap();
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod answers;
 mod bulkhead;
+mod cached;
 mod call;
 mod context;
 mod files;
@@ -25,9 +26,9 @@ mod validate;
 
 pub use answers::{answer, from_snapshots};
 pub use bulkhead::{Bulkhead, BulkheadLimits, Bulkheads};
+pub use cached::FromCache;
 pub use call::{Asked, Call, NoRoute, call};
 pub use context::{Command, Context, HttpConfig};
-pub use market::answer as market_answer;
 pub use openapi::{document, routes_markdown};
 pub use param::{Describe, Place};
 pub use process::{options, preflight};
@@ -36,5 +37,4 @@ pub use snapshot_cache::{SnapshotLook, start_snapshot_cache};
 pub use snapshots::{SnapshotPublishers, Snapshots, snapshots};
 pub use stream::not_a_stream;
 pub use table::ROUTES;
-pub use trader::answer as trader_answer;
 pub use validate::VALIDATION_INPUTS_MAX;

@@ -261,8 +261,7 @@ fn id(method: &str, path: &str) -> String {
 /// Under which heading a route stands.
 fn tag(row: &Row) -> &'static str {
     match row.source {
-        Source::Market(_) => "market",
-        Source::Trader(_) => "trader app",
+        Source::Cached(from) => from.upstream(),
         Source::Page => "pages",
         Source::Stream => "stream",
         Source::Snapshot(_) | Source::Do(_) => "server",
@@ -346,7 +345,7 @@ fn headers_of(source: Source, status: u16) -> Vec<&'static str> {
     let mut headers = Vec::new();
     if status == 200 {
         headers.extend(is_tagged(source).then_some("ETag"));
-        if matches!(source, Source::Market(_) | Source::Trader(_)) {
+        if matches!(source, Source::Cached(_)) {
             headers.extend(["Age", "X-Data-Stale", "X-Data-Mended"]);
         }
     } else if matches!(status, 502..=504) {

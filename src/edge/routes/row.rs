@@ -1,10 +1,9 @@
 //! What a row of the route table says.
 
 use crate::edge::answer::Answer;
-use crate::upstream::schwab::candles::MarketKey;
-use crate::upstream::trader_app::TraderKey;
 
 use super::bulkhead::Bulkhead;
+use super::cached::FromCache;
 use super::context::{Context, HttpConfig};
 use super::param::{Args, BadRequest, Describe};
 use super::snapshots::Snapshots;
@@ -44,10 +43,8 @@ pub const ALLOW_ANY: &str = "GET, HEAD, POST, OPTIONS";
 /// Where a route's answer comes from.
 #[derive(Clone, Copy)]
 pub enum Source {
-    /// The candle cache, by this key.
-    Market(fn(&Args) -> Result<MarketKey, BadRequest>),
-    /// The trader cache, by this key.
-    Trader(fn(&Args) -> Result<TraderKey, BadRequest>),
+    /// The cache before an upstream.
+    Cached(&'static dyn FromCache),
     /// What the threads last published: nothing is waited for.
     Snapshot(fn(&Args, &Snapshots, &HttpConfig) -> Result<Answer, BadRequest>),
     /// A file that is part of the program.

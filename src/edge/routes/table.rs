@@ -38,13 +38,13 @@ const REPORT_NAME: Lead = Lead {
 };
 const NOT_READ: Reply = error(503, "not read yet, in the first second after the start");
 
-use Source::{Do, Market, Page, Snapshot, Stream, Trader};
+use Source::{Cached, Do, Page, Snapshot, Stream};
 
 /// All routes. Of two that fit a path the first counts; those that are polled most stand first.
 pub static ROUTES: &[Row] = &[
     get(
         "/api/candles/{symbol}",
-        Market(market::candles),
+        Cached(&market::CANDLES),
         &[json("Candles", "oldest first; empty for a known symbol that has none yet"), error(404, "nobody knows the symbol"), BROKEN, NO_ROOM, LATE],
     )
     .params(&[&SYMBOL, &TIMEFRAME])
@@ -53,7 +53,7 @@ pub static ROUTES: &[Row] = &[
     .does("The candles of a symbol"),
     get(
         "/api/vwap/{symbol}",
-        Trader(trader::vwap),
+        Cached(&trader::VWAP),
         &[json("Vwap", "`vwap` is null where there is none")],
     )
     .params(&[&SYMBOL])
@@ -62,7 +62,7 @@ pub static ROUTES: &[Row] = &[
     .does("The volume-weighted average price of a symbol"),
     get(
         "/api/quote/{symbol}",
-        Market(market::quote),
+        Cached(&market::QUOTE),
         &[json("Quote", "the provider's quote object"), error(404, "nobody knows the symbol"), BROKEN, NO_ROOM, LATE],
     )
     .params(&[&SYMBOL])
@@ -71,7 +71,7 @@ pub static ROUTES: &[Row] = &[
     .does("The quote of a symbol"),
     get(
         "/api/watchlist",
-        Trader(trader::watchlist),
+        Cached(&trader::WATCHLIST),
         &[json("Watchlist", "the trader app's rows"), NO_ROOM],
     )
     .behind(Bulkhead::Watchlist)
@@ -85,7 +85,7 @@ pub static ROUTES: &[Row] = &[
     .does("Whether the server is well"),
     get(
         "/api/signals",
-        Trader(trader::signals),
+        Cached(&trader::SIGNALS),
         &[json("Signals", "the trader app's signals")],
     )
     .behind(Bulkhead::Lists)
@@ -93,7 +93,7 @@ pub static ROUTES: &[Row] = &[
     .does("The trader app's signals"),
     get(
         "/api/positions",
-        Trader(trader::positions),
+        Cached(&trader::POSITIONS),
         &[json("Positions", "the trader app's open positions")],
     )
     .behind(Bulkhead::Lists)
@@ -114,7 +114,7 @@ pub static ROUTES: &[Row] = &[
     .does("The trader's paper trades, oldest first"),
     get(
         "/api/vwap",
-        Trader(trader::vwap_all),
+        Cached(&trader::VWAP_ALL),
         &[json("Vwaps", "by symbol")],
     )
     .behind(Bulkhead::Vwap)
@@ -128,7 +128,7 @@ pub static ROUTES: &[Row] = &[
     .does("Whether quotes come in"),
     get(
         "/api/streaming/health",
-        Trader(trader::stream_health),
+        Cached(&trader::STREAM_HEALTH),
         &[json("StreamHealth", "the trader app's own word of its feed")],
     )
     .behind(Bulkhead::Feed)
@@ -136,7 +136,7 @@ pub static ROUTES: &[Row] = &[
     .does("The trader app's own feed"),
     get(
         "/api/streaming/rotation",
-        Trader(trader::rotation),
+        Cached(&trader::ROTATION),
         &[json("Rotation", "which symbols the trader app's feed carries")],
     )
     .behind(Bulkhead::Feed)

@@ -5,43 +5,35 @@ use crate::payload::Body;
 use crate::resilience::FetchError;
 use crate::upstream::trader_app::{TraderKey, answers};
 
+use super::cached::ByKey;
 use super::param::{Args, BadRequest, SYMBOL};
 use crate::edge::answer::Answer;
 
-/// `GET /api/watchlist`
-pub fn watchlist(_: &Args) -> Result<TraderKey, BadRequest> {
-    Ok(TraderKey::Watchlist)
+/// By this key, with the answers that stand in for the trader app's own.
+const fn by_key(key: fn(&Args) -> Result<TraderKey, BadRequest>) -> ByKey<TraderKey> {
+    ByKey { key, answer }
 }
+
+/// `GET /api/watchlist`
+pub static WATCHLIST: ByKey<TraderKey> = by_key(|_| Ok(TraderKey::Watchlist));
 
 /// `GET /api/vwap/{symbol}`
-pub fn vwap(args: &Args) -> Result<TraderKey, BadRequest> {
-    Ok(TraderKey::Vwap(args.get(&SYMBOL)?))
-}
+pub static VWAP: ByKey<TraderKey> = by_key(|args| Ok(TraderKey::Vwap(args.get(&SYMBOL)?)));
 
 /// `GET /api/vwap`
-pub fn vwap_all(_: &Args) -> Result<TraderKey, BadRequest> {
-    Ok(TraderKey::VwapAll)
-}
+pub static VWAP_ALL: ByKey<TraderKey> = by_key(|_| Ok(TraderKey::VwapAll));
 
 /// `GET /api/streaming/health`
-pub fn stream_health(_: &Args) -> Result<TraderKey, BadRequest> {
-    Ok(TraderKey::StreamHealth)
-}
+pub static STREAM_HEALTH: ByKey<TraderKey> = by_key(|_| Ok(TraderKey::StreamHealth));
 
 /// `GET /api/streaming/rotation`
-pub fn rotation(_: &Args) -> Result<TraderKey, BadRequest> {
-    Ok(TraderKey::Rotation)
-}
+pub static ROTATION: ByKey<TraderKey> = by_key(|_| Ok(TraderKey::Rotation));
 
 /// `GET /api/signals`
-pub fn signals(_: &Args) -> Result<TraderKey, BadRequest> {
-    Ok(TraderKey::Signals)
-}
+pub static SIGNALS: ByKey<TraderKey> = by_key(|_| Ok(TraderKey::Signals));
 
 /// `GET /api/positions`
-pub fn positions(_: &Args) -> Result<TraderKey, BadRequest> {
-    Ok(TraderKey::Positions)
-}
+pub static POSITIONS: ByKey<TraderKey> = by_key(|_| Ok(TraderKey::Positions));
 
 /// What the trader cache's reply means to a client of the key's route:
 ///
@@ -51,8 +43,7 @@ pub fn positions(_: &Args) -> Result<TraderKey, BadRequest> {
 /// | `/api/vwap/{symbol}` | the last one with `"stale":true`, for as long as it may be shown; else `"vwap":null` |
 /// | `/api/vwap`, `/api/signals`, `/api/positions` | the same, marked stale; else empty, marked stale |
 /// | `/api/streaming/health`, `/api/streaming/rotation` | an error in 200: the last one would say that all is well |
-#[must_use]
-pub fn answer(key: &TraderKey, reply: Reply<Body>) -> Answer {
+fn answer(key: &TraderKey, reply: Reply<Body>) -> Answer {
     let fresh_only = matches!(key, TraderKey::StreamHealth | TraderKey::Rotation);
     match reply {
         Ok(Served {

@@ -69,6 +69,12 @@ pub struct MarketOut {
     pub candles: Option<Arc<[Candle]>>,
 }
 
+impl AsRef<Body> for MarketOut {
+    fn as_ref(&self) -> &Body {
+        &self.body
+    }
+}
+
 impl Value for MarketData {
     type Update = LiveCandles;
     type Out = MarketOut;
