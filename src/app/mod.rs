@@ -4,7 +4,6 @@
 //! then lives in [`lifecycle`] until somebody asks for the end.
 
 mod announce;
-mod bulkheads;
 mod descriptors;
 mod endpoints;
 mod error;

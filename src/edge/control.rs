@@ -15,7 +15,7 @@ use tiny_http::{Header, ResponseBox};
 use super::answer::Answer;
 use super::connection::Lookup;
 use super::routes::{
-    Asked, Bulkhead, Command, Context, HttpConfig, Row, Snapshots, Source, answer, call, options,
+    Asked, Command, Context, HttpConfig, Row, Snapshots, Source, answer, call, options,
 };
 use crate::cache::AskId;
 use crate::runtime::local_server::{self, Address, Bound, Spec, response};
@@ -108,10 +108,7 @@ fn answered(asked: &local_server::Asked, context: &Context<'_>) -> Answer {
 fn is_for_operators(row: &Row) -> bool {
     match row.source {
         Source::Snapshot(_) => true,
-        Source::Do(_) => matches!(
-            row.bulkhead,
-            None | Some(Bulkhead::Dump | Bulkhead::Reports)
-        ),
+        Source::Do(_) => row.bulkhead.is_none_or(|kind| kind.for_operators),
         Source::Cached(_) | Source::Page | Source::Stream => false,
     }
 }

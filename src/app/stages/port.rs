@@ -7,11 +7,12 @@ use crate::diag::watchdog::ToWatchdog;
 use crate::edge::access::{Cors, Guard, start_token_reader};
 use crate::edge::connection::{GateConfig, Lookup};
 use crate::edge::listener::start_gate;
-use crate::edge::routes::{Bulkheads, Command, HttpConfig, Snapshots, start_snapshot_cache};
+use crate::edge::routes::{
+    Bulkheads, Command, HttpConfig, ROUTES, Snapshots, start_snapshot_cache,
+};
 use crate::edge::ws::Sessions;
 use crate::runtime::{Lossy, Tx, channels};
 
-use super::super::bulkheads;
 use super::super::descriptors::connections_that_fit;
 use super::super::error::{Doing, StartError};
 use super::control;
@@ -40,6 +41,7 @@ pub fn open(
     let (looks_tx, looks) = supervisor.channel(channels::SNAPSHOT_CACHE, LOOKS);
     start_snapshot_cache(supervisor, snapshots.clone(), routes.clone(), looks)
         .doing("starting the snapshot cache")?;
+    let kinds_of_work = ROUTES.iter().filter_map(|row| row.bulkhead);
     let (gate, http) = (&settings.gate, &settings.http);
     let cors = Cors::new(&http.origins, http.allow_null_origin);
     let config = GateConfig {
@@ -51,7 +53,7 @@ pub fn open(
         keep_alive: gate.keep_alive,
         write_deadline: gate.write_deadline,
         answer_deadline: http.answer_deadline,
-        bulkheads: Bulkheads::new(supervisor, |b| bulkheads::limits(b, settings)),
+        bulkheads: Bulkheads::new(supervisor, settings, kinds_of_work),
         guard: Guard::new(ground.address.ip(), &http.hosts, ground.token, cors),
         lookup: Lookup {
             caches: data.caches,

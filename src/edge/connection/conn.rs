@@ -6,7 +6,7 @@ use std::net::{IpAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::config::{GateConfig, Shared};
+use super::config::Shared;
 use super::ready::Ready;
 use super::wire::{Close, Wire};
 use crate::cache::AskId;
@@ -14,7 +14,7 @@ use crate::edge::access::{Denied, Guard};
 use crate::edge::answer::{Answer, Wants, Written};
 use crate::edge::request::{Framing, Head, Parsed, Refusal, parse_head};
 use crate::edge::routes::{
-    Asked, Bulkhead, Call, Context, Snapshots, Source, answer, call, not_a_stream, options,
+    Asked, Call, Context, Permits, Snapshots, Source, answer, call, not_a_stream, options,
     preflight,
 };
 use crate::edge::ws::Upgrade;
@@ -198,12 +198,13 @@ impl Conn {
         let config = &self.shared.config;
         let mut deadline = config.answer_deadline;
         let mut permit = None;
-        if let Some(bulkhead) = call.row.bulkhead {
-            deadline = config.bulkheads.limits(bulkhead).deadline;
-            match self.permit(bulkhead, &what, client, heartbeat) {
+        let bulkhead = call.row.bulkhead;
+        if let Some(permits) = bulkhead.and_then(|kind| config.bulkheads.of(kind)) {
+            deadline = permits.limits.deadline;
+            match self.permit(permits, &what, client, heartbeat) {
                 Ok(given) => permit = Some(given),
                 Err(PermitDenied::ClientGone) => return None,
-                Err(PermitDenied::AllTaken) => return Some(all_taken(config, bulkhead)),
+                Err(PermitDenied::AllTaken) => return Some(all_taken(permits)),
             }
         }
         heartbeat.begin(what.clone());
@@ -234,20 +235,19 @@ impl Conn {
     /// A permit, waited for within the bulkhead's patience.
     fn permit(
         &self,
-        bulkhead: Bulkhead,
+        permits: &Permits,
         what: &str,
         client: &TcpStream,
         heartbeat: &Heartbeat,
     ) -> Result<Permit, PermitDenied> {
-        let bulkheads = &self.shared.config.bulkheads;
-        let limits = bulkheads.limits(bulkhead);
+        let limits = permits.limits;
         let by = Instant::now() + limits.patience.min(limits.deadline);
         let mut told = false;
         loop {
             let look = by.min(Instant::now() + CLIENT_LOOK_EVERY);
             // The first try is for now: as a rule one is free.
             let until = if told { look } else { Instant::now() };
-            if let Some(permit) = bulkheads.acquire(bulkhead, until) {
+            if let Some(permit) = permits.acquire(until) {
                 self.permit.publish(permit.recall());
                 return Ok(permit);
             }
@@ -444,10 +444,9 @@ enum PermitDenied {
     AllTaken,
 }
 
-fn all_taken(config: &GateConfig, bulkhead: Bulkhead) -> Answer {
-    let permits = config.bulkheads.limits(bulkhead).permits;
-    let kind = bulkhead.name();
-    let detail = format!("All {permits} places for {kind} requests are busy; try again in 1 s");
+fn all_taken(permits: &Permits) -> Answer {
+    let (number, kind) = (permits.limits.permits, permits.name);
+    let detail = format!("All {number} places for {kind} requests are busy; try again in 1 s");
     Answer::error(503, &detail).with_retry_after(Some(Duration::from_secs(1)))
 }
 

@@ -1,6 +1,5 @@
 //! Which requests mean which routes.
 
-use super::super::bulkhead::Bulkhead;
 use super::super::param::{SYMBOL, TIMEFRAME};
 use super::*;
 use crate::market::Timeframe;
@@ -186,20 +185,17 @@ fn an_unknown_path_is_told_the_route_that_looks_like_it() {
 
 #[test]
 fn each_kind_of_work_has_its_own_bulkhead() {
-    let of = |method, path| found(method, path, "").row.bulkhead;
+    let of = |method, path| found(method, path, "").row.bulkhead.map(|kind| kind.name);
     assert_eq!(of("GET", "/api/health"), None);
     assert_eq!(of("GET", "/api/streaming/status"), None);
-    assert_eq!(of("GET", "/api/streaming/health/"), Some(Bulkhead::Feed));
-    assert_eq!(of("GET", "/api/candles/BRK%2FB"), Some(Bulkhead::Candles));
-    assert_eq!(of("GET", "/api/quote/X"), Some(Bulkhead::Quotes));
-    assert_eq!(of("POST", "/api/validate/X"), Some(Bulkhead::Validation));
-    assert_eq!(
-        of("GET", "/api/validate/status"),
-        Some(Bulkhead::ModelStatus)
-    );
+    assert_eq!(of("GET", "/api/streaming/health/"), Some("stream health"));
+    assert_eq!(of("GET", "/api/candles/BRK%2FB"), Some("candle"));
+    assert_eq!(of("GET", "/api/quote/X"), Some("quote"));
+    assert_eq!(of("POST", "/api/validate/X"), Some("validation"));
+    assert_eq!(of("GET", "/api/validate/status"), Some("model status"));
     assert_eq!(of("GET", "/api/threads"), None);
-    assert_eq!(of("GET", "/api/threads/dump"), Some(Bulkhead::Dump));
-    assert_eq!(of("GET", "/api/stalls/1"), Some(Bulkhead::Reports));
+    assert_eq!(of("GET", "/api/threads/dump"), Some("dump and drill"));
+    assert_eq!(of("GET", "/api/stalls/1"), Some("stall report"));
 }
 
 proptest! {

@@ -25,7 +25,7 @@ mod trader;
 mod validate;
 
 pub use answers::{answer, from_snapshots};
-pub use bulkhead::{Bulkhead, BulkheadLimits, Bulkheads};
+pub use bulkhead::{Bulkhead, Bulkheads, Permits};
 pub use cached::FromCache;
 pub use call::{Asked, Call, NoRoute, call};
 pub use context::{Command, Context, HttpConfig};
@@ -37,4 +37,3 @@ pub use snapshot_cache::{SnapshotLook, start_snapshot_cache};
 pub use snapshots::{SnapshotPublishers, Snapshots, snapshots};
 pub use stream::not_a_stream;
 pub use table::ROUTES;
-pub use validate::VALIDATION_INPUTS_MAX;

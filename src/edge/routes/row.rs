@@ -123,7 +123,7 @@ pub struct Row {
     /// Its parameters.
     pub params: &'static [&'static dyn Describe],
     /// Whose permits it needs; none if it waits for nobody.
-    pub bulkhead: Option<Bulkhead>,
+    pub bulkhead: Option<&'static Bulkhead>,
     /// Where its answer comes from.
     pub source: Source,
     /// Whether a client may send it again without harm.
@@ -141,7 +141,7 @@ impl Row {
         Self { params, ..self }
     }
 
-    pub(super) const fn behind(self, bulkhead: Bulkhead) -> Self {
+    pub(super) const fn behind(self, bulkhead: &'static Bulkhead) -> Self {
         let bulkhead = Some(bulkhead);
         Self { bulkhead, ..self }
     }

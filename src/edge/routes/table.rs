@@ -38,6 +38,21 @@ const REPORT_NAME: Lead = Lead {
 };
 const NOT_READ: Reply = error(503, "not read yet, in the first second after the start");
 
+static CANDLES: Bulkhead = Bulkhead::new("candle", |s| s.http.slots_market);
+static QUOTES: Bulkhead = Bulkhead::new("quote", |s| s.http.slots_quotes);
+static WATCHLIST: Bulkhead = Bulkhead::new("watchlist", |s| s.http.slots_trader);
+static VWAP: Bulkhead = Bulkhead::new("VWAP", |s| s.http.slots_trader);
+static FEED: Bulkhead = Bulkhead::new("stream health", |s| s.http.slots_trader);
+static LISTS: Bulkhead = Bulkhead::new("signal and position", |s| s.http.slots_trader);
+static VALIDATION: Bulkhead = Bulkhead::new("validation", |s| s.http.slots_model)
+    .within(|s| s.model.deadline + validate::VALIDATION_INPUTS_MAX);
+static MODEL_STATUS: Bulkhead = Bulkhead::new("model status", |_| validate::STATUS_PERMITS)
+    .within(|s| validate::STATUS_DEADLINE.min(s.http.answer_deadline))
+    .patient();
+static DUMP: Bulkhead = Bulkhead::new("dump and drill", |s| s.http.slots_diagnosis).for_operators();
+static REPORTS: Bulkhead =
+    Bulkhead::new("stall report", |s| s.http.slots_diagnosis).for_operators();
+
 use Source::{Cached, Do, Page, Snapshot, Stream};
 
 /// All routes. Of two that fit a path the first counts; those that are polled most stand first.
@@ -48,7 +63,7 @@ pub static ROUTES: &[Row] = &[
         &[json("Candles", "oldest first; empty for a known symbol that has none yet"), error(404, "nobody knows the symbol"), BROKEN, NO_ROOM, LATE],
     )
     .params(&[&SYMBOL, &TIMEFRAME])
-    .behind(Bulkhead::Candles)
+    .behind(&CANDLES)
     .degraded("the older candles, marked stale")
     .does("The candles of a symbol"),
     get(
@@ -57,7 +72,7 @@ pub static ROUTES: &[Row] = &[
         &[json("Vwap", "`vwap` is null where there is none")],
     )
     .params(&[&SYMBOL])
-    .behind(Bulkhead::Vwap)
+    .behind(&VWAP)
     .degraded("the last one with `stale`, for as long as it may be shown; else `vwap` null")
     .does("The volume-weighted average price of a symbol"),
     get(
@@ -66,7 +81,7 @@ pub static ROUTES: &[Row] = &[
         &[json("Quote", "the provider's quote object"), error(404, "nobody knows the symbol"), BROKEN, NO_ROOM, LATE],
     )
     .params(&[&SYMBOL])
-    .behind(Bulkhead::Quotes)
+    .behind(&QUOTES)
     .degraded("the older quote, marked stale, for `schwab.stale_quote`")
     .does("The quote of a symbol"),
     get(
@@ -74,7 +89,7 @@ pub static ROUTES: &[Row] = &[
         Cached(&trader::WATCHLIST),
         &[json("Watchlist", "the trader app's rows"), NO_ROOM],
     )
-    .behind(Bulkhead::Watchlist)
+    .behind(&WATCHLIST)
     .degraded("the last one, marked stale; 503 only if there never was one")
     .does("The trader app's watchlist"),
     get(
@@ -88,7 +103,7 @@ pub static ROUTES: &[Row] = &[
         Cached(&trader::SIGNALS),
         &[json("Signals", "the trader app's signals")],
     )
-    .behind(Bulkhead::Lists)
+    .behind(&LISTS)
     .degraded("the last ones, marked stale; else empty, marked stale")
     .does("The trader app's signals"),
     get(
@@ -96,7 +111,7 @@ pub static ROUTES: &[Row] = &[
         Cached(&trader::POSITIONS),
         &[json("Positions", "the trader app's open positions")],
     )
-    .behind(Bulkhead::Lists)
+    .behind(&LISTS)
     .degraded("the last ones, marked stale; else empty, marked stale")
     .does("The trader app's open positions"),
     get(
@@ -117,7 +132,7 @@ pub static ROUTES: &[Row] = &[
         Cached(&trader::VWAP_ALL),
         &[json("Vwaps", "by symbol")],
     )
-    .behind(Bulkhead::Vwap)
+    .behind(&VWAP)
     .degraded("the last ones, marked stale; else empty, marked stale")
     .does("All volume-weighted average prices that the trader app has"),
     get(
@@ -131,7 +146,7 @@ pub static ROUTES: &[Row] = &[
         Cached(&trader::STREAM_HEALTH),
         &[json("StreamHealth", "the trader app's own word of its feed")],
     )
-    .behind(Bulkhead::Feed)
+    .behind(&FEED)
     .degraded("an error in 200: the last one would say that all is well")
     .does("The trader app's own feed"),
     get(
@@ -139,7 +154,7 @@ pub static ROUTES: &[Row] = &[
         Cached(&trader::ROTATION),
         &[json("Rotation", "which symbols the trader app's feed carries")],
     )
-    .behind(Bulkhead::Feed)
+    .behind(&FEED)
     .degraded("an error in 200: the last one would say that all is well")
     .does("The trader app's rotation of symbols"),
     get(
@@ -153,7 +168,7 @@ pub static ROUTES: &[Row] = &[
         Do(validate::status),
         &[json("ModelStatus", "whether verdicts can be had"), NO_ROOM],
     )
-    .behind(Bulkhead::ModelStatus)
+    .behind(&MODEL_STATUS)
     .does("Whether the model is there"),
     post(
         "/api/validate/{symbol}",
@@ -161,7 +176,7 @@ pub static ROUTES: &[Row] = &[
         &[json("Verdict", "the model's verdict, or `wait` with the reason why there is none"), error(400, "no symbol, or not one of the watchlist"), NO_ROOM],
     )
     .params(&[&SYMBOL])
-    .behind(Bulkhead::Validation)
+    .behind(&VALIDATION)
     .degraded("`wait` with the reason")
     .does("The model's verdict on a symbol of the watchlist"),
     get(
@@ -176,14 +191,14 @@ pub static ROUTES: &[Row] = &[
         &[reply(200, REPORT, "Report", "in the form that was asked for"), NO_ROOM, LATE],
     )
     .params(&[&DUMP_FORM])
-    .behind(Bulkhead::Dump)
+    .behind(&DUMP)
     .does("Every thread's stack, now"),
     get(
         "/api/stalls",
         Do(stalls::list),
         &[json("Stalls", "the newest first").leading(REPORT_NAME), error(500, "the folder cannot be read"), NO_ROOM, LATE],
     )
-    .behind(Bulkhead::Reports)
+    .behind(&REPORTS)
     .does("Past stall reports"),
     get(
         "/api/stalls/{name}",
@@ -191,7 +206,7 @@ pub static ROUTES: &[Row] = &[
         &[reply(200, REPORT, "Report", "in the form that was asked for"), error(404, "there is no such report (any more)"), error(500, "it cannot be read"), NO_ROOM, LATE],
     )
     .params(&[&STALL_NAME, &STALL_FORM])
-    .behind(Bulkhead::Reports)
+    .behind(&REPORTS)
     .does("One past stall report"),
     post(
         "/api/drill",
@@ -199,7 +214,7 @@ pub static ROUTES: &[Row] = &[
         &[json("Drill", "ordered"), error(403, "not from this machine, or not allowed by the settings"), error(404, "no such thread"), NO_ROOM, LATE],
     )
     .params(&[&STALL, &HOW, &FOR])
-    .behind(Bulkhead::Dump)
+    .behind(&DUMP)
     .once_only()
     .does("A real stall, to see what it does; from this machine only, and where `watchdog.allow_drills` is set"),
     post(

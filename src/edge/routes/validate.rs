@@ -29,7 +29,14 @@ const INPUTS_DEADLINE: Duration = Duration::from_secs(2);
 const REASON_GRACE: Duration = Duration::from_millis(300);
 
 /// What a validation may take besides the model.
-pub const VALIDATION_INPUTS_MAX: Duration = Duration::from_millis(5_500);
+pub(super) const VALIDATION_INPUTS_MAX: Duration = Duration::from_millis(5_500);
+
+/// `GET /api/validate/status` is answered within 5 s.
+pub(super) const STATUS_DEADLINE: Duration = Duration::from_millis(4_200);
+
+/// Permits for questions whether the model is there: all share one call, and who waits for a permit finds
+/// its answer ready.
+pub(super) const STATUS_PERMITS: usize = 2;
 
 /// Everything that was gathered.
 struct Gathered {
