@@ -5,6 +5,7 @@ use crate::upstream::trader_app::files::History;
 
 use super::context::HttpConfig;
 use super::param::{Args, BadRequest, LIMIT, SINCE};
+use super::schema::Schema;
 use super::snapshots::Snapshots;
 use crate::edge::answer::Answer;
 
@@ -92,6 +93,128 @@ fn first_wanted(count: usize, trades: Trades) -> usize {
 fn array(whole: &[u8], start: Option<&usize>) -> Vec<u8> {
     start.map_or(b"[]".to_vec(), |start| [b"[", &whole[*start..]].concat())
 }
+
+pub(super) static RUNNERS_SCHEMA: Schema = Schema {
+    name: "Runners",
+    json: r##"{
+  "type": "object",
+  "required": ["active_runners"],
+  "properties": {
+    "active_runners": {"type": "array", "items": {"$ref": "#/components/schemas/Runner"}},
+    "version": {"type": ["string", "null"]},
+    "last_updated": {"type": ["string", "null"]},
+    "statistics": {
+      "type": "object",
+      "properties": {
+        "total_runners": {"type": ["number", "null"]},
+        "consolidating": {"type": ["number", "null"]},
+        "continuation_trade_count": {"type": ["number", "null"]}
+      }
+    }
+  }
+}"##,
+    parts: &[&RUNNER_SCHEMA],
+};
+
+pub(super) static RUNNER_SCHEMA: Schema = Schema {
+    name: "Runner",
+    json: r##"{
+  "type": "object",
+  "description": "A runner as the trader app has it",
+  "required": ["symbol"],
+  "properties": {
+    "symbol": {"type": "string"},
+    "first_gap_date": {"type": ["string", "null"]},
+    "original_catalyst": {"type": ["string", "null"]},
+    "original_catalyst_details": {"type": ["string", "null"]},
+    "gap_age_days": {"type": ["number", "null"]},
+    "original_gap_percent": {"type": ["number", "null"]},
+    "day1_high": {"type": ["number", "null"]},
+    "day1_low": {"type": ["number", "null"]},
+    "day1_close": {"type": ["number", "null"]},
+    "day1_volume": {"type": ["number", "null"]},
+    "high_of_move": {"type": ["number", "null"]},
+    "cumulative_move_percent": {"type": ["number", "null"]},
+    "current_price": {"type": ["number", "null"]},
+    "premarket_gap_percent": {"type": ["number", "null"]},
+    "pullback_percent": {"type": ["number", "null"]},
+    "quality_score": {"type": ["number", "null"]},
+    "status": {
+      "type": ["string", "null"],
+      "description": "As a rule EXTENDED, CONSOLIDATING, PULLING_BACK, BROKEN_DOWN"
+    },
+    "entry_zones": {
+      "type": "array",
+      "items": {
+        "type": "object",
+        "properties": {
+          "type": {"type": ["string", "null"]},
+          "price": {"type": ["number", "null"]},
+          "trigger": {"type": ["string", "null"]},
+          "description": {"type": ["string", "null"]}
+        }
+      }
+    },
+    "stop_zone": {
+      "type": "object",
+      "properties": {"price": {"type": ["number", "null"]}, "reason": {"type": ["string", "null"]}}
+    }
+  }
+}"##,
+    parts: &[],
+};
+
+pub(super) static TRADES_SCHEMA: Schema = Schema {
+    name: "Trades",
+    json: r##"{
+  "type": "array",
+  "items": {
+    "type": "object",
+    "description": "A line of the file that is an object",
+    "properties": {
+      "timestamp": {"type": ["string", "null"]},
+      "symbol": {"type": ["string", "null"]},
+      "pattern": {"type": ["string", "null"]},
+      "market_context": {"type": "object"},
+      "entry": {
+        "type": "object",
+        "properties": {
+          "price": {"type": ["number", "null"]},
+          "time": {"type": ["string", "null"]},
+          "reason": {"type": ["string", "null"]},
+          "stop_loss": {"type": ["number", "null"]},
+          "profit_target": {"type": ["number", "null"]},
+          "risk_reward_ratio": {"type": ["number", "null"]},
+          "quantity": {"type": ["number", "null"]},
+          "risk_amount": {"type": ["number", "null"]},
+          "potential_profit": {"type": ["number", "null"]}
+        }
+      },
+      "exit": {
+        "type": "object",
+        "properties": {
+          "price": {"type": ["number", "null"]},
+          "time": {"type": ["string", "null"]},
+          "reason": {"type": ["string", "null"]},
+          "hold_time_seconds": {"type": ["number", "null"]}
+        }
+      },
+      "outcome": {
+        "type": "object",
+        "properties": {
+          "realized_pnl": {"type": ["number", "null"]},
+          "realized_pnl_percent": {"type": ["number", "null"]},
+          "actual_risk_reward": {"type": ["number", "null"]},
+          "winner": {"type": ["boolean", "null"]},
+          "met_ai_expectations": {"type": ["boolean", "null"]}
+        }
+      }
+    }
+  },
+  "description": "Oldest first"
+}"##,
+    parts: &[],
+};
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,7 @@ mod openapi;
 mod param;
 mod process;
 mod row;
+mod schema;
 mod snapshot_cache;
 mod snapshots;
 mod stalls;

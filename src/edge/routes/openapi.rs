@@ -1,7 +1,7 @@
 //! `GET /api/openapi.json`: the route table for programs, as OpenAPI 3.1. Pure.
 //!
 //! What a row says stands in the row; what every route may answer stands in [`COMMON`]; what an answer's JSON
-//! looks like stands in `schemas.json`.
+//! looks like stands in the file of the function that makes it.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,7 @@ use crate::payload::Body;
 
 use super::param::{Describe, Place, typed};
 use super::row::{Lead, Method, Reply, Row, Source};
-
-/// Schemas of answers, by the names that rows give.
-const SCHEMAS: &str = include_str!("schemas.json");
-
-/// The schema of every error.
-const ERROR: &str = "Error";
+use super::schema::{ERROR_SCHEMA, Schema, TEXT_SCHEMA};
 
 /// Statuses from here on are not the client's fault.
 const FIRST_OF_SERVER: u16 = 500;
@@ -193,7 +188,7 @@ pub fn document(routes: &[Row]) -> Value {
         "security": [{}, {"token": []}, {"password": []}],
         "paths": paths(routes),
         "components": {
-            "schemas": schemas(),
+            "schemas": schemas(routes),
             "headers": headers(),
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "The content of `http.token_file`"},
@@ -203,9 +198,23 @@ pub fn document(routes: &[Row]) -> Value {
     })
 }
 
-fn schemas() -> Value {
-    // A test holds that it can be read.
-    json::read(SCHEMAS.as_bytes()).map_or(Value::Null, |(schemas, _)| schemas)
+fn schemas(routes: &[Row]) -> Map<String, Value> {
+    let mut all = Map::new();
+    let replies = routes.iter().flat_map(|row| row.answers);
+    let named = replies.map(|reply| reply.schema);
+    named
+        .chain([&ERROR_SCHEMA, &TEXT_SCHEMA])
+        .for_each(|schema| add_schema(schema, &mut all));
+    all
+}
+
+fn add_schema(schema: &Schema, all: &mut Map<String, Value>) {
+    if !all.contains_key(schema.name) {
+        // A test holds that it can be read.
+        let said = json::read(schema.json.as_bytes()).map_or(Value::Null, |(said, _)| said);
+        all.insert(schema.name.to_owned(), said);
+        schema.parts.iter().for_each(|part| add_schema(part, all));
+    }
 }
 
 fn headers() -> Map<String, Value> {
@@ -289,7 +298,7 @@ fn parameter(param: &dyn Describe) -> Value {
 #[derive(Default)]
 struct Said {
     when: Vec<&'static str>,
-    media: Vec<(&'static str, &'static str)>,
+    media: Vec<(&'static str, &'static Schema)>,
     headers: Vec<&'static str>,
     lead: Option<Lead>,
 }
@@ -327,7 +336,7 @@ fn responses(row: &Row, head_only: bool) -> Map<String, Value> {
             said.when.push(common.when);
             said.headers.extend(common.headers);
             if said.media.is_empty() {
-                said.media.push(("application/json", ERROR));
+                said.media.push(("application/json", &ERROR_SCHEMA));
             }
         }
     }
@@ -360,9 +369,9 @@ fn response(said: &Said, head_only: bool) -> Value {
     for (media, schema) in &said.media {
         // Whatever it says, it is text.
         let name = if media.ends_with("json") {
-            schema
+            schema.name
         } else {
-            &"Text"
+            TEXT_SCHEMA.name
         };
         let named = json!({"schema": {"$ref": format!("#/components/schemas/{name}")}});
         content.insert((*media).to_owned(), named);
@@ -429,6 +438,21 @@ pub fn routes_markdown(routes: &[Row]) -> String {
     }
     table
 }
+
+pub(super) static OPEN_API_SCHEMA: Schema = Schema {
+    name: "OpenApi",
+    json: r##"{
+  "type": "object",
+  "required": ["openapi", "info", "paths", "components"],
+  "properties": {
+    "openapi": {"type": "string", "pattern": "^3\\.1\\."},
+    "info": {"type": "object"},
+    "paths": {"type": "object"},
+    "components": {"type": "object"}
+  }
+}"##,
+    parts: &[],
+};
 
 #[cfg(test)]
 #[path = "openapi_tests.rs"]

@@ -43,6 +43,23 @@ fn every_schema_and_header_that_is_named_is_there_and_none_is_left_over() {
 }
 
 #[test]
+fn a_name_is_of_one_schema_which_can_be_read() {
+    let mut found: BTreeMap<&str, &Schema> = BTreeMap::new();
+    let mut left: Vec<&Schema> = ROUTES
+        .iter()
+        .flat_map(|row| row.answers)
+        .map(|reply| reply.schema)
+        .collect();
+    while let Some(schema) = left.pop() {
+        let first = *found.entry(schema.name).or_insert(schema);
+        assert_eq!(first.json, schema.json, "{}", schema.name);
+        let said: Value = serde_json::from_str(schema.json).unwrap();
+        assert!(said.is_object(), "{}", schema.name);
+        left.extend(schema.parts);
+    }
+}
+
+#[test]
 fn every_row_stands_there_with_its_statuses_and_parameters() {
     let document = document(ROUTES);
     let mut operations = BTreeSet::new();

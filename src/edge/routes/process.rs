@@ -11,6 +11,7 @@ use crate::runtime::clock::system_ms;
 
 use super::context::{Command, Context, HttpConfig};
 use super::param::{Args, BadRequest};
+use super::schema::Schema;
 use super::snapshots::Snapshots;
 use crate::edge::answer::Answer;
 
@@ -142,3 +143,143 @@ pub fn preflight(allow: &str, headers: Option<&str>) -> Answer {
     }
     answer
 }
+
+pub(super) static HEALTH_SCHEMA: Schema = Schema {
+    name: "Health",
+    json: r##"{
+  "type": "object",
+  "required": ["status", "service", "version", "uptime_seconds", "market_time_ms", "clock_behind_seconds", "token"],
+  "properties": {
+    "status": {"type": "string", "enum": ["ok", "stalled"]},
+    "service": {"type": "string", "const": "charting-backend"},
+    "version": {"type": "string"},
+    "uptime_seconds": {"type": "integer", "minimum": 0},
+    "market_time_ms": {"type": "integer"},
+    "clock_behind_seconds": {"type": ["number", "null"]},
+    "token": {
+      "anyOf": [
+        {
+          "type": "object",
+          "required": ["remaining_seconds"],
+          "properties": {
+            "remaining_seconds": {"type": ["integer", "null"]},
+            "expiry": {"type": "string", "const": "unknown"}
+          },
+          "additionalProperties": false
+        },
+        {"type": "null"}
+      ]
+    },
+    "detail": {"type": "string", "description": "What is wrong, while a stall lasts"},
+    "threads": {
+      "type": "object",
+      "required": ["total", "busy", "stalled", "dead", "stalls_total", "states"],
+      "properties": {
+        "total": {"type": "integer", "minimum": 0},
+        "busy": {"type": "integer", "minimum": 0},
+        "stalled": {"type": "array", "items": {"type": "string"}},
+        "dead": {"type": "array", "items": {"type": "string"}},
+        "stalls_total": {"type": "integer", "minimum": 0},
+        "states": {
+          "type": "object",
+          "description": "By name; threads of one client stand in the counts alone",
+          "additionalProperties": {"$ref": "#/components/schemas/ThreadState"}
+        }
+      },
+      "additionalProperties": false
+    }
+  },
+  "additionalProperties": false
+}"##,
+    parts: &[&THREAD_STATE_SCHEMA],
+};
+
+pub(super) static THREADS_SCHEMA: Schema = Schema {
+    name: "Threads",
+    json: r##"{
+  "type": "object",
+  "required": ["age_ms", "stalls_total", "stalls", "drills", "ailments", "threads", "channels"],
+  "properties": {
+    "age_ms": {"type": "integer", "minimum": 0},
+    "stalls_total": {"type": "integer", "minimum": 0},
+    "stalls": {
+      "type": "array",
+      "items": {
+        "type": "object",
+        "required": ["name", "tid", "class", "activity", "since_ms", "lasted_ms"],
+        "properties": {
+          "name": {"type": "string"},
+          "tid": {"type": "integer", "minimum": 0},
+          "class": {"type": "string"},
+          "activity": {"type": "string"},
+          "since_ms": {"type": "integer", "description": "When it was last heard of"},
+          "lasted_ms": {"type": ["integer", "null"], "minimum": 0, "description": "Null while it lasts"}
+        },
+        "additionalProperties": false
+      },
+      "description": "The oldest first"
+    },
+    "drills": {"type": "boolean", "description": "Whether drills may be ordered"},
+    "ailments": {"type": "array", "items": {"type": "string"}},
+    "threads": {"type": "array", "items": {"$ref": "#/components/schemas/Thread"}},
+    "channels": {"type": "array", "items": {"$ref": "#/components/schemas/Channel"}}
+  },
+  "additionalProperties": false
+}"##,
+    parts: &[&THREAD_SCHEMA, &CHANNEL_SCHEMA],
+};
+
+pub(super) static THREAD_SCHEMA: Schema = Schema {
+    name: "Thread",
+    json: r##"{
+  "type": "object",
+  "required": ["name", "tid", "class", "state", "activity", "beat_age_ms", "restarts", "cpu_ms"],
+  "properties": {
+    "name": {"type": "string"},
+    "tid": {"type": "integer", "minimum": 0},
+    "class": {"type": "string"},
+    "state": {"$ref": "#/components/schemas/ThreadState"},
+    "activity": {"type": "string"},
+    "beat_age_ms": {"type": "integer", "minimum": 0},
+    "restarts": {"type": "integer", "minimum": 0},
+    "cpu_ms": {"type": ["integer", "null"], "minimum": 0},
+    "overdue_ms": {"type": "integer", "minimum": 0}
+  },
+  "additionalProperties": false
+}"##,
+    parts: &[&THREAD_STATE_SCHEMA],
+};
+
+pub(super) static CHANNEL_SCHEMA: Schema = Schema {
+    name: "Channel",
+    json: r##"{
+  "type": "object",
+  "required": ["name", "depth", "capacity", "drops", "when_full"],
+  "properties": {
+    "name": {"type": "string"},
+    "depth": {"type": "integer", "minimum": 0},
+    "capacity": {"type": "integer", "minimum": 0},
+    "drops": {"type": "integer", "minimum": 0},
+    "when_full": {"type": "string"}
+  },
+  "additionalProperties": false
+}"##,
+    parts: &[],
+};
+
+pub(super) static THREAD_STATE_SCHEMA: Schema = Schema {
+    name: "ThreadState",
+    json: r##"{"type": "string", "enum": ["idle", "busy", "stalled", "dead"]}"##,
+    parts: &[],
+};
+
+pub(super) static SHUTDOWN_SCHEMA: Schema = Schema {
+    name: "Shutdown",
+    json: r##"{
+  "type": "object",
+  "required": ["status"],
+  "properties": {"status": {"type": "string", "const": "shutting_down"}},
+  "additionalProperties": false
+}"##,
+    parts: &[],
+};

@@ -6,6 +6,7 @@ use super::bulkhead::Bulkhead;
 use super::cached::FromCache;
 use super::context::{Context, HttpConfig};
 use super::param::{Args, BadRequest, Describe};
+use super::schema::Schema;
 use super::snapshots::Snapshots;
 
 /// What a client may do with a route.
@@ -73,8 +74,8 @@ pub struct Reply {
     pub status: u16,
     /// `Content-Type`s that it may have.
     pub media: &'static [&'static str],
-    /// The name of its schema in `schemas.json`.
-    pub schema: &'static str,
+    /// What it looks like as JSON.
+    pub schema: &'static Schema,
     /// When it is given.
     pub when: &'static str,
     /// Its own headers, by their names in [`super::openapi`]; those of its row's source come besides.
@@ -96,11 +97,11 @@ impl Reply {
     }
 }
 
-/// A reply with a status, media types, a schema's name and when it is given.
+/// A reply with a status, media types, a schema and when it is given.
 pub(super) const fn reply(
     status: u16,
     media: &'static [&'static str],
-    schema: &'static str,
+    schema: &'static Schema,
     when: &'static str,
 ) -> Reply {
     Reply {

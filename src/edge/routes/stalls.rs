@@ -7,6 +7,7 @@ use crate::runtime::{ThreadKind, one_shot};
 
 use super::context::Context;
 use super::param::{Args, BadRequest, Form, STALL_FORM, STALL_NAME};
+use super::schema::Schema;
 use crate::edge::answer::Answer;
 
 /// How long a disk may take.
@@ -57,3 +58,18 @@ fn ask(context: &Context<'_>, wanted: Wanted, form: Form) -> Answer {
         ),
     }
 }
+
+pub(super) static STALLS_SCHEMA: Schema = Schema {
+    name: "Stalls",
+    json: r##"{
+  "type": "array",
+  "items": {
+    "type": "object",
+    "required": ["name", "verdict"],
+    "properties": {"name": {"type": "string"}, "verdict": {"type": "string"}},
+    "additionalProperties": false
+  },
+  "description": "The newest first"
+}"##,
+    parts: &[],
+};

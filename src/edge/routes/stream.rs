@@ -7,6 +7,7 @@ use crate::payload::Body;
 
 use super::context::HttpConfig;
 use super::param::{Args, BadRequest};
+use super::schema::Schema;
 use super::snapshots::Snapshots;
 use crate::edge::answer::Answer;
 
@@ -76,3 +77,54 @@ pub fn not_a_stream(handshake: &Handshake) -> Option<Answer> {
 fn built(value: &Value) -> Answer {
     Answer::built(Body::built(value.to_string().into_bytes()))
 }
+
+pub(super) static STATUS_SCHEMA: Schema = Schema {
+    name: "StreamStatus",
+    json: r##"{
+  "type": "object",
+  "required": [
+    "connected",
+    "symbols",
+    "quotes_relayed",
+    "trader_url",
+    "uptime_seconds",
+    "clients",
+    "quotes_conflated",
+    "detail"
+  ],
+  "properties": {
+    "connected": {"type": "boolean"},
+    "symbols": {"type": "array", "items": {"type": "string"}},
+    "quotes_relayed": {"type": "integer", "minimum": 0},
+    "trader_url": {"type": "string"},
+    "uptime_seconds": {"type": "integer", "minimum": 0},
+    "clients": {"type": "integer", "minimum": 0},
+    "quotes_conflated": {"type": "integer", "minimum": 0},
+    "detail": {"type": "string"}
+  },
+  "additionalProperties": false
+}"##,
+    parts: &[],
+};
+
+pub(super) static SPIKES_SCHEMA: Schema = Schema {
+    name: "Spikes",
+    json: r##"{
+  "type": "object",
+  "description": "By symbol",
+  "required": ["spikes"],
+  "properties": {
+    "spikes": {
+      "type": "object",
+      "additionalProperties": {
+        "type": "object",
+        "description": "The trader app's event",
+        "required": ["received_at"],
+        "properties": {"received_at": {"type": "number", "description": "In seconds since the Unix epoch"}}
+      }
+    }
+  },
+  "additionalProperties": false
+}"##,
+    parts: &[],
+};

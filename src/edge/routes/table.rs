@@ -6,6 +6,7 @@ use super::param::{
     DUMP_FORM, FILE, FOR, HOW, LIMIT, SINCE, STALL, STALL_FORM, STALL_NAME, SYMBOL, TIMEFRAME,
 };
 use super::row::{Lead, Reply, Row, Source, get, post, reply};
+use super::schema::{ERROR_SCHEMA, Schema, TEXT_SCHEMA};
 use super::{files, market, openapi, process, stalls, stream, threads, trader, validate};
 
 const JSON: &[&str] = &["application/json"];
@@ -14,12 +15,12 @@ const REPORT: &[&str] = &["text/plain", "application/json"];
 const PAGE: &[&str] = &["text/html"];
 const FILES: &[&str] = &["text/javascript", "text/css", "image/svg+xml"];
 
-const fn json(schema: &'static str, when: &'static str) -> Reply {
+const fn json(schema: &'static Schema, when: &'static str) -> Reply {
     reply(200, JSON, schema, when)
 }
 
 const fn error(status: u16, when: &'static str) -> Reply {
-    reply(status, JSON, "Error", when)
+    reply(status, JSON, &ERROR_SCHEMA, when)
 }
 
 const NO_ROOM: Reply = error(
@@ -60,7 +61,7 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/candles/{symbol}",
         Cached(&market::CANDLES),
-        &[json("Candles", "oldest first; empty for a known symbol that has none yet"), error(404, "nobody knows the symbol"), BROKEN, NO_ROOM, LATE],
+        &[json(&market::CANDLES_SCHEMA, "oldest first; empty for a known symbol that has none yet"), error(404, "nobody knows the symbol"), BROKEN, NO_ROOM, LATE],
     )
     .params(&[&SYMBOL, &TIMEFRAME])
     .behind(&CANDLES)
@@ -69,7 +70,7 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/vwap/{symbol}",
         Cached(&trader::VWAP),
-        &[json("Vwap", "`vwap` is null where there is none")],
+        &[json(&trader::VWAP_SCHEMA, "`vwap` is null where there is none")],
     )
     .params(&[&SYMBOL])
     .behind(&VWAP)
@@ -78,7 +79,7 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/quote/{symbol}",
         Cached(&market::QUOTE),
-        &[json("Quote", "the provider's quote object"), error(404, "nobody knows the symbol"), BROKEN, NO_ROOM, LATE],
+        &[json(&market::QUOTE_SCHEMA, "the provider's quote object"), error(404, "nobody knows the symbol"), BROKEN, NO_ROOM, LATE],
     )
     .params(&[&SYMBOL])
     .behind(&QUOTES)
@@ -87,7 +88,7 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/watchlist",
         Cached(&trader::WATCHLIST),
-        &[json("Watchlist", "the trader app's rows"), NO_ROOM],
+        &[json(&trader::WATCHLIST_SCHEMA, "the trader app's rows"), NO_ROOM],
     )
     .behind(&WATCHLIST)
     .degraded("the last one, marked stale; 503 only if there never was one")
@@ -95,13 +96,13 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/health",
         Snapshot(process::health),
-        &[json("Health", "no thread is stalled"), reply(503, JSON, "Health", "a thread is stalled; `detail` says which")],
+        &[json(&process::HEALTH_SCHEMA, "no thread is stalled"), reply(503, JSON, &process::HEALTH_SCHEMA, "a thread is stalled; `detail` says which")],
     )
     .does("Whether the server is well"),
     get(
         "/api/signals",
         Cached(&trader::SIGNALS),
-        &[json("Signals", "the trader app's signals")],
+        &[json(&trader::SIGNALS_SCHEMA, "the trader app's signals")],
     )
     .behind(&LISTS)
     .degraded("the last ones, marked stale; else empty, marked stale")
@@ -109,7 +110,7 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/positions",
         Cached(&trader::POSITIONS),
-        &[json("Positions", "the trader app's open positions")],
+        &[json(&trader::POSITIONS_SCHEMA, "the trader app's open positions")],
     )
     .behind(&LISTS)
     .degraded("the last ones, marked stale; else empty, marked stale")
@@ -117,20 +118,20 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/runners",
         Snapshot(files::runners),
-        &[json("Runners", "runners.json as last read in one piece"), error(503, "the file was not read yet, or cannot be")],
+        &[json(&files::RUNNERS_SCHEMA, "runners.json as last read in one piece"), error(503, "the file was not read yet, or cannot be")],
     )
     .does("The trader's `runners.json`"),
     get(
         "/api/trade-history",
         Snapshot(files::trade_history),
-        &[json("Trades", "`X-Total-Count` says how many there are").telling(&["X-Total-Count", "X-Lines-Left-Out"]), error(500, "the file cannot be read"), NOT_READ],
+        &[json(&files::TRADES_SCHEMA, "`X-Total-Count` says how many there are").telling(&["X-Total-Count", "X-Lines-Left-Out"]), error(500, "the file cannot be read"), NOT_READ],
     )
     .params(&[&SINCE, &LIMIT])
     .does("The trader's paper trades, oldest first"),
     get(
         "/api/vwap",
         Cached(&trader::VWAP_ALL),
-        &[json("Vwaps", "by symbol")],
+        &[json(&trader::VWAPS_SCHEMA, "by symbol")],
     )
     .behind(&VWAP)
     .degraded("the last ones, marked stale; else empty, marked stale")
@@ -138,13 +139,13 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/streaming/status",
         Snapshot(stream::status),
-        &[json("StreamStatus", "the state of the quote stream")],
+        &[json(&stream::STATUS_SCHEMA, "the state of the quote stream")],
     )
     .does("Whether quotes come in"),
     get(
         "/api/streaming/health",
         Cached(&trader::STREAM_HEALTH),
-        &[json("StreamHealth", "the trader app's own word of its feed")],
+        &[json(&trader::STREAM_HEALTH_SCHEMA, "the trader app's own word of its feed")],
     )
     .behind(&FEED)
     .degraded("an error in 200: the last one would say that all is well")
@@ -152,7 +153,7 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/streaming/rotation",
         Cached(&trader::ROTATION),
-        &[json("Rotation", "which symbols the trader app's feed carries")],
+        &[json(&trader::ROTATION_SCHEMA, "which symbols the trader app's feed carries")],
     )
     .behind(&FEED)
     .degraded("an error in 200: the last one would say that all is well")
@@ -160,20 +161,20 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/volume-spikes/active",
         Snapshot(stream::spikes),
-        &[json("Spikes", "by symbol")],
+        &[json(&stream::SPIKES_SCHEMA, "by symbol")],
     )
     .does("Volume spikes of the last `stream.spike_window`"),
     get(
         "/api/validate/status",
         Do(validate::status),
-        &[json("ModelStatus", "whether verdicts can be had"), NO_ROOM],
+        &[json(&validate::STATUS_SCHEMA, "whether verdicts can be had"), NO_ROOM],
     )
     .behind(&MODEL_STATUS)
     .does("Whether the model is there"),
     post(
         "/api/validate/{symbol}",
         Do(validate::validate),
-        &[json("Verdict", "the model's verdict, or `wait` with the reason why there is none"), error(400, "no symbol, or not one of the watchlist"), NO_ROOM],
+        &[json(&validate::VERDICT_SCHEMA, "the model's verdict, or `wait` with the reason why there is none"), error(400, "no symbol, or not one of the watchlist"), NO_ROOM],
     )
     .params(&[&SYMBOL])
     .behind(&VALIDATION)
@@ -182,13 +183,13 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/threads",
         Snapshot(process::threads),
-        &[json("Threads", "as the watchdog saw them last"), NOT_READ],
+        &[json(&process::THREADS_SCHEMA, "as the watchdog saw them last"), NOT_READ],
     )
     .does("Every thread, channel and stall"),
     get(
         "/api/threads/dump",
         Do(threads::dump),
-        &[reply(200, REPORT, "Report", "in the form that was asked for"), NO_ROOM, LATE],
+        &[reply(200, REPORT, &threads::REPORT_SCHEMA, "in the form that was asked for"), NO_ROOM, LATE],
     )
     .params(&[&DUMP_FORM])
     .behind(&DUMP)
@@ -196,14 +197,14 @@ pub static ROUTES: &[Row] = &[
     get(
         "/api/stalls",
         Do(stalls::list),
-        &[json("Stalls", "the newest first").leading(REPORT_NAME), error(500, "the folder cannot be read"), NO_ROOM, LATE],
+        &[json(&stalls::STALLS_SCHEMA, "the newest first").leading(REPORT_NAME), error(500, "the folder cannot be read"), NO_ROOM, LATE],
     )
     .behind(&REPORTS)
     .does("Past stall reports"),
     get(
         "/api/stalls/{name}",
         Do(stalls::report),
-        &[reply(200, REPORT, "Report", "in the form that was asked for"), error(404, "there is no such report (any more)"), error(500, "it cannot be read"), NO_ROOM, LATE],
+        &[reply(200, REPORT, &threads::REPORT_SCHEMA, "in the form that was asked for"), error(404, "there is no such report (any more)"), error(500, "it cannot be read"), NO_ROOM, LATE],
     )
     .params(&[&STALL_NAME, &STALL_FORM])
     .behind(&REPORTS)
@@ -211,7 +212,7 @@ pub static ROUTES: &[Row] = &[
     post(
         "/api/drill",
         Do(threads::drill),
-        &[json("Drill", "ordered"), error(403, "not from this machine, or not allowed by the settings"), error(404, "no such thread"), NO_ROOM, LATE],
+        &[json(&threads::DRILL_SCHEMA, "ordered"), error(403, "not from this machine, or not allowed by the settings"), error(404, "no such thread"), NO_ROOM, LATE],
     )
     .params(&[&STALL, &HOW, &FOR])
     .behind(&DUMP)
@@ -220,23 +221,23 @@ pub static ROUTES: &[Row] = &[
     post(
         "/api/shutdown",
         Do(process::shutdown),
-        &[json("Shutdown", "the server ends"), error(403, "not from this machine")],
+        &[json(&process::SHUTDOWN_SCHEMA, "the server ends"), error(403, "not from this machine")],
     )
     .does("An orderly end; from this machine only"),
-    get("/api/ws/quotes", Stream, &[reply(101, &[], "", "the stream begins"), error(426, "no handshake, or one of another version").telling(&["Upgrade"]), error(503, "as many streams as there may be")])
+    get("/api/ws/quotes", Stream, &[reply(101, &[], &TEXT_SCHEMA, "the stream begins"), error(426, "no handshake, or one of another version").telling(&["Upgrade"]), error(503, "as many streams as there may be")])
         .does("The quote stream, by WebSocket"),
     get(
         "/api/openapi.json",
         Snapshot(|_, _, _| Ok(openapi::answer(ROUTES))),
-        &[json("OpenApi", "OpenAPI 3.1")],
+        &[json(&openapi::OPEN_API_SCHEMA, "OpenAPI 3.1")],
     )
     .does("This list of routes, for programs"),
-    get("/metrics", Snapshot(process::metrics), &[reply(200, TEXT, "Text", "Prometheus' format"), NOT_READ])
+    get("/metrics", Snapshot(process::metrics), &[reply(200, TEXT, &TEXT_SCHEMA, "Prometheus' format"), NOT_READ])
         .does("The same as `/api/threads`, for Prometheus"),
-    get("/", Page, &[reply(200, PAGE, "Text", "the page")]).does("The chart page"),
-    get("/threads", Page, &[reply(200, PAGE, "Text", "the page")]).does("The page of threads and stalls"),
-    get("/docs", Page, &[reply(200, PAGE, "Text", "the page")]).does("The page of routes: what each takes and answers, and to try it"),
-    get("/assets/{file}", Page, &[reply(200, FILES, "Text", "the file"), error(404, "no such file")])
+    get("/", Page, &[reply(200, PAGE, &TEXT_SCHEMA, "the page")]).does("The chart page"),
+    get("/threads", Page, &[reply(200, PAGE, &TEXT_SCHEMA, "the page")]).does("The page of threads and stalls"),
+    get("/docs", Page, &[reply(200, PAGE, &TEXT_SCHEMA, "the page")]).does("The page of routes: what each takes and answers, and to try it"),
+    get("/assets/{file}", Page, &[reply(200, FILES, &TEXT_SCHEMA, "the file"), error(404, "no such file")])
         .params(&[&FILE])
         .does("What the pages name"),
 ];

@@ -9,6 +9,7 @@ use crate::runtime::{Drill, ThreadKind, one_shot};
 
 use super::context::Context;
 use super::param::{Args, BadRequest, DUMP_FORM, FOR, Form, HOW, STALL};
+use super::schema::Schema;
 use crate::edge::answer::Answer;
 
 /// How long a report may take; the watchdog makes one without stacks before this has passed.
@@ -89,3 +90,52 @@ fn order(context: &Context<'_>, thread: String, drill: Drill) -> Answer {
         None => Answer::error(504, "The watchdog did not take the order in time"),
     }
 }
+
+pub(super) static REPORT_SCHEMA: Schema = Schema {
+    name: "Report",
+    json: r##"{
+  "type": "object",
+  "description": "As the text form says it, by thread",
+  "required": ["reason", "time", "version", "pid", "uptime_s", "threads"],
+  "properties": {
+    "reason": {"type": "string"},
+    "time": {"type": "string"},
+    "version": {"type": "string"},
+    "pid": {"type": "integer", "minimum": 0},
+    "uptime_s": {"type": "integer", "minimum": 0},
+    "threads": {
+      "type": "array",
+      "items": {
+        "type": "object",
+        "required": ["name", "state", "activity", "beat_age_ms"],
+        "properties": {
+          "name": {"type": "string"},
+          "state": {"$ref": "#/components/schemas/ThreadState"},
+          "activity": {"type": "string"},
+          "beat_age_ms": {"type": "integer", "minimum": 0}
+        }
+      }
+    }
+  }
+}"##,
+    parts: &[&super::process::THREAD_STATE_SCHEMA],
+};
+
+pub(super) static DRILL_SCHEMA: Schema = Schema {
+    name: "Drill",
+    json: r##"{
+  "type": "object",
+  "required": ["ordered", "log"],
+  "properties": {
+    "ordered": {
+      "type": "object",
+      "required": ["stall", "how", "for_s"],
+      "properties": {"stall": {"type": "string"}, "how": {"type": "string"}, "for_s": {"type": "integer", "minimum": 0}},
+      "additionalProperties": false
+    },
+    "log": {"type": "string", "description": "Where the report will be told of"}
+  },
+  "additionalProperties": false
+}"##,
+    parts: &[],
+};

@@ -7,6 +7,7 @@ use crate::upstream::trader_app::{TraderKey, answers};
 
 use super::cached::ByKey;
 use super::param::{Args, BadRequest, SYMBOL};
+use super::schema::Schema;
 use crate::edge::answer::Answer;
 
 /// By this key, with the answers that stand in for the trader app's own.
@@ -73,3 +74,207 @@ fn instead(key: &TraderKey, failure: &FetchError) -> Answer {
         TraderKey::Signals | TraderKey::Positions => return Answer::json(*b"[]").stale(failure),
     })
 }
+
+pub(super) static WATCHLIST_SCHEMA: Schema = Schema {
+    name: "Watchlist",
+    json: r##"{"type": "array", "items": {"$ref": "#/components/schemas/WatchlistEntry"}}"##,
+    parts: &[&WATCHLIST_ENTRY_SCHEMA],
+};
+
+pub(super) static WATCHLIST_ENTRY_SCHEMA: Schema = Schema {
+    name: "WatchlistEntry",
+    json: r##"{
+  "type": "object",
+  "description": "A row as the trader app has it",
+  "required": ["symbol"],
+  "properties": {
+    "symbol": {"type": "string"},
+    "price": {"type": ["number", "null"]},
+    "high": {"type": ["number", "null"]},
+    "gap_percent": {"type": ["number", "null"]},
+    "volume_ratio": {"type": ["number", "null"]},
+    "float": {"type": ["number", "null"]},
+    "runner_status": {"type": ["string", "null"]},
+    "quality_score": {"type": ["number", "null"], "description": "0 to 10"},
+    "has_definitive_catalyst": {"type": ["boolean", "null"]},
+    "llm_analysis": {
+      "anyOf": [
+        {
+          "type": "object",
+          "properties": {
+            "catalyst_type": {"type": ["string", "null"]},
+            "sentiment": {"type": ["string", "null"]},
+            "catalyst_strength": {"type": ["number", "null"]},
+            "recommendation": {"type": ["string", "null"]}
+          }
+        },
+        {"type": "null"}
+      ]
+    },
+    "continuation_play": {"type": ["boolean", "null"]},
+    "runner_quality_score": {"type": ["number", "null"]},
+    "runner_pullback_pct": {"type": ["number", "null"]},
+    "runner_day1_high": {"type": ["number", "null"]},
+    "continuation_data": {
+      "anyOf": [
+        {
+          "type": "object",
+          "properties": {
+            "original_gap_percent": {"type": ["number", "null"]},
+            "original_catalyst": {"type": ["string", "null"]},
+            "day1_volume": {"type": ["number", "null"]},
+            "status": {"type": ["string", "null"]}
+          }
+        },
+        {"type": "null"}
+      ]
+    }
+  }
+}"##,
+    parts: &[],
+};
+
+pub(super) static SIGNALS_SCHEMA: Schema = Schema {
+    name: "Signals",
+    json: r##"{
+  "type": "array",
+  "items": {
+    "type": "object",
+    "description": "A signal as the trader app has it",
+    "required": ["symbol"],
+    "properties": {
+      "symbol": {"type": "string"},
+      "pattern": {"type": ["string", "null"]},
+      "signal_type": {"type": ["string", "null"]},
+      "timestamp": {"type": ["string", "null"]},
+      "expires_at": {"type": ["string", "null"]},
+      "entry_price": {"type": ["number", "null"]},
+      "stop_loss": {"type": ["number", "null"]},
+      "profit_target": {"type": ["number", "null"]},
+      "risk_reward_ratio": {"type": ["number", "null"]},
+      "gap_percent": {"type": ["number", "null"]},
+      "relative_volume": {"type": ["number", "null"]},
+      "quantity": {"type": ["number", "null"]},
+      "risk_amount": {"type": ["number", "null"]}
+    }
+  }
+}"##,
+    parts: &[],
+};
+
+pub(super) static POSITIONS_SCHEMA: Schema = Schema {
+    name: "Positions",
+    json: r##"{
+  "type": "array",
+  "items": {
+    "type": "object",
+    "description": "A position as the trader app has it",
+    "required": ["symbol"],
+    "properties": {
+      "symbol": {"type": "string"},
+      "warning_level": {"type": ["string", "null"]},
+      "entry_time": {"type": ["string", "null"]},
+      "shares": {"type": ["number", "null"]},
+      "avg_price": {"type": ["number", "null"]},
+      "current_price": {"type": ["number", "null"]},
+      "entry_price": {"type": ["number", "null"]},
+      "stop_loss": {"type": ["number", "null"]},
+      "profit_target": {"type": ["number", "null"]},
+      "unrealized_pnl": {"type": ["number", "null"]},
+      "unrealized_pnl_percent": {"type": ["number", "null"]},
+      "market_value": {"type": ["number", "null"]}
+    }
+  }
+}"##,
+    parts: &[],
+};
+
+pub(super) static VWAP_SCHEMA: Schema = Schema {
+    name: "Vwap",
+    json: r##"{
+  "type": "object",
+  "required": ["symbol", "vwap", "source"],
+  "properties": {
+    "symbol": {"type": "string"},
+    "vwap": {"type": ["number", "null"]},
+    "source": {
+      "type": "string",
+      "description": "`stream`, `rest`; without a value `unavailable`, `timeout` or `error`"
+    },
+    "stale": {"type": ["boolean", "null"]}
+  }
+}"##,
+    parts: &[],
+};
+
+pub(super) static VWAPS_SCHEMA: Schema = Schema {
+    name: "Vwaps",
+    json: r##"{
+  "type": "object",
+  "description": "By symbol",
+  "additionalProperties": {"$ref": "#/components/schemas/Vwap"}
+}"##,
+    parts: &[&VWAP_SCHEMA],
+};
+
+pub(super) static STREAM_HEALTH_SCHEMA: Schema = Schema {
+    name: "StreamHealth",
+    json: r##"{
+  "type": "object",
+  "description": "The trader app's word; in `error` why there is none: `trader_app_unavailable`, `trader_app_error`, `timeout`, `fetch_error`",
+  "required": ["connected"],
+  "properties": {
+    "connected": {"type": "boolean"},
+    "last_message_seconds_ago": {"type": ["number", "null"]},
+    "watchdog_kills": {"type": ["number", "null"]},
+    "stats": {
+      "anyOf": [
+        {"type": "object", "properties": {"quotes": {"type": ["number", "null"]}}},
+        {"type": "null"}
+      ]
+    },
+    "error": {"type": ["string", "null"]}
+  }
+}"##,
+    parts: &[],
+};
+
+pub(super) static ROTATION_SCHEMA: Schema = Schema {
+    name: "Rotation",
+    json: r##"{
+  "type": "object",
+  "description": "The trader app's word; in `error` why there is none",
+  "required": ["enabled"],
+  "properties": {
+    "enabled": {"type": "boolean"},
+    "priority_count": {"type": ["number", "null"]},
+    "discovery_slots": {"type": ["number", "null"]},
+    "universe_size": {"type": ["number", "null"]},
+    "total_promotions": {"type": ["number", "null"]},
+    "current_chunk_idx": {"type": ["number", "null"]},
+    "chunk_count": {"type": ["number", "null"]},
+    "priority_symbols": {
+      "type": "array",
+      "items": {
+        "type": "object",
+        "required": ["symbol"],
+        "properties": {
+          "symbol": {"type": "string"},
+          "reason": {"type": ["string", "null"]},
+          "seconds_in_priority": {"type": ["number", "null"]},
+          "stats_at_promotion": {
+            "type": "object",
+            "properties": {
+              "tick_count": {"type": ["number", "null"]},
+              "volume_sum": {"type": ["number", "null"]},
+              "price_range_pct": {"type": ["number", "null"]}
+            }
+          }
+        }
+      }
+    },
+    "error": {"type": ["string", "null"]}
+  }
+}"##,
+    parts: &[],
+};

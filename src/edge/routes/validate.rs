@@ -17,6 +17,7 @@ use crate::upstream::trader_app::{TraderKey, runner_entry, watchlist_entry};
 
 use super::context::Context;
 use super::param::{Args, BadRequest, SYMBOL};
+use super::schema::Schema;
 use crate::edge::answer::Answer;
 
 /// How long the watchlist is waited for.
@@ -196,3 +197,53 @@ pub fn status(_: &Args, context: &Context<'_>) -> Result<Answer, BadRequest> {
     }
     Ok(Answer::value(&body))
 }
+
+pub(super) static STATUS_SCHEMA: Schema = Schema {
+    name: "ModelStatus",
+    json: r##"{
+  "type": "object",
+  "required": ["available", "cache_ttl_seconds"],
+  "properties": {
+    "available": {"type": "boolean"},
+    "cache_ttl_seconds": {"type": "integer", "minimum": 0},
+    "detail": {"type": "string", "description": "Why it is not available"}
+  },
+  "additionalProperties": false
+}"##,
+    parts: &[],
+};
+
+pub(super) static VERDICT_SCHEMA: Schema = Schema {
+    name: "Verdict",
+    json: r##"{
+  "type": "object",
+  "required": [
+    "signal",
+    "entry_price",
+    "stop_price",
+    "target_price",
+    "confidence",
+    "reasoning",
+    "risk_reward_ratio",
+    "key_concern",
+    "timestamp",
+    "symbol",
+    "cached"
+  ],
+  "properties": {
+    "signal": {"type": "string", "enum": ["buy", "wait", "no_trade"]},
+    "entry_price": {"type": ["number", "null"]},
+    "stop_price": {"type": ["number", "null"]},
+    "target_price": {"type": ["number", "null"]},
+    "confidence": {"type": "number", "minimum": 0, "maximum": 100},
+    "reasoning": {"type": "array", "items": {"type": "string"}},
+    "risk_reward_ratio": {"type": ["number", "null"]},
+    "key_concern": {"type": ["string", "null"]},
+    "timestamp": {"type": "string", "description": "ISO 8601, in UTC"},
+    "symbol": {"type": "string"},
+    "cached": {"type": "boolean"},
+    "setup": {"type": "object", "description": "What was known when the model was asked"}
+  }
+}"##,
+    parts: &[],
+};
