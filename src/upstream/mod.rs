@@ -4,9 +4,8 @@
 //! stand in for its own. What is asked implements [`Source`](crate::cache::Source) and [`Upstream`] and has a
 //! row in the table below; what streams implements [`StreamCodec`].
 //!
-//! Another upstream that is asked is a folder with a client, its row here, its settings in `config/table.rs`,
-//! the rows of its threads and of its channels in `runtime/threads.rs` and `runtime/channels.rs`, and the route
-//! that asks for it. The compiler names each of these that is forgotten, but for the route.
+//! Another upstream that is asked is a folder with a client, its row here, its settings in `config/table.rs`, its
+//! cache and fetchers in `runtime/threads.rs`, and the routes that ask for it in `edge/routes/table.rs`.
 
 mod endpoints;
 pub mod http;

@@ -8,22 +8,22 @@ use std::net::TcpStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use tapewarden::edge::routes::{ROUTES, Source};
 use tapewarden::runtime::channels::{self, Ends};
 use tapewarden::runtime::threads::Busy;
 use tapewarden::runtime::{ThreadKind, ThreadName};
 
 use crate::kit::{self, Quotes, SHORT_LIMITS, Server, eventually};
 
-/// A fetch of every sort, by clients that do not wait for the answer.
-const ERRANDS: [&str; 7] = [
-    "/api/nowhere",
-    "/api/watchlist",
-    "/api/vwap/S%",
-    "/api/streaming/health",
-    "/api/signals",
-    "/api/quote/S%",
-    "/api/candles/S%",
-];
+/// A fetch of every sort, by clients that do not wait for the answer: of every route that a cache answers; and
+/// one of no route. `%` is a number.
+fn errands() -> Vec<String> {
+    let cached = ROUTES
+        .iter()
+        .filter(|row| matches!(row.source, Source::Cached(_)));
+    let paths = cached.map(|row| row.path.replace("{symbol}", "S%"));
+    paths.chain(["/api/nowhere".to_owned()]).collect()
+}
 
 /// A drill in the first round lasts this long, in seconds: the limits there are one or two.
 const SHORT_S: u32 = 9;
@@ -315,11 +315,12 @@ fn long(server: &Server) {
     }
     poke(server, "/api/stalls");
     let until = Instant::now() + Duration::from_secs(4);
+    let errands = errands();
     for n in 0_usize.. {
         if Instant::now() >= until {
             break;
         }
-        for errand in ERRANDS {
+        for errand in &errands {
             poke(server, &errand.replace('%', &n.to_string()));
         }
         poke(server, "/api/validate/status");

@@ -42,6 +42,7 @@ mod storeys;
 mod stream_clients;
 mod streams;
 mod symbols;
+mod tables;
 mod tidy;
 mod validations;
 mod websocket;

@@ -181,6 +181,33 @@ fn files_by_names_that_others_may_have_made_are_opened_where_nothing_can_hold_th
 }
 
 #[test]
+fn every_file_is_a_module_of_the_program() {
+    let all = sources();
+    let declares = |path: &str, words: &[String]| {
+        let it = all.iter().find(|source| source.path == path);
+        it.is_some_and(|s| words.iter().any(|word| s.text.contains(word.as_str())))
+    };
+    for source in all.iter().filter(|s| s.path.starts_with("src/")) {
+        let (folder, file) = source.path.rsplit_once('/').unwrap();
+        // A folder's own file is declared where the folder is.
+        let (folder, name) = match file.strip_suffix(".rs").unwrap() {
+            "lib" | "main" => continue,
+            "mod" => folder.rsplit_once('/').unwrap(),
+            name => (folder, name),
+        };
+        let words = [format!("mod {name};"), format!("path = \"{file}\"")];
+        let files = ["mod.rs", "lib.rs", "main.rs"].map(|own| format!("{folder}/{own}"));
+        let mut places = files.into_iter().chain([format!("{folder}.rs")]);
+        let beside = |s: &Source| s.path.starts_with(folder) && s.text.contains(&words[1]);
+        assert!(
+            places.any(|place| declares(&place, &words)) || all.iter().any(beside),
+            "{} is compiled by nobody: no file above it says `mod {name};`",
+            source.path
+        );
+    }
+}
+
+#[test]
 fn files_have_one_job() {
     let long: Vec<String> = sources()
         .iter()
