@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use tapewarden::edge::routes::{ROUTES, Source};
+use tapewarden::edge::routes::{ROUTES, Row, Source};
 use tapewarden::runtime::channels::{self, Ends};
 use tapewarden::runtime::threads::Busy;
 use tapewarden::runtime::{ThreadKind, ThreadName};
@@ -18,11 +18,15 @@ use crate::kit::{self, Quotes, SHORT_LIMITS, Server, eventually};
 /// A fetch of every sort, by clients that do not wait for the answer: of every route that a cache answers; and
 /// one of no route. `%` is a number.
 fn errands() -> Vec<String> {
-    let cached = ROUTES
-        .iter()
-        .filter(|row| matches!(row.source, Source::Cached(_)));
-    let paths = cached.map(|row| row.path.replace("{symbol}", "S%"));
-    paths.chain(["/api/nowhere".to_owned()]).collect()
+    let cached = cached("S%", |_| true);
+    cached.chain(["/api/nowhere".to_owned()]).collect()
+}
+
+/// The paths of the routes that such caches answer, for this symbol.
+fn cached(symbol: &str, by: impl Fn(ThreadKind) -> bool) -> impl Iterator<Item = String> {
+    let is_it = move |row: &&Row| matches!(row.source, Source::Cached(from) if by(from.cache()));
+    let rows = ROUTES.iter().filter(is_it);
+    rows.map(move |row| row.path.replace("{symbol}", symbol))
 }
 
 /// A drill in the first round lasts this long, in seconds: the limits there are one or two.
@@ -60,14 +64,14 @@ fn round(kind: ThreadKind) -> Round {
 }
 
 /// Requests that wait for a thread of this kind while it stalls.
-fn requests(kind: ThreadKind) -> &'static [&'static str] {
-    match kind {
-        ThreadKind::CandleCache => &["/api/candles/AAPL", "/api/candles/NVDA", "/api/candles/SPY"],
-        ThreadKind::TraderCache => &["/api/vwap/AAPL", "/api/vwap/NVDA"],
+fn requests(kind: ThreadKind) -> Vec<String> {
+    let more: &[&str] = match kind {
         ThreadKind::ModelCache => &["/api/validate/status"],
         ThreadKind::ReportReader => &["/api/stalls", "/api/stalls/none?format=text"],
         _ => &[],
-    }
+    };
+    let more = more.iter().map(|path| (*path).to_owned());
+    cached("AAPL", |cache| cache == kind).chain(more).collect()
 }
 
 fn of_round(wanted: Round) -> Vec<ThreadKind> {
@@ -116,9 +120,9 @@ fn poke(server: &Server, path: &str) {
 }
 
 /// Asks and waits, on a thread of its own.
-fn ask_beside(server: &Server, method: &'static str, path: &'static str) {
-    let address = server.address.clone();
-    std::thread::spawn(move || kit::client::try_say(&address, request(method, path).as_bytes()));
+fn ask_beside(server: &Server, method: &str, path: &str) {
+    let (address, request) = (server.address.clone(), request(method, path));
+    std::thread::spawn(move || kit::client::try_say(&address, request.as_bytes()));
 }
 
 fn request(method: &str, path: &str) -> String {
@@ -327,7 +331,7 @@ fn long(server: &Server) {
     }
     report(server, &kinds);
     for path in requests(ThreadKind::ReportReader) {
-        ask_beside(server, "GET", path);
+        ask_beside(server, "GET", &path);
     }
     std::thread::sleep(Duration::from_millis(300));
     let report = report(server, &kinds);
