@@ -279,14 +279,10 @@ pub fn now_ms() -> i64 {
 
 /// A symbol as it stands in a path or a query, without its escapes.
 fn decoded(text: &str) -> String {
-    let mut parts = text.split('%');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |mut all, part| {
-        let (hex, rest) = part.split_at(2);
-        all.push(u8::from_str_radix(hex, 16).unwrap().into());
-        all.push_str(rest);
-        all
-    })
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8()
+        .unwrap()
+        .into_owned()
 }
 
 fn candles(symbol: &str, start_ms: i64) -> Value {

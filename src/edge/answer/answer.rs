@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tiny_http::StatusCode;
 
 use crate::cache::Served;
 use crate::payload::{Accepts, Body};
@@ -206,9 +207,10 @@ impl Answer {
         let is_same = |has| self.body.matches(has, gzip);
         let same = self.status == 200 && wants.has.is_some_and(is_same);
         let status = if same { 304 } else { self.status };
+        let reason = StatusCode(status).default_reason_phrase();
         let mut head = String::with_capacity(512);
         // Writing to a string cannot fail.
-        let _ = write!(head, "HTTP/1.1 {status} {}\r\n", reason(status));
+        let _ = write!(head, "HTTP/1.1 {status} {reason}\r\n");
         add_date(&mut head);
         head.push_str("X-Content-Type-Options: nosniff\r\n");
         // Neither has a body, and 204 must not tell a length (RFC 9110, 8.6).
@@ -258,34 +260,6 @@ fn header_safe(text: &str) -> String {
         .map(|c| if matches!(c, ' '..='~') { c } else { '?' })
         .take(HEADER_CHARS_MAX)
         .collect()
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        204 => "No Content",
-        304 => "Not Modified",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        408 => "Request Timeout",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        417 => "Expectation Failed",
-        421 => "Misdirected Request",
-        426 => "Upgrade Required",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => "Other",
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode_str;
+
 /// The segments of a path, each percent-decoded by itself, so that `%2F` stays part of its segment.
 /// Empty segments at the end are dropped. `None` when an escape is broken or is not UTF-8.
 #[must_use]
@@ -9,7 +11,7 @@ pub fn segments(path: &str) -> Option<Vec<Cow<'_, str>>> {
     let path = path.strip_prefix('/')?;
     path.trim_end_matches('/')
         .split('/')
-        .map(|s| percent_decode(s, false))
+        .map(percent_decode)
         .collect()
 }
 
@@ -19,33 +21,32 @@ pub fn segments(path: &str) -> Option<Vec<Cow<'_, str>>> {
 pub fn query_value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if percent_decode(key, true)?.as_ref() == name {
-            percent_decode(value, true)
+        if query_decode(key)?.as_ref() == name {
+            query_decode(value)
         } else {
             None
         }
     })
 }
 
-fn percent_decode(text: &str, plus_is_space: bool) -> Option<Cow<'_, str>> {
-    let plain = |b: u8| b != b'%' && !(plus_is_space && b == b'+');
-    if text.bytes().all(plain) {
-        return Some(Cow::Borrowed(text));
+/// What the escapes stand for. The library leaves a broken one as it is; here it makes the whole text unusable.
+fn percent_decode(text: &str) -> Option<Cow<'_, str>> {
+    let is_escape = |rest: &str| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !text.split('%').skip(1).all(is_escape) {
+        return None;
     }
-    let mut bytes = text.bytes();
-    let mut out = Vec::with_capacity(text.len());
-    while let Some(b) = bytes.next() {
-        match b {
-            b'%' => {
-                let hi = char::from(bytes.next()?).to_digit(16)?;
-                let lo = char::from(bytes.next()?).to_digit(16)?;
-                out.push(u8::try_from(hi * 16 + lo).ok()?);
-            }
-            b'+' if plus_is_space => out.push(b' '),
-            other => out.push(other),
-        }
+    percent_decode_str(text).decode_utf8().ok()
+}
+
+/// As [`percent_decode`], of a part of a query, where `+` is a blank.
+fn query_decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('+') {
+        return percent_decode(text);
     }
-    String::from_utf8(out).ok().map(Cow::Owned)
+    percent_decode(&text.replace('+', " ")).map(|text| Cow::Owned(text.into_owned()))
 }
 
 #[cfg(test)]
@@ -62,7 +63,7 @@ mod tests {
 
     #[test]
     fn broken_escapes_are_refused() {
-        for bad in ["/a%2", "/a%zz", "/%ff", "no-slash"] {
+        for bad in ["/a%2", "/a%zz", "/a%+f", "/%", "/%%41", "/%ff", "no-slash"] {
             assert_eq!(segments(bad), None, "{bad}");
         }
     }
@@ -88,7 +89,7 @@ mod tests {
         #[test]
         fn what_was_escaped_comes_back(text in ".{0,30}") {
             let escaped: String = text.bytes().map(|b| format!("%{b:02X}")).collect();
-            prop_assert_eq!(percent_decode(&escaped, true).unwrap(), text);
+            prop_assert_eq!(query_decode(&escaped).unwrap(), text);
         }
     }
 }

@@ -1,17 +1,12 @@
 //! Parts of URLs. Pure.
 
-/// A symbol as a segment of a path: everything but letters, digits and `.-` escaped.
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// All that a segment of a path or a value of a query escapes.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
+
+/// A symbol as a segment of a path: everything but letters, digits and `.-_` escaped.
 #[must_use]
 pub fn escaped(text: &str) -> String {
-    use std::fmt::Write;
-    let mut out = String::with_capacity(text.len() + 8);
-    for b in text.bytes() {
-        if b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_') {
-            out.push(char::from(b));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "%{b:02X}");
-        }
-    }
-    out
+    utf8_percent_encode(text, ESCAPED).to_string()
 }
