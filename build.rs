@@ -38,11 +38,11 @@ const ENTRIES: [&str; 6] = [
     "docs.css",
 ];
 
-/// Pages, and where they are served.
-const PAGES: [(&str, &str); 3] = [
-    ("chart.html", "/"),
-    ("threads.html", "/threads"),
-    ("docs.html", "/docs"),
+/// Pages, where they are served, and their titles.
+const PAGES: [(&str, &str, &str); 3] = [
+    ("chart", "/", "tapewarden"),
+    ("threads", "/threads", "tapewarden threads"),
+    ("docs", "/docs", "tapewarden routes"),
 ];
 
 /// The page of a build without npm stands at all places.
@@ -50,6 +50,9 @@ const PLAIN: &str = "plain.html";
 
 /// Files that are served as they are.
 const AS_THEY_ARE: [&str; 1] = ["icon.svg"];
+
+/// What all pages but the plain one begin with.
+const HEAD: &str = "head.html";
 
 /// What the sources are in the place where they are bundled.
 const NOT_SOURCES: [&str; 3] = ["node_modules", "dist", "npm.log"];
@@ -114,9 +117,14 @@ fn bundle(sources: &Path, work: &Path) -> Fallible<Vec<Served>> {
         ]);
     run(esbuild, work, "esbuild", BUNDLE_DEADLINE)?;
     let mut site = lasting(&dist, sources, &AS_THEY_ARE)?;
-    for (page, at) in PAGES {
-        let text = fill(&fs::read_to_string(sources.join(page))?, &site)?;
-        site.push(written(&dist.join(page), at, &text)?);
+    let head = fs::read_to_string(sources.join(HEAD))?;
+    for (page, at, title) in PAGES {
+        let file = format!("{page}.html");
+        let own = head
+            .replace("{title}", title)
+            .replace("{page.", &format!("{{{page}."));
+        let text = fill(&(own + &fs::read_to_string(sources.join(&file))?), &site)?;
+        site.push(written(&dist.join(file), at, &text)?);
     }
     Ok(site)
 }
@@ -129,8 +137,8 @@ fn plain(sources: &Path, dist: &Path, why: &str) -> Fallible<Vec<Served>> {
     let why = why.replace('&', "&amp;").replace('<', "&lt;");
     let text = fs::read_to_string(sources.join(PLAIN))?.replace("{why}", &why);
     let text = fill(&text, &site)?;
-    for (page, at) in PAGES {
-        site.push(written(&dist.join(page), at, &text)?);
+    for (page, at, _) in PAGES {
+        site.push(written(&dist.join(format!("{page}.html")), at, &text)?);
     }
     Ok(site)
 }

@@ -44,4 +44,4 @@ pub use limits::{CacheConfig, QueueConfig};
 pub use messages::{Ask, AskId, ToCache};
 pub use source::Source;
 pub use thread::start_cache;
-pub use value::{Freshness, Key, Reply, Served, Value};
+pub use value::{Freshness, Key, Reply, Served, UpstreamOnly, Value};

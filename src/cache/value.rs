@@ -62,8 +62,13 @@ pub trait Value {
     }
 }
 
-impl Value for Body {
-    /// Bodies that are passed through change only at the upstream.
+/// A value of which only the upstream can say more: nothing is learnt of it between two calls, and it is served as
+/// it is kept.
+pub trait UpstreamOnly: Clone {}
+
+impl UpstreamOnly for Body {}
+
+impl<V: UpstreamOnly> Value for V {
     type Update = Infallible;
     type Out = Self;
 

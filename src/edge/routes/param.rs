@@ -44,8 +44,15 @@ pub struct Param<T: 'static> {
     pub does: &'static str,
     /// Its JSON schema, as OpenAPI has it.
     pub schema: fn() -> Value,
-    /// Reads its decoded text; none if it is not there.
+    /// Reads its decoded text or its default; none if there is neither.
     pub read: fn(Option<&str>) -> Result<T, BadRequest>,
+}
+
+impl<T> Param<T> {
+    /// Its value, by its decoded text in a request.
+    fn value(&self, text: Option<&str>) -> Result<T, BadRequest> {
+        (self.read)(text.or(self.default))
+    }
 }
 
 /// A parameter, whatever it is read as.
@@ -85,7 +92,7 @@ impl<T> Describe for Param<T> {
         self.place
     }
     fn may_be_absent(&self) -> bool {
-        (self.read)(None).is_ok()
+        self.value(None).is_ok()
     }
     fn example(&self) -> &'static str {
         self.example
@@ -101,7 +108,7 @@ impl<T> Describe for Param<T> {
         schema
     }
     fn check(&self, text: Option<&str>) -> Result<(), BadRequest> {
-        (self.read)(text).map(drop)
+        self.value(text).map(drop)
     }
 }
 
@@ -152,7 +159,7 @@ pub static TIMEFRAME: Param<Timeframe> = Param {
     example: "5m",
     does: "How long each candle is; `D` is a day",
     schema: || json!({"type": "string", "enum": ["1m", "5m", "15m", "D"]}),
-    read: |text| text.map_or(Ok(Timeframe::default()), |t| Ok(t.parse()?)),
+    read: |text| Ok(text.unwrap_or_default().parse()?),
 };
 
 fn count(name: &str, text: Option<&str>) -> Result<Option<usize>, BadRequest> {
@@ -209,43 +216,33 @@ impl Form {
     }
 }
 
-fn form(text: Option<&str>, otherwise: Form) -> Result<Form, BadRequest> {
-    match text {
-        None => Ok(otherwise),
-        Some("text") => Ok(Form::Text),
-        Some("json") => Ok(Form::Json),
-        Some("folded") => Ok(Form::Folded),
-        Some(other) => Err(BadRequest::Other(format!(
-            "{:?} is no format; use text, json or folded",
-            echo(other)
-        ))),
-    }
-}
-
-fn forms() -> Value {
-    json!({"type": "string", "enum": ["text", "json", "folded"]})
-}
-
-/// The form of a report that is made now.
-pub static DUMP_FORM: Param<Form> = Param {
+/// The form of a report; for people, where nothing is said.
+const FORM: Param<Form> = Param {
     name: "format",
     place: Place::Query,
     default: Some("text"),
     example: "json",
     does: "For people, for programs, or one line for each stack as flame-graph tools read it",
-    schema: forms,
-    read: |text| form(text, Form::Text),
+    schema: || json!({"type": "string", "enum": ["text", "json", "folded"]}),
+    read: |text| match text.unwrap_or_default() {
+        "text" => Ok(Form::Text),
+        "json" => Ok(Form::Json),
+        "folded" => Ok(Form::Folded),
+        other => Err(BadRequest::Other(format!(
+            "{:?} is no format; use text, json or folded",
+            echo(other)
+        ))),
+    },
 };
+
+/// The form of a report that is made now.
+pub static DUMP_FORM: Param<Form> = FORM;
 
 /// The form of a past report.
 pub static STALL_FORM: Param<Form> = Param {
-    name: "format",
-    place: Place::Query,
     default: Some("json"),
     example: "text",
-    does: "For people, for programs, or one line for each stack as flame-graph tools read it",
-    schema: forms,
-    read: |text| form(text, Form::Json),
+    ..FORM
 };
 
 /// A past report's name.
@@ -340,7 +337,7 @@ impl Args {
     pub fn get<T>(&self, param: &'static Param<T>) -> Result<T, BadRequest> {
         let mut texts = self.texts.iter();
         match texts.find(|(name, _)| *name == param.name) {
-            Some((_, text)) => (param.read)(text.as_deref()),
+            Some((_, text)) => param.value(text.as_deref()),
             None => Err(BadRequest::Other(format!(
                 "The server's route table lacks the parameter {}",
                 param.name

@@ -14,14 +14,13 @@ mod template;
 pub(crate) mod verdict;
 mod words;
 
-use std::convert::Infallible;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::cache::{self, Freshness, Key};
+use crate::cache::{Key, UpstreamOnly};
 use crate::market::Symbol;
 
 pub use client::Client;
@@ -111,19 +110,7 @@ pub enum ValidationAnswer {
     Presence(Presence),
 }
 
-impl cache::Value for ValidationAnswer {
-    /// Only the model says what it thinks.
-    type Update = Infallible;
-    type Out = Self;
-
-    fn apply(&mut self, update: &Infallible) -> Freshness {
-        match *update {}
-    }
-
-    fn out(&mut self) -> Self {
-        self.clone()
-    }
-}
+impl UpstreamOnly for ValidationAnswer {}
 
 impl Key for ValidationKey {
     fn queue(&self) -> usize {
