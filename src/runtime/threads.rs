@@ -293,11 +293,11 @@ table! {
     /// Asks the trader app for signals and positions.
     ListsFetch = fetcher("lists-get-N", ThreadKind::TraderCache);
     /// Holds validations and the model's presence, and decides which are asked for.
-    ModelCache = cache("model-cache", &[]);
+    OllamaCache = cache("ollama-cache", &[]);
     /// Asks the model for validations.
-    ModelFetch = fetcher("model-fetch-N", ThreadKind::ModelCache);
+    VerdictFetch = fetcher("verdict-get-N", ThreadKind::OllamaCache);
     /// Asks whether the model is there.
-    ModelStatus = fetcher("model-status-N", ThreadKind::ModelCache);
+    PresenceFetch = fetcher("presence-get-N", ThreadKind::OllamaCache);
     /// Hears the trader app's stream; gives quotes to the hub and the candles made of them to the candle cache.
     QuoteReader = thread("quote-reader", "reader", WORLD, Report, Restart).ticks();
     /// Looks up the name of the stream's source once.

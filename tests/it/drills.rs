@@ -66,7 +66,7 @@ fn round(kind: ThreadKind) -> Round {
 /// Requests that wait for a thread of this kind while it stalls.
 fn requests(kind: ThreadKind) -> Vec<String> {
     let more: &[&str] = match kind {
-        ThreadKind::ModelCache => &["/api/validate/status"],
+        ThreadKind::OllamaCache => &["/api/validate/status"],
         ThreadKind::ReportReader => &["/api/stalls", "/api/stalls/none?format=text"],
         _ => &[],
     };
@@ -309,7 +309,7 @@ fn long(server: &Server) {
     // A validation needs what others fetch, before they are stuck too.
     let (first, others): (Vec<ThreadKind>, Vec<ThreadKind>) = kinds
         .iter()
-        .partition(|kind| **kind == ThreadKind::ModelFetch);
+        .partition(|kind| **kind == ThreadKind::VerdictFetch);
     for kind in first.iter().chain(&others) {
         order(server, &target(*kind), LONG_S);
         if first.contains(kind) {

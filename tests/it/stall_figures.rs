@@ -46,7 +46,7 @@ const fn row(thread: &'static str, seconds: u64, errands: &'static [&'static str
 const OWNERS: [Row; 5] = [
     row("candle-cache", 4, &["/api/candles/TOYO"]),
     row("trader-cache", 4, &["/api/watchlist"]),
-    row("model-cache", 4, &["/api/validate/status"]),
+    row("ollama-cache", 4, &["/api/validate/status"]),
     row("quote-hub", 4, &["/api/streaming/status"]),
     row("snapshot-cache", 4, &["/api/runners"]),
 ];

@@ -79,7 +79,7 @@ fn stalls_on_a_mutex_a_channel_and_by_spinning_are_named_with_their_function() {
             "/api/vwap/TOYO",
         ),
         (
-            "model-cache",
+            "ollama-cache",
             "channel",
             "stall_on_a_channel",
             "/api/validate/status",
@@ -203,7 +203,7 @@ fn a_report_over_http_has_each_thread_whole_and_says_who_is_idle() {
         assert_ne!(t["pace"], "unknown", "{t}");
     }
     // Nobody validates anything.
-    for name in ["model-cache", "model-fetch-1"] {
+    for name in ["ollama-cache", "verdict-get-1"] {
         let t = named(name);
         assert_eq!(
             (&t["said"]["state"], &t["pace"]),
@@ -251,7 +251,7 @@ fn reports_and_drills_are_to_be_had_by_url() {
         "--url",
         &url,
         "--stall",
-        "model-cache",
+        "ollama-cache",
         "--how",
         "channel",
         "--for",
@@ -259,10 +259,10 @@ fn reports_and_drills_are_to_be_had_by_url() {
     ];
     let told = run(&server, &drill);
     for words in [
-        "STALLED: model-cache (",
-        "VERDICT: model-cache (",
+        "STALLED: ollama-cache (",
+        "VERDICT: ollama-cache (",
         "stall_on_a_channel",
-        "model-cache is back after",
+        "ollama-cache is back after",
     ] {
         assert!(told.contains(words), "{words} in {told}");
     }
@@ -294,7 +294,7 @@ fn reports_are_to_be_had_by_process_and_signal_told_apart_and_listed() {
         "{diff}"
     );
     assert!(diff.contains("+ drill-helper ("), "{diff}");
-    for stands in ["model-cache (", "model-fetch-1 (", "model-status-1 ("] {
+    for stands in ["ollama-cache (", "verdict-get-1 (", "presence-get-1 ("] {
         assert!(!diff.contains(stands), "{stands} in {diff}");
     }
     let listed = run(&server, &["stalls", "--log-dir", "logs"]);
@@ -505,7 +505,7 @@ fn stuck_fetchers_are_left_behind_and_their_requests_answered() {
 fn a_worker_that_waits_for_a_cache_is_not_taken_to_be_stuck() {
     let server = Server::start(SHORT_LIMITS);
     server.eventually("/api/validate/status", |got| got.status == 200);
-    order(&server, "model-cache", "sleep", 4);
+    order(&server, "ollama-cache", "sleep", 4);
     poke(&server, "/api/validate/status");
     let began = Instant::now();
     assert_eq!(server.get("/api/validate/status").status, 200);
@@ -550,7 +550,7 @@ fn drills_are_not_ordered_by_another_address_with_any_token() {
     let (_, port) = server.address.rsplit_once(':').unwrap();
     let bearer = format!("Bearer {TOKEN}");
     let shown = [("Authorization", bearer.as_str())];
-    let order = "/api/drill?stall=model-cache&how=sleep&for=1s";
+    let order = "/api/drill?stall=ollama-cache&how=sleep&for=1s";
     let ask =
         |ip: &str, method, path| kit::client::ask(&format!("{ip}:{port}"), method, path, &shown);
     let own = own.to_string();

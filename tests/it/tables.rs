@@ -44,7 +44,7 @@ fn every_kind_of_thread_is_started() {
 #[test]
 fn every_upstream_that_is_asked_has_a_route() {
     // Validations are asked for by functions, as they are made of several things.
-    let by_functions = [ThreadKind::ModelCache];
+    let by_functions = [ThreadKind::OllamaCache];
     for kind in ThreadKind::ALL {
         let is_cache = matches!(kind.row().asks, Asks::Cache(_)) && !by_functions.contains(kind);
         let asks = |row: &Row| matches!(row.source, Source::Cached(from) if from.cache() == *kind);

@@ -41,7 +41,7 @@ enum Try {
 impl Upstream for Client {
     type Config = OllamaConfig;
 
-    const CACHE: ThreadKind = ThreadKind::ModelCache;
+    const CACHE: ThreadKind = ThreadKind::OllamaCache;
 
     fn limits(settings: &Settings) -> CacheConfig {
         limits::limits(settings)

@@ -38,7 +38,7 @@ pub(super) fn limits(settings: &Settings) -> CacheConfig {
                 unread_for: UNREAD_FOR,
                 ..queue(
                     "validations",
-                    ThreadKind::ModelFetch,
+                    ThreadKind::VerdictFetch,
                     s.fetchers,
                     s.cache_ttl,
                     s.deadline,
@@ -47,7 +47,7 @@ pub(super) fn limits(settings: &Settings) -> CacheConfig {
             // Of now, or of no use.
             queue(
                 "model status",
-                ThreadKind::ModelStatus,
+                ThreadKind::PresenceFetch,
                 1,
                 s.status_ttl,
                 s.status_deadline,

@@ -52,7 +52,7 @@ pub struct ValidateRequest {
     pub setup: Value,
 }
 
-/// What the model cache keeps.
+/// What the Ollama cache keeps.
 #[derive(Clone, Debug)]
 pub enum ValidationKey {
     /// A verdict.
@@ -101,7 +101,7 @@ impl fmt::Display for ValidationKey {
     }
 }
 
-/// What the model cache says.
+/// What the Ollama cache says.
 #[derive(Clone, Debug)]
 pub enum ValidationAnswer {
     /// A verdict.
