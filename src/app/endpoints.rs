@@ -8,7 +8,7 @@ use crate::market::Session;
 use crate::runtime::Supervisor;
 use crate::runtime::clock::{Clock, system_ms};
 use crate::sim::{SimClock, SimConfig, SimEndpoints, sim_offset_ms, start_sim};
-use crate::upstream::{Endpoints, Roots};
+use crate::upstream::{Endpoints, Lookups, Roots};
 
 use super::error::{Doing, StartError};
 
@@ -20,8 +20,9 @@ pub fn endpoints(
     settings: &Settings,
     supervisor: &Supervisor,
 ) -> Result<(Endpoints, Clock), StartError> {
+    let lookups = Lookups::new(supervisor);
     if settings.server.market == Market::Schwab {
-        return Ok((of_settings(settings)?, Clock::default()));
+        return Ok((of_settings(settings, lookups)?, Clock::default()));
     }
     let mode = match settings.sim.clock {
         SimTime::Open => SimClock::Open,
@@ -55,12 +56,13 @@ pub fn endpoints(
         data_dir,
         schwab_roots: Roots::default(),
         trader_roots: Roots::default(),
+        lookups,
     };
     Ok((endpoints, clock))
 }
 
 /// What the settings name.
-fn of_settings(settings: &Settings) -> Result<Endpoints, StartError> {
+fn of_settings(settings: &Settings, lookups: Lookups) -> Result<Endpoints, StartError> {
     let trader = &settings.trader;
     let stream_url = trader.stream_url.0.as_ref().unwrap_or(&trader.url.0);
     Ok(Endpoints {
@@ -82,6 +84,7 @@ fn of_settings(settings: &Settings) -> Result<Endpoints, StartError> {
                 .unwrap_or(stream_url),
             &settings.trader.ca_file,
         )?,
+        lookups,
     })
 }
 

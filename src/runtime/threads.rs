@@ -300,8 +300,8 @@ table! {
     PresenceFetch = fetcher("presence-get-N", ThreadKind::OllamaCache);
     /// Hears the trader app's stream; gives quotes to the hub and the candles made of them to the candle cache.
     QuoteReader = thread("quote-reader", "reader", WORLD, Report, Restart).ticks();
-    /// Looks up the name of the stream's source once.
-    QuoteLookup = thread("quote-lookup", "reader", WORLD, Report, End)
+    /// Looks up the name of an upstream once.
+    Lookup = thread("lookup-N", "fetcher", WORLD, Report, End)
         .no_drill("it lives for one look-up, and an address that is a number needs none");
     /// Keeps the latest quotes and writes them to the streaming clients.
     QuoteHub = thread("quote-hub", "hub", Busy::Cache, Unhealthy, Restart).ticks();

@@ -1,21 +1,16 @@
 //! From a URL to an open WebSocket at a source of quotes, within one deadline and heeding the stop.
-//!
-//! A name is looked up on a thread of its own, since the system's look-up has no deadline; while one
-//! hangs no other is made, and the addresses that were last found serve.
 
-use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::io::ErrorKind;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::Receiver;
 use tungstenite::http::Uri;
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Error, WebSocket};
 
-use crate::runtime::deadline_io::{SLICE, connect_unless, read_some};
-use crate::runtime::{Peer, Supervisor, ThreadKind, one_shot};
-use crate::upstream::resolve::fixed_addresses;
-use crate::upstream::{Roots, StreamCodec};
+use crate::runtime::Stop;
+use crate::runtime::deadline_io::{connect_unless, read_some};
+use crate::upstream::{Lookups, Names, Roots, StreamCodec};
 
 use super::transport::{Timed, Transport};
 
@@ -63,21 +58,20 @@ impl Destination {
 /// Connects as often as it is asked; remembers addresses and a look-up that hangs.
 #[derive(Debug)]
 pub struct Connector {
-    supervisor: Supervisor,
+    stop: Stop,
     roots: Roots,
-    known: Vec<SocketAddr>,
-    lookup: Option<Receiver<io::Result<Vec<SocketAddr>>>>,
+    names: Names,
 }
 
 impl Connector {
     /// Knows no address yet; over TLS it believes these issuers.
     #[must_use]
-    pub fn new(supervisor: Supervisor, roots: Roots) -> Self {
+    pub fn new(stop: Stop, roots: Roots, lookups: &Lookups) -> Self {
         Self {
-            supervisor,
+            stop,
             roots,
-            known: Vec::new(),
-            lookup: None,
+            // A stream connects when it has lost its source, which may be at another address now.
+            names: Names::new(lookups, Duration::ZERO),
         }
     }
 
@@ -89,12 +83,13 @@ impl Connector {
     ) -> Result<WebSocket<Transport>, String> {
         let place = Destination::of(url)?;
         let host = place.host.as_str();
-        let mut addresses = fixed_addresses(host, place.port);
-        if addresses.is_empty() {
-            addresses = self.look_up(host, place.port, by)?;
-        }
-        let stop = self.supervisor.stop().clone();
-        let mut last = format!("the name {host} has no address");
+        // Half of the time is left for what comes after a look-up.
+        let patience = Instant::now() + by.saturating_duration_since(Instant::now()) / 2;
+        let addresses = self
+            .names
+            .addresses(host, place.port, patience)
+            .map_err(|e| e.to_string())?;
+        let mut last = "there was no time left to connect".to_owned();
         for (n, address) in addresses.iter().enumerate() {
             let now = Instant::now();
             let left = by.saturating_duration_since(now);
@@ -102,10 +97,10 @@ impl Connector {
             if share.is_zero() {
                 break;
             }
-            match connect_unless(*address, now + share, || stop.is_set()) {
+            match connect_unless(*address, now + share, || self.stop.is_set()) {
                 Ok(stream) => {
                     let _slower_without = stream.set_nodelay(true);
-                    let timed = Timed::new(stream, stop, by);
+                    let timed = Timed::new(stream, self.stop.clone(), by);
                     let transport = if place.secure {
                         Transport::secured(timed, host, &self.roots, url)?
                     } else {
@@ -117,55 +112,6 @@ impl Connector {
             }
         }
         Err(last)
-    }
-
-    /// The addresses of a name, newly found if that goes in half of the time left.
-    fn look_up(&mut self, host: &str, port: u16, by: Instant) -> Result<Vec<SocketAddr>, String> {
-        let patience = Instant::now() + by.saturating_duration_since(Instant::now()) / 2;
-        let answer = match self.lookup.take() {
-            Some(answer) => answer,
-            None => {
-                let (reply, answer) = one_shot();
-                let name = host.to_owned();
-                let spawned =
-                    self.supervisor
-                        .spawn_once(ThreadKind::QuoteLookup, move |heartbeat| {
-                            heartbeat.wait(Peer::NameServer, format!("looking up {name}"), by);
-                            let found = (name.as_str(), port).to_socket_addrs();
-                            let _asker_left = reply.send(found.map(Iterator::collect));
-                        });
-                if let Err(e) = spawned {
-                    return Err(format!("no thread to look up {host}: {e}"));
-                }
-                answer
-            }
-        };
-        let stop = self.supervisor.stop().clone();
-        loop {
-            let slice = patience.min(Instant::now() + SLICE);
-            match answer.recv_deadline(slice) {
-                Ok(Ok(found)) => {
-                    self.known.clone_from(&found);
-                    return Ok(found);
-                }
-                Ok(Err(e)) if self.known.is_empty() => {
-                    return Err(format!("the name {host} is not found: {e}"));
-                }
-                Err(e) if e.is_timeout() && Instant::now() < patience && !stop.is_set() => {}
-                Err(e) => {
-                    if e.is_timeout() {
-                        self.lookup = Some(answer);
-                    }
-                    if self.known.is_empty() {
-                        return Err(format!(
-                            "no name server answered for {host}; check the network"
-                        ));
-                    }
-                    return Ok(self.known.clone());
-                }
-                Ok(Err(_)) => return Ok(self.known.clone()),
-            }
-        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::resilience::Backoff;
 use crate::runtime::clock::Clock;
 use crate::runtime::{Heartbeat, LatestRx, Peer, Stop, Supervisor, ThreadKind, Tx};
 use crate::upstream::schwab::candles::{MarketData, MarketKey};
-use crate::upstream::{Roots, StreamCodec};
+use crate::upstream::{Lookups, Roots, StreamCodec};
 
 use super::candle_feed::{CandleFeed, ClockWords};
 use super::connect::Connector;
@@ -39,6 +39,8 @@ pub struct StreamConfig {
     pub url: String,
     /// Whose certificates are believed.
     pub roots: Roots,
+    /// Makes its look-ups.
+    pub lookups: Lookups,
     /// For name resolution, connecting and both handshakes.
     pub connect_deadline: Duration,
     /// Between tries.
@@ -71,7 +73,7 @@ pub fn start_reader<C: StreamCodec + 'static>(
     config: StreamConfig,
     ends: ReaderEnds,
 ) -> io::Result<()> {
-    let supervisor_too = supervisor.clone();
+    let stop = supervisor.stop().clone();
     supervisor.spawn(ThreadKind::QuoteReader, move |heartbeat| {
         let now = Instant::now();
         let mut reader = Reader::<C> {
@@ -82,9 +84,9 @@ pub fn start_reader<C: StreamCodec + 'static>(
             merge: Merge::default(),
             candles: CandleFeed::new(now),
             account: Account::new(Source::Stream, C::NAME),
-            connector: Connector::new(supervisor_too.clone(), config.roots.clone()),
+            connector: Connector::new(stop.clone(), config.roots.clone(), &config.lookups),
             socket: None,
-            stop: supervisor_too.stop(),
+            stop: &stop,
             heartbeat,
         };
         reader.run();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Roots;
+use super::{Lookups, Roots};
 
 /// The addresses and files in the settings, or those of the embedded market.
 #[derive(Clone, Debug)]
@@ -21,4 +21,6 @@ pub struct Endpoints {
     pub schwab_roots: Roots,
     /// Whose certificates are believed of the trader app.
     pub trader_roots: Roots,
+    /// Makes the look-ups of their names.
+    pub lookups: Lookups,
 }

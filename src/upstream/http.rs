@@ -17,7 +17,7 @@ use ureq::{Agent, Body, Error};
 use crate::resilience::FetchError;
 use crate::runtime::clock::system_ms;
 
-use super::resolve::Names;
+use super::resolve::{FRESH_FOR, Lookups, Names, NamesForUreq};
 use super::roots::Roots;
 
 use judge::Fault;
@@ -40,15 +40,9 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// `base`: an http or https URL; a trailing slash is dropped.
+    /// `base`: an http or https URL; a trailing slash is dropped. These issuers of certificates are believed.
     #[must_use]
-    pub fn new(name: &'static str, base: &str) -> Self {
-        Self::with_roots(name, base, &Roots::default())
-    }
-
-    /// As above; these issuers of certificates are believed.
-    #[must_use]
-    pub fn with_roots(name: &'static str, base: &str, roots: &Roots) -> Self {
+    pub fn new(name: &'static str, base: &str, roots: &Roots, lookups: &Lookups) -> Self {
         let tls = TlsConfig::builder().root_certs(roots.0.clone()).build();
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -59,11 +53,12 @@ impl HttpClient {
             .user_agent(concat!("tapewarden/", env!("CARGO_PKG_VERSION")))
             .max_idle_connections(1)
             .build();
+        let names = NamesForUreq::new(Names::new(lookups, FRESH_FOR));
         let connector = ().chain(TcpConnector::default()).chain(RustlsConnector::default());
         Self {
             name,
             base: base.trim_end_matches('/').to_owned(),
-            agent: Agent::with_parts(config, connector, Names::default()),
+            agent: Agent::with_parts(config, connector, names),
             warm: Cell::new(false),
         }
     }

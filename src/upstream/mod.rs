@@ -12,7 +12,7 @@ pub mod http;
 mod limits;
 pub mod ollama;
 mod registry;
-pub mod resolve;
+mod resolve;
 mod roots;
 pub mod schwab;
 mod stream_codec;
@@ -21,6 +21,7 @@ pub mod trader_app;
 
 pub use endpoints::Endpoints;
 pub use registry::{Inbox, SymbolsMet, Upstream, Wiring};
+pub use resolve::{Lookups, Names};
 pub use roots::Roots;
 pub use stream_codec::{StreamCodec, StreamEvent, StreamOutput};
 

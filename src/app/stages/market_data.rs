@@ -143,6 +143,7 @@ fn start_stream(
     let config = StreamConfig {
         url: endpoints.stream_url.clone(),
         roots: endpoints.trader_roots.clone(),
+        lookups: endpoints.lookups.clone(),
         connect_deadline: settings.stream.connect_deadline,
         backoff: Backoff {
             min: settings.stream.backoff_min,

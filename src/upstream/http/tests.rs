@@ -5,13 +5,14 @@ use std::thread;
 use super::judge::retry_after;
 use super::*;
 use crate::upstream::fake::{Fake, Then, answer, hang};
+use crate::upstream::resolve::lookups;
 
 const UPSTREAM: &str = "the fake";
 const SHORT: Duration = Duration::from_millis(400);
 const LONG: Duration = Duration::from_secs(20);
 
 fn client(url: &str) -> HttpClient {
-    HttpClient::new(UPSTREAM, url)
+    HttpClient::new(UPSTREAM, url, &Roots::default(), &lookups())
 }
 
 fn get(fake: &Fake, within: Duration) -> Result<Response, FetchError> {

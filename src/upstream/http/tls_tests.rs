@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::upstream::certificates::issuer;
+use crate::upstream::resolve::lookups;
 use crate::upstream::tls::serve;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn ask(base: &str, ca_file: &std::path::Path) -> Result<Response, FetchError> {
     let roots = Roots::read(base, ca_file).unwrap();
-    HttpClient::with_roots("the fake", base, &roots).get("/x", &[], Instant::now() + PATIENCE)
+    HttpClient::new("the fake", base, &roots, &lookups()).get("/x", &[], Instant::now() + PATIENCE)
 }
 
 #[test]

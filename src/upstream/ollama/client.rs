@@ -57,12 +57,13 @@ impl Upstream for Client {
             tokens_max: s.tokens_max,
             clock: wiring.clock,
             roots: Roots::read(&s.url.0, Path::new(""))?,
+            lookups: wiring.endpoints.lookups.clone(),
         })
     }
 
     fn new(config: &OllamaConfig) -> Self {
         Self {
-            http: HttpClient::with_roots(OLLAMA, &config.url, &config.roots),
+            http: HttpClient::new(OLLAMA, &config.url, &config.roots, &config.lookups),
             config: config.clone(),
             told: None,
             account: Account::new(json::Source::Model, OLLAMA),

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use crate::json::{self, Mended};
 use crate::resilience::FetchError;
 use crate::runtime::clock::Clock;
-use crate::upstream::Roots;
 use crate::upstream::http::Response;
+use crate::upstream::{Lookups, Roots};
 
 use super::presence::pull;
 use super::verdict::{self, Verdict};
@@ -34,6 +34,8 @@ pub struct OllamaConfig {
     pub clock: Clock,
     /// Whose certificates are believed.
     pub roots: Roots,
+    /// Makes its look-ups.
+    pub lookups: Lookups,
 }
 
 /// The body of `POST /api/generate`.

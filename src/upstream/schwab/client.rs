@@ -40,6 +40,7 @@ impl Upstream for Client {
             token_file: wiring.endpoints.token_file.clone(),
             clock: wiring.clock,
             roots: wiring.endpoints.schwab_roots.clone(),
+            lookups: wiring.endpoints.lookups.clone(),
         };
         Ok((schwab, wiring.skew.clone()))
     }

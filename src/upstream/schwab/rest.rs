@@ -11,7 +11,7 @@ use crate::market::{Candle, Session, Skew, SkewBounds, Symbol, Timeframe};
 use crate::resilience::FetchError;
 use crate::runtime::clock::Clock;
 use crate::runtime::log_throttle::LogThrottle;
-use crate::upstream::Roots;
+use crate::upstream::{Lookups, Roots};
 
 use super::super::http::{HttpClient, Response};
 use super::parse;
@@ -40,6 +40,8 @@ pub struct SchwabConfig {
     pub clock: Clock,
     /// Whose certificates are believed.
     pub roots: Roots,
+    /// Makes its look-ups.
+    pub lookups: Lookups,
 }
 
 /// One fetcher's client.
@@ -67,7 +69,7 @@ impl Schwab {
     #[must_use]
     pub fn new(config: &SchwabConfig) -> Self {
         Self {
-            upstream: HttpClient::with_roots(SCHWAB, &config.base_url, &config.roots),
+            upstream: HttpClient::new(SCHWAB, &config.base_url, &config.roots, &config.lookups),
             tokens: TokenFile::new(config.token_file.clone()),
             clock: config.clock,
             session: Session::new(),

@@ -14,6 +14,7 @@ use crate::market::{Candle, Session, Symbol, Timeframe};
 use crate::resilience::{Evidence, FetchError};
 use crate::runtime::clock::{Clock, system_ms};
 use crate::upstream::fake::{Asked, Fake, Then, answer, hang};
+use crate::upstream::resolve::lookups;
 
 pub(super) const LONG: Duration = Duration::from_secs(20);
 const OLD: &str =
@@ -43,6 +44,7 @@ pub(super) fn world(fake: &Fake) -> World {
             offset_ms: noon_ms() - system_ms(),
         },
         roots: crate::upstream::Roots::default(),
+        lookups: lookups(),
     });
     World {
         schwab,
@@ -319,6 +321,7 @@ fn a_token_replaced_while_a_call_is_under_way_is_used_for_its_retry() {
         token_file: path,
         clock: Clock::default(),
         roots: crate::upstream::Roots::default(),
+        lookups: lookups(),
     });
     let quote = schwab
         .quote(&symbol("ELPW"), Instant::now() + LONG)

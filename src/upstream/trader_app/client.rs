@@ -9,7 +9,7 @@ use crate::payload::Body;
 use crate::resilience::FetchError;
 use crate::runtime::ThreadKind;
 use crate::upstream::http::{HttpClient, Response};
-use crate::upstream::{Roots, SymbolsMet, Upstream, Wiring};
+use crate::upstream::{Lookups, Roots, SymbolsMet, Upstream, Wiring};
 
 use super::{TRADER, TraderKey, limits, watchlist_symbols};
 
@@ -29,6 +29,8 @@ pub struct ClientConfig {
     pub url: String,
     /// Whose certificates are believed.
     pub roots: Roots,
+    /// Makes its look-ups.
+    pub lookups: Lookups,
     /// Hears of the symbols on the watchlist.
     pub symbols_met: SymbolsMet,
 }
@@ -46,13 +48,14 @@ impl Upstream for Client {
         Ok(ClientConfig {
             url: wiring.endpoints.trader_url.clone(),
             roots: wiring.endpoints.trader_roots.clone(),
+            lookups: wiring.endpoints.lookups.clone(),
             symbols_met: wiring.symbols_met.clone(),
         })
     }
 
     fn new(config: &ClientConfig) -> Self {
         Self {
-            http: HttpClient::with_roots(TRADER, &config.url, &config.roots),
+            http: HttpClient::new(TRADER, &config.url, &config.roots, &config.lookups),
             account: Account::new(json::Source::Trader, TRADER),
             symbols_met: config.symbols_met.clone(),
         }
