@@ -1,5 +1,11 @@
 //! Says whether stacks can be captured where the program will run. Bundles the page of `src/web` with npm and esbuild into `OUT_DIR`; where that cannot be done, a plain
 //! page says what is missing and the build goes on. Nothing is written outside of `OUT_DIR`.
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "cargo reads what it prints, and waits for it with a deadline of its own"
+)]
 
 use std::collections::hash_map::DefaultHasher;
 use std::error::Error;
@@ -45,14 +51,14 @@ const PAGES: [(&str, &str, &str); 3] = [
     ("docs", "/docs", "tapewarden routes"),
 ];
 
+/// What all pages but the plain one begin with.
+const HEAD: &str = "head.html";
+
 /// The page of a build without npm stands at all places.
 const PLAIN: &str = "plain.html";
 
 /// Files that are served as they are.
 const AS_THEY_ARE: [&str; 1] = ["icon.svg"];
-
-/// What all pages but the plain one begin with.
-const HEAD: &str = "head.html";
 
 /// What the sources are in the place where they are bundled.
 const NOT_SOURCES: [&str; 3] = ["node_modules", "dist", "npm.log"];

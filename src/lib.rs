@@ -6,9 +6,19 @@
 #![doc = include_str!("docs/http.md")]
 #![doc = include_str!("docs/figures.md")]
 #![deny(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_macros,
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        reason = "tests wait, print and share as they like; the product is looked at without them too"
+    )
+)]
 
 pub mod app;
 pub mod cache;
+#[expect(clippy::disallowed_macros, reason = "commands print")]
 pub mod cli;
 pub mod config;
 pub mod diag;

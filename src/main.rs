@@ -1,4 +1,5 @@
 //! The command line: understands it, prints, or runs the server.
+#![expect(clippy::disallowed_macros, reason = "commands print")]
 
 use std::env;
 use std::process::ExitCode;

@@ -1,6 +1,12 @@
 //! The pure cores by themselves: `cargo bench --bench cores`, or `-- hub` for those with that in their
 //! names. Short runs; a figure is good to a few per cent on a quiet machine. Those in the modules' docs are
 //! of November 2026, on two shared cores of an AMD EPYC.
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a benchmark waits and prints as it likes"
+)]
 
 use std::hint::black_box;
 use std::io::{Read, Seek, Write};

@@ -12,6 +12,12 @@
 //! by cargo; nginx with the same bodies as files, where it is installed; and `fixed`, a loop of epoll,
 //! recv and send without any HTTP in it, whose rate is the client's own ceiling; `--alone` leaves them out. Every point is measured
 //! round by round over all servers (A B C A B C …) and the median of the rounds is printed.
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a benchmark waits and prints as it likes"
+)]
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
 #[cfg(target_os = "linux")]

@@ -140,7 +140,7 @@ fn has_terminal() -> bool {
 /// Whether this process was started with a signal ignored, where the system tells.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = crate::files::proc::read("self/status").unwrap_or_default();
     let mask = status
         .lines()
         .find_map(|line| line.strip_prefix("SigIgn:"))

@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use crate::json;
+
 /// One line for each difference.
 ///
 /// # Errors
@@ -36,7 +38,7 @@ pub fn diff(before: &str, after: &str) -> Result<String, String> {
 
 /// By name and number: state, pace and innermost own function, or where the kernel holds it.
 fn threads(report: &str) -> Result<BTreeMap<(String, u64), String>, String> {
-    let report: Value = serde_json::from_str(report).map_err(|e| {
+    let report: Value = json::own_text(report).map_err(|e| {
         format!(
             "this is no report in JSON ({e}); use the .json file of a report, or dump --format json"
         )

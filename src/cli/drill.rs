@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::{ArgMatches, Command};
 
 use crate::files::regular;
+use crate::json;
 use crate::runtime::{How, is_meant};
 
 use super::server::{Server, pid_flag, port_flag};
@@ -117,7 +118,7 @@ fn order(server: &Server, stall: &str, how: How, time: &str) -> Result<(String, 
             "the order was refused ({status}): {body}"
         )));
     }
-    let ordered: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+    let ordered: serde_json::Value = json::own_text(&body).unwrap_or_default();
     let log = ordered["log"].as_str().unwrap_or("logs/watchdog.log");
     let time = ordered["ordered"]["for_s"].as_u64().unwrap_or(0);
     Ok((log.to_owned(), Duration::from_secs(time)))
@@ -165,8 +166,7 @@ fn outcome(told: &str, stall: &str) -> Outcome {
 fn restarts(server: &Server, stall: &str) -> u64 {
     let answer = server.ask("GET", "/api/threads", Duration::from_secs(2));
     let answer = answer.map(|(_, body)| body);
-    let json: serde_json::Value =
-        serde_json::from_str(&answer.unwrap_or_default()).unwrap_or_default();
+    let json: serde_json::Value = json::own_text(&answer.unwrap_or_default()).unwrap_or_default();
     let threads = json["threads"].as_array().map_or(&[][..], Vec::as_slice);
     let meant = |t: &&serde_json::Value| is_meant(stall, t["name"].as_str().unwrap_or_default());
     let of_each = threads.iter().filter(meant);

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::diag::symbolizer::ReportStore;
 use crate::files::regular;
+use crate::json;
 
 use super::server::{Server, pid_flag, port_flag};
 use super::{Fault, REPORT_BYTES_MAX, log_files, log_flags};
@@ -105,7 +106,7 @@ impl Source {
     /// The newest first.
     fn list(&self) -> Result<Vec<Kept>, Fault> {
         match self {
-            Self::Server(server) => serde_json::from_str(&answered(server, "/api/stalls")?)
+            Self::Server(server) => json::own_text(&answered(server, "/api/stalls")?)
                 .map_err(|e| Fault::failed(format!("the list of reports is unusable: {e}"))),
             Self::Folder(store, dir) => {
                 let reports = store

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{ArgMatches, Command};
 use serde_json::Value;
 
+use crate::json;
+
 use super::server::{Server, pid_flag, port_flag};
 use super::{Fault, log_flags};
 
@@ -28,8 +30,8 @@ pub fn run(said: &ArgMatches) -> Result<(), Fault> {
             "the server does not tell its threads ({status}): {body}"
         )));
     }
-    let threads: Value = serde_json::from_str(&body)
-        .map_err(|e| Fault::failed(format!("the answer is no JSON: {e}")))?;
+    let threads: Value =
+        json::own_text(&body).map_err(|e| Fault::failed(format!("the answer is no JSON: {e}")))?;
     print!("{}", lines(&threads));
     Ok(())
 }

@@ -1,3 +1,4 @@
-//! Files by names that somebody else may have made.
+//! Files by names that somebody else may have made, and those that only the kernel makes.
 
+pub mod proc;
 pub mod regular;

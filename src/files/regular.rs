@@ -24,6 +24,7 @@ pub struct Stamp {
 /// # Errors
 /// The system's, also when something else than a regular file stands there: a FIFO or a device would
 /// block its reader for ever.
+#[expect(clippy::disallowed_methods, reason = "made so that it never waits")]
 pub fn open(path: &Path) -> io::Result<(File, Stamp)> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -82,6 +83,7 @@ pub fn as_text(bytes: &[u8]) -> io::Result<String> {
 ///
 /// # Errors
 /// As [`open`].
+#[expect(clippy::disallowed_methods, reason = "made so that it never waits")]
 pub fn append(path: &Path) -> io::Result<(File, Metadata)> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);

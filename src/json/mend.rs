@@ -4,6 +4,7 @@
 //! else stays as it stands: what is no JSON at all does not become any.
 
 use super::mended::Mended;
+use super::strict::own_text;
 
 /// Deeper values become `null`: serde_json, among others, goes no deeper than 127.
 const DEPTH_MAX: usize = 120;
@@ -283,7 +284,7 @@ impl Mender<'_> {
 
 /// Whether a word is a number as JSON has it and a double can hold.
 fn is_number(word: &str) -> bool {
-    serde_json::from_str::<serde_json::Number>(word).is_ok()
+    own_text::<serde_json::Number>(word).is_ok()
 }
 
 /// Where a bracketed value ends, in a text that comes in pieces: brackets are counted outside strings.

@@ -26,6 +26,7 @@ mod mend;
 mod mended;
 mod say;
 mod sound;
+mod strict;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -40,6 +41,7 @@ pub use mend::{Depth, Rules, mend};
 pub use mended::Mended;
 pub use say::Account;
 pub use sound::Kind;
+pub use strict::{own, own_text};
 pub use totals::{Source, metrics_text};
 
 /// Why a document cannot be read.
@@ -71,7 +73,7 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Mended), NotJson> {
 /// # Errors
 /// As above.
 pub fn read_text<T: DeserializeOwned>(text: &str) -> Result<(T, Mended), NotJson> {
-    match serde_json::from_str(text) {
+    match own_text(text) {
         Ok(value) => Ok((value, Mended::default())),
         Err(_) => read(text.as_bytes()),
     }
@@ -105,12 +107,12 @@ fn read_or_mend<T: DeserializeOwned>(
     rules: Rules,
     bytes: &[u8],
 ) -> Result<(T, Option<(String, Mended)>), NotJson> {
-    let strict = match serde_json::from_slice(bytes) {
+    let strict = match own(bytes) {
         Ok(value) => return Ok((value, None)),
         Err(e) => e,
     };
     let (text, mended) = mended_text(rules, bytes);
-    match serde_json::from_str(&text) {
+    match own_text(&text) {
         Ok(value) => Ok((value, Some((text, mended.mended)))),
         Err(_) if mended.mended.is_none() => Err(NotJson(strict.to_string())),
         Err(e) => Err(mended.error(&e)),
@@ -120,7 +122,7 @@ fn read_or_mend<T: DeserializeOwned>(
 /// Whether every reader takes a document as it stands.
 #[must_use]
 pub fn is_sound(bytes: &[u8]) -> bool {
-    serde_json::from_slice::<Kind>(bytes).is_ok()
+    own::<Kind>(bytes).is_ok()
 }
 
 /// Bytes as text, whatever they are, and what that took.

@@ -1,6 +1,8 @@
 //! How much was mended since the start, by source. Cells that any thread may raise and none
 //! waits for; nothing depends on them but what `/metrics` says.
 
+#![expect(clippy::disallowed_types, reason = "counts that nobody waits for")]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::mended::{KINDS, Mended};

@@ -30,6 +30,7 @@ pub(super) fn start_console(
                     let _closed = writer.write(Instant::now(), line.as_bytes(), queue.drops());
                 }
                 Ok(ToWriter::Banner(line)) => {
+                    #[expect(clippy::disallowed_methods, reason = "this thread may wait")]
                     let mut out = io::stdout();
                     let _closed = writeln!(out, "{line}").and_then(|()| out.flush());
                 }
@@ -47,6 +48,7 @@ pub(super) fn start_console(
 struct Stderr;
 
 impl Sink for Stderr {
+    #[expect(clippy::disallowed_methods, reason = "this thread may wait")]
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         io::stderr().write_all(bytes)
     }

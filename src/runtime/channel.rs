@@ -145,6 +145,7 @@ impl Supervisor {
         ends: Option<Ends>,
         capacity: usize,
     ) -> (Tx<T, P>, Receiver<T>) {
+        #[expect(clippy::disallowed_methods, reason = "by a row of the table")]
         let (tx, rx) = bounded(capacity);
         let drops = Counter::default();
         let seen = rx.clone();
@@ -162,6 +163,7 @@ impl Supervisor {
     /// bury the others. The reader sees a disconnect when every sender is gone, and the reverse.
     #[must_use]
     pub fn private_channel<T>(&self, capacity: usize) -> (Tx<T>, Receiver<T>) {
+        #[expect(clippy::disallowed_methods, reason = "by a row of the table")]
         let (tx, rx) = bounded(capacity);
         (Tx::of(tx, Counter::default()), rx)
     }

@@ -3,6 +3,7 @@
 //! This and the totals of mended input (`crate::json`) are the only memory cells that threads share outside
 //! the stack capture. It is not a lock: nobody can wait for it, nothing is guarded by it, and no decision
 //! depends on its exact value. It exists because a sender that found a queue full has, by definition, no queue to say so through.
+#![expect(clippy::disallowed_types, reason = "a count that nobody waits for")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

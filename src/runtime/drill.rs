@@ -2,6 +2,11 @@
 //! says of them. A thread takes its order where it beats; nothing here runs unless somebody ordered it.
 //!
 //! The lock and the helper threads are the stall itself: they exist while a drill lasts.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a drill is what the rules forbid"
+)]
 
 use std::fmt;
 use std::hint::black_box;

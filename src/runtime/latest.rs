@@ -32,6 +32,7 @@ pub fn latest<T>() -> (LatestTx<T>, LatestRx<T>) {
 /// reader that comes while one is being replaced finds another, and none only where none is new.
 #[must_use]
 pub fn recent<T>(places: usize) -> (LatestTx<T>, LatestRx<T>) {
+    #[expect(clippy::disallowed_methods, reason = "what it is made of")]
     let (tx, rx) = bounded(places);
     (LatestTx { tx, rx: rx.clone() }, LatestRx { rx })
 }

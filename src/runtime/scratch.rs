@@ -83,6 +83,7 @@ impl Scratch {
     fn hold(path: PathBuf) -> io::Result<Self> {
         // Locked before it has its name: nobody sees it free.
         let early = path.join(".holding");
+        #[expect(clippy::disallowed_methods, reason = "made new")]
         let held = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -165,6 +166,7 @@ fn held_by_us(folder: &Path) -> Option<File> {
 }
 
 #[cfg(not(unix))]
+#[expect(clippy::disallowed_methods, reason = "there are no FIFOs")]
 fn held_by_us(folder: &Path) -> Option<File> {
     OpenOptions::new().write(true).open(folder.join(HELD)).ok()
 }

@@ -3,10 +3,11 @@
 use std::io::ErrorKind;
 use std::time::Instant;
 
-use crossbeam::channel::{Receiver, bounded};
+use crossbeam::channel::Receiver;
 
 use super::channel::Tx;
 use super::channels::Pool;
+use super::one_shot::one_shot;
 use super::spawn::Supervisor;
 
 /// A fixed number of permits, shared by all clones. A free permit is a message in a channel, so that who
@@ -52,7 +53,7 @@ impl Semaphore {
         self.free
             .recv_deadline(by)
             .map_err(|_| ErrorKind::TimedOut)?;
-        let (hold, held) = bounded(1);
+        let (hold, held) = one_shot();
         // It has room for one.
         let _ = hold.try_send(());
         let back = self.back.clone();

@@ -22,6 +22,10 @@ use super::threads::{Class, Limits, OnPanic, ThreadName};
 ///
 /// # Errors
 /// The system's, when it refuses one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that starts threads"
+)]
 pub fn room_for(threads: usize) -> io::Result<()> {
     let (stopper, held) = stop();
     let tried: io::Result<Vec<_>> = (0..threads)
@@ -195,6 +199,7 @@ pub struct SupervisorEnds {
 impl Supervisor {
     /// The one supervisor of a process, and what its two readers read.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "before there is a supervisor")]
     pub fn new(limits: Limits, stop: Stop) -> (Self, SupervisorEnds) {
         let (notices, notices_rx) = bounded(NOTICES_MAX);
         let (births, births_rx) = bounded(NOTICES_MAX);
@@ -278,6 +283,10 @@ impl Supervisor {
             owner,
         })));
         let me = self.clone();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place that starts threads"
+        )]
         let spawned = thread::Builder::new()
             .name(name.to_string())
             .spawn(move || me.live(id, class, &heartbeat, body));

@@ -22,6 +22,7 @@ pub struct Stop {
 /// A new pair.
 #[must_use]
 pub fn stop() -> (Stopper, Stop) {
+    #[expect(clippy::disallowed_methods, reason = "what it is made of")]
     let (tx, rx) = bounded(0);
     (Stopper { _tx: tx }, Stop { rx })
 }

@@ -64,6 +64,7 @@ impl<T> Cell<T> {
 /// A new cell, empty.
 #[must_use]
 pub fn watch<T>() -> (WatchTx<T>, WatchRx<T>) {
+    #[expect(clippy::disallowed_methods, reason = "what it is made of")]
     let (tx, rx) = bounded(1);
     let cell = Cell { tx, rx };
     let reader = WatchRx {

@@ -185,7 +185,7 @@ impl Engine {
             .position(|b| !b.is_ascii_digit())
             .unwrap_or(rest.len());
         let (ack, body) = rest.split_at(id_end);
-        let Ok(Value::Array(args)) = serde_json::from_str(body) else {
+        let Ok(Value::Array(args)) = crate::json::own_text(body) else {
             return Vec::new();
         };
         let symbols = args.get(1).map(symbols).unwrap_or_default();

@@ -81,6 +81,7 @@ impl Folder {
             );
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
         }
+        #[expect(clippy::disallowed_methods, reason = "in a folder of its own")]
         fs::write(
             marker,
             "The embedded market overwrites the files in this folder.\n",
@@ -216,6 +217,7 @@ impl Keeper<'_> {
                     return Ok(());
                 };
                 if !text.is_empty() {
+                    #[expect(clippy::disallowed_methods, reason = "in a folder of its own")]
                     OpenOptions::new()
                         .append(true)
                         .create(true)

@@ -100,6 +100,7 @@ impl TokenPlan {
 pub(super) fn write_by_rename(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
+    #[expect(clippy::disallowed_methods, reason = "in a folder of its own")]
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]

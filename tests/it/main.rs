@@ -1,5 +1,11 @@
 //! The whole program tried from outside, one module for each thing that is promised. What they share is in
 //! `tests/kit`.
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests wait, print and share as they like"
+)]
 
 #[path = "../kit/mod.rs"]
 mod kit;

@@ -4,6 +4,12 @@
 //! answers `/NAME.json` from memory: plain, gzip, or 304. `peers serializing FOLDER` keeps the parsed
 //! values and makes the body anew for each request. `peers broadcast HOST:PORT` streams the quotes of the
 //! trader app there. Each prints its address as its first line.
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "it is measured against, and has rules of its own"
+)]
 
 mod stream;
 

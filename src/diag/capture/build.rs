@@ -1,11 +1,12 @@
 //! Which program it is whose addresses were captured: the linker's build id and the file's path.
 
 use std::fmt::{self, Write};
-use std::fs::File;
 use std::io::BufReader;
 use std::str::FromStr;
 
 use object::{Object, ReadCache};
+
+use crate::files::proc;
 
 /// One build of the program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +30,7 @@ impl Build {
 }
 
 fn own_id() -> Option<String> {
-    let cache = ReadCache::new(BufReader::new(File::open("/proc/self/exe").ok()?));
+    let cache = ReadCache::new(BufReader::new(proc::open("self/exe").ok()?));
     let file = object::File::parse(&cache).ok()?;
     let id = file.build_id().ok()??;
     Some(id.iter().fold(String::new(), |mut text, byte| {

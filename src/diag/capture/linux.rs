@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FileType, MemfdFlags, Mode, OFlags, RawDir, SeekFrom};
 use rustix::thread::{NanosleepRelativeResult, Timespec, nanosleep};
 
+use crate::files::proc;
+
 use super::build::Build;
 use super::raw::{self, HEADER_BYTES};
 use super::slots::{self, Answer, Ask, SLOTS, Turn};
@@ -167,7 +169,7 @@ impl CopiesStacks for Linux {
 
 impl Linux {
     fn into_file(file: OwnedFd) -> io::Result<Self> {
-        let maps = std::fs::read_to_string("/proc/self/maps")?;
+        let maps = proc::read("self/maps")?;
         let main_stack_end = maps
             .lines()
             .find(|line| line.ends_with("[stack]"))

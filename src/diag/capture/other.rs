@@ -44,6 +44,10 @@ impl CopiesStacks for Nothing {
 
 /// Ends the process.
 #[cfg(not(captures_stacks))]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the end that the sentinel orders"
+)]
 pub fn end_at_once(code: u8) -> ! {
     std::process::exit(i32::from(code))
 }

@@ -1,5 +1,5 @@
 //! The places into which threads copy themselves, and the signal handler that does it: the only unsafe
-//! code, and with `supervise/counter.rs` the only atomics, of the product.
+//! code, and with `runtime/counter.rs` the only atomics, of the product.
 //!
 //! A slot's word holds a generation and a phase. Asker: `FREE -> ASKED`, then the signal, whose value
 //! names slot and generation. Handler: `ASKED -> COPYING` by compare-and-swap of exactly that generation,
@@ -12,6 +12,10 @@
 //!
 //! The handler calls nothing but the copy and `gettid`, so it is async-signal-safe; it saves `errno`. Its
 //! frame is small: alternate stacks have 8 KiB.
+#![expect(
+    clippy::disallowed_types,
+    reason = "a signal handler can take no message"
+)]
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use crate::files::proc;
+
 /// Descriptors of one process.
 #[derive(Debug)]
 pub struct Descriptors {
@@ -16,10 +18,10 @@ impl Descriptors {
     pub fn of(pid: u32) -> Self {
         let mut sockets = Vec::new();
         for (name, v6) in [("tcp", false), ("tcp6", true)] {
-            let text = fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
+            let text = proc::read(&format!("{pid}/net/{name}")).unwrap_or_default();
             sockets.extend(text.lines().skip(1).filter_map(|line| tcp_line(line, v6)));
         }
-        let unix = fs::read_to_string(format!("/proc/{pid}/net/unix")).unwrap_or_default();
+        let unix = proc::read(&format!("{pid}/net/unix")).unwrap_or_default();
         for line in unix.lines().skip(1) {
             let words: Vec<&str> = line.split_ascii_whitespace().collect();
             if let Some(inode) = words.get(6) {

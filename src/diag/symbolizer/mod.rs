@@ -22,7 +22,6 @@ mod syscalls;
 mod verdict;
 mod walk;
 
-use std::fs::File;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -30,7 +29,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::files::regular;
+use crate::files::{proc, regular};
 use crate::logging::{LogFiles, stamp};
 
 pub use dump::{Context, Dump, Frame, Pace, Queue, Said, Thread};
@@ -97,6 +96,7 @@ pub fn run(args: &SymbolizerArgs) -> io::Result<()> {
     if nothing_is_asked_for(WARM_AFTER) {
         reader.warm();
     }
+    #[expect(clippy::disallowed_methods, reason = "its parent reads it")]
     let mut out = io::stdout().lock();
     for line in io::stdin().lock().lines() {
         let line = line?;
@@ -191,7 +191,7 @@ fn nothing_is_asked_for(_: Duration) -> bool {
 #[cfg(unix)]
 fn read_whole(fd: u32) -> io::Result<Vec<u8>> {
     use std::os::unix::fs::FileExt;
-    let file = File::open(format!("/proc/self/fd/{fd}"))?;
+    let file = proc::open(&format!("self/fd/{fd}"))?;
     let mut bytes = vec![0; usize::try_from(file.metadata()?.len()).unwrap_or(0)];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)

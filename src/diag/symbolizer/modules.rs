@@ -2,7 +2,6 @@
 //! stacks are unwound.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
@@ -11,7 +10,7 @@ use std::sync::Arc;
 use framehop::{ExplicitModuleSectionInfo, Module};
 use object::{Object, ObjectSection, ReadCache};
 
-use crate::files::regular;
+use crate::files::{proc, regular};
 
 /// Code that the kernel maps into every process: reading a clock runs there.
 const VDSO: &str = "[vdso]";
@@ -113,7 +112,7 @@ impl OwnMaps {
     /// As they are now.
     #[must_use]
     pub fn read() -> Self {
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+        let maps = proc::read("self/maps").unwrap_or_default();
         Self(parse_maps(&maps))
     }
 
@@ -169,7 +168,7 @@ fn read(mapped: &Mapped, own: &OwnMaps) -> Option<Sections> {
 /// The kernel gives every process the same.
 fn vdso(own: &OwnMaps) -> Option<Vec<u8>> {
     let own = own.0.iter().find(|m| m.path == VDSO)?;
-    let mut memory = File::open("/proc/self/mem").ok()?;
+    let mut memory = proc::open("self/mem").ok()?;
     memory.seek(SeekFrom::Start(own.range.start)).ok()?;
     let mut bytes = vec![0; usize::try_from(own.range.end - own.range.start).ok()?];
     memory.read_exact(&mut bytes).ok()?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::diag::capture::Build;
 use crate::diag::capture::raw::{self, Facts, sections};
+use crate::json;
 
 use super::descriptors::Descriptors;
 use super::dump::{Context, Dump, Frame, Thread};
@@ -112,7 +113,7 @@ impl Process {
                 }
                 raw::MAPS => process.maps.push_str(&text()),
                 raw::CONTEXT => {
-                    process.context = serde_json::from_slice(section.bytes).unwrap_or_default();
+                    process.context = json::own(section.bytes).unwrap_or_default();
                 }
                 raw::TIME => process.times.push(number()),
                 raw::TOOK => process.took.push(number()),

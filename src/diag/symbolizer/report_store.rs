@@ -110,6 +110,7 @@ impl ReportStore {
     fn part(&self, name: &str, ending: &str, bytes: &[u8]) -> io::Result<PathBuf> {
         let part = self.dir.join(format!("{name}.{ending}.{PART}"));
         let _left_by_a_killed_one = fs::remove_file(&part);
+        #[expect(clippy::disallowed_methods, reason = "made new")]
         let mut options = fs::File::options();
         options.write(true).create_new(true);
         #[cfg(unix)]

@@ -2,9 +2,10 @@
 //! microseconds a thread and waits for no thread.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read;
 use std::time::{Duration, Instant};
+
+use crate::files::proc;
 
 /// Between looks.
 const CPU_READ_EVERY: Duration = Duration::from_secs(1);
@@ -42,7 +43,7 @@ fn used_ms(tid: u32) -> Option<u64> {
     if !cfg!(target_os = "linux") || tid == 0 {
         return None;
     }
-    let mut file = File::open(format!("/proc/self/task/{tid}/schedstat")).ok()?;
+    let mut file = proc::open(&format!("self/task/{tid}/schedstat")).ok()?;
     // One call has all of it, and there are a hundred threads to ask about each second.
     let mut bytes = [0; 64];
     let n = file.read(&mut bytes).ok()?;

@@ -74,9 +74,11 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 #[cfg(target_os = "linux")]
 fn holder(port: u16) -> Option<String> {
     use std::fs;
-    let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
+
+    use crate::files::proc;
+    let inodes: Vec<String> = ["net/tcp", "net/tcp6"]
         .iter()
-        .filter_map(|table| fs::read_to_string(table).ok())
+        .filter_map(|table| proc::read(table).ok())
         .flat_map(|table| {
             table
                 .lines()
@@ -99,7 +101,7 @@ fn holder(port: u16) -> Option<String> {
                 .is_ok_and(|target| inodes.iter().any(|i| target.to_string_lossy() == *i))
         });
         if holds {
-            let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+            let name = proc::read(&format!("{pid}/comm")).unwrap_or_default();
             return Some(format!(" by process {pid} ({})", name.trim()));
         }
     }

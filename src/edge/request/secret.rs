@@ -74,6 +74,7 @@ impl Secret {
         }
         let is_basic = scheme.eq_ignore_ascii_case("basic");
         let decoded = STANDARD.decode(value).ok().filter(|_| is_basic);
+        #[expect(clippy::disallowed_methods, reason = "a password is no JSON")]
         let pair = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
         pair.is_some_and(|pair| {
             pair.split_once(':')

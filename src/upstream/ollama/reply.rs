@@ -114,6 +114,7 @@ fn object(text: &str) -> Result<(Map<String, Value>, usize), String> {
     }
     // Brackets within single quotes are seen once those are double; what is behind the object, then too.
     let (mended, _) = mend(text, Rules::Models);
+    #[expect(clippy::disallowed_types, reason = "what is mended already")]
     let mut stream = serde_json::Deserializer::from_str(&mended).into_iter();
     match stream.next() {
         Some(Ok(object)) => Ok((object, text.len())),
