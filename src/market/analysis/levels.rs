@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::strength::Strength;
 use super::{Candle, highest, last, lowest};
 
 /// How many candles are looked at.
@@ -12,30 +13,6 @@ const NEAR: f64 = 0.005;
 
 /// Levels of each kind that are told.
 const LEVELS_MAX: usize = 3;
-
-/// How often a price held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Strength {
-    /// Once.
-    Weak,
-    /// Twice.
-    Moderate,
-    /// Three times or more.
-    Strong,
-}
-
-impl Strength {
-    /// "weak"
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Weak => "weak",
-            Self::Moderate => "moderate",
-            Self::Strong => "strong",
-        }
-    }
-}
 
 /// A price at which a series turned.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -6,15 +6,16 @@ mod bias;
 mod exits;
 mod levels;
 mod patterns;
+mod strength;
 
 pub use average::{VolumeTrend, VwapZone, ema, macd_histogram, volume_trend, vwap};
 pub use bias::{Alignment, Bias, Direction, align, bias_1m, bias_5m, bias_15m, bias_day, resample};
 pub use exits::{ExitSign, Urgency, jackknife, macd_cross, overall, volume_decline};
-pub use levels::{Level, Strength, nearest_resistance, nearest_support, resistances, supports};
+pub use levels::{Level, nearest_resistance, nearest_support, resistances, supports};
 pub use patterns::{
-    Flag, FlagKind, Gap, MicroPullback, PatternStrength, flag, green_run, micro_pullback,
-    unfilled_gaps,
+    Flag, FlagKind, Gap, MicroPullback, flag, green_run, micro_pullback, unfilled_gaps,
 };
+pub use strength::Strength;
 
 use super::candle::Candle;
 

@@ -2,38 +2,8 @@
 
 use serde::Serialize;
 
+use super::strength::Strength;
 use super::{Candle, highest, lowest, mean_volume, percent_from, volume};
-
-/// How well a pattern is formed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PatternStrength {
-    /// Barely.
-    Weak,
-    /// Well.
-    Moderate,
-    /// As in the book.
-    Strong,
-}
-
-impl PatternStrength {
-    /// "weak"
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Weak => "weak",
-            Self::Moderate => "moderate",
-            Self::Strong => "strong",
-        }
-    }
-
-    fn more(self) -> Self {
-        match self {
-            Self::Weak => Self::Moderate,
-            Self::Moderate | Self::Strong => Self::Strong,
-        }
-    }
-}
 
 /// Which pattern follows a pole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -69,7 +39,7 @@ pub struct Flag {
     /// One pole's length beyond.
     pub target: f64,
     /// How well it is formed.
-    pub strength: PatternStrength,
+    pub strength: Strength,
 }
 
 /// The last seven candles rest in a narrow range under a flat top.
@@ -80,7 +50,7 @@ pub struct MicroPullback {
     /// The bottom.
     pub stop: f64,
     /// How well it is formed.
-    pub strength: PatternStrength,
+    pub strength: Strength,
 }
 
 /// A jump between a close and the next open that no later price has closed.
@@ -141,11 +111,11 @@ pub fn flag(candles: &[Candle]) -> Option<Flag> {
     };
     let size = moved.abs();
     let strength = if size > 0.12 && width < 0.015 || narrows && size > 0.08 {
-        PatternStrength::Strong
+        Strength::Strong
     } else if size > 0.08 {
-        PatternStrength::Moderate
+        Strength::Moderate
     } else {
-        PatternStrength::Weak
+        Strength::Weak
     };
     Some(Flag {
         kind: if narrows { FlagKind::Pennant } else { kind },
@@ -192,9 +162,9 @@ pub fn micro_pullback(candles: &[Candle]) -> Option<MicroPullback> {
         return None;
     }
     let mut strength = if width < 0.01 {
-        PatternStrength::Moderate
+        Strength::Moderate
     } else {
-        PatternStrength::Weak
+        Strength::Weak
     };
     if volume(recent.last()?) < mean_volume(recent) * 0.8 {
         strength = strength.more();
@@ -264,7 +234,7 @@ mod tests {
         assert_eq!(flag.kind, FlagKind::BullFlag);
         assert_eq!(flag.breakout, 11.0);
         assert!((flag.target - 12.0).abs() < 1e-9, "{flag:?}");
-        assert_eq!(flag.strength, PatternStrength::Moderate);
+        assert_eq!(flag.strength, Strength::Moderate);
         assert_eq!(super::flag(&flagged()[6..]), None, "too few");
         assert_eq!(super::flag(&closes(&[10.0; 20])), None, "no pole");
     }
@@ -290,14 +260,14 @@ mod tests {
         }
         let pennant = flag(&narrows).unwrap();
         assert_eq!(pennant.kind, FlagKind::Pennant);
-        assert_eq!(pennant.strength, PatternStrength::Strong);
+        assert_eq!(pennant.strength, Strength::Strong);
     }
 
     #[test]
     fn a_rest_under_a_flat_top_is_a_micro_pullback() {
         let found = micro_pullback(&flagged()).unwrap();
         assert_eq!((found.trigger, found.stop), (11.0, 10.9));
-        assert_eq!(found.strength, PatternStrength::Strong);
+        assert_eq!(found.strength, Strength::Strong);
         let mut broken = flagged();
         broken[19].low = 9.0;
         assert_eq!(micro_pullback(&broken), None);
