@@ -72,22 +72,26 @@ impl Client {
         };
         let symbols: Vec<String> = (0..SYMBOLS).map(symbol).collect();
         let wish = serde_json::json!({"action": "subscribe", "symbols": symbols}).to_string();
-        client.say(wish.as_bytes());
+        client.say(TEXT, wish.as_bytes());
         client.stream.set_nonblocking(true).expect("non-blocking");
         client
     }
 
-    /// A masked text frame with a mask of zeros.
-    fn say(&mut self, text: &[u8]) {
-        let length = u16::try_from(text.len()).expect("a short text");
-        let mut frame = vec![0x81, 0x80 | 126];
-        frame.extend(length.to_be_bytes());
+    /// A masked frame with a mask of zeros. The socket's buffer has room for the few that a client sends.
+    fn say(&mut self, first: u8, payload: &[u8]) {
+        let length = u16::try_from(payload.len()).expect("a short payload");
+        let mut frame = vec![first, 0x80 | 126];
+        if length < 126 {
+            frame[1] = 0x80 | payload.len() as u8;
+        } else {
+            frame.extend(length.to_be_bytes());
+        }
         frame.extend([0; 4]);
-        frame.extend(text);
+        frame.extend(payload);
         self.stream.write_all(&frame).expect("the server takes it");
     }
 
-    /// Hands every whole message's text to `see`.
+    /// Hands every whole message's text to `see`, and answers pings as every client does.
     fn take(&mut self, buffer: &mut [u8], mut see: impl FnMut(&[u8])) {
         loop {
             match self.stream.read(buffer) {
@@ -97,14 +101,29 @@ impl Client {
                 Err(e) => panic!("reading a stream failed: {e}"),
             }
             let mut at = 0;
+            let mut pings: Vec<Vec<u8>> = Vec::new();
             while let Some((payload, end)) = frame(&self.got[at..]) {
-                see(&self.got[at + payload..at + end]);
+                let text = &self.got[at + payload..at + end];
+                match self.got[at] {
+                    PING => pings.push(text.to_vec()),
+                    _ => see(text),
+                }
                 at += end;
             }
             self.got.drain(..at);
+            for ping in pings {
+                self.say(PONG, &ping);
+            }
         }
     }
 }
+
+/// The first bytes of whole frames.
+const TEXT: u8 = 0x81;
+/// As above.
+const PING: u8 = 0x89;
+/// As above.
+const PONG: u8 = 0x8A;
 
 /// Where the payload of the first frame begins and ends, if it is whole.
 fn frame(bytes: &[u8]) -> Option<(usize, usize)> {
@@ -249,6 +268,7 @@ pub fn measure(
         }
     }
     source.join().expect("the source");
+    assert!(!times.is_empty(), "{} clients got no quote", clients);
     let (server_cpu, client_cpu) = cpu.expect("it was counted");
     let (server_cpu, client_cpu) = (server.cpu() - server_cpu, my_cpu() - client_cpu);
     times.sort_unstable();
