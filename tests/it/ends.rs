@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::kit::server::is_refused;
-use crate::kit::{Fault, Quotes, Server, Upstreams, eventually};
+use crate::kit::{Fault, Quotes, Server, Upstreams, at_once, eventually};
 
 /// Everything that can wait waits: every fetcher hangs, clients stream, wait, send slowly and do not read.
 fn everything_stuck(up: &Upstreams) -> (Server, Vec<TcpStream>, Vec<Quotes>) {
@@ -32,7 +32,7 @@ fn everything_stuck(up: &Upstreams) -> (Server, Vec<TcpStream>, Vec<Quotes>) {
 
 #[test]
 fn it_ends_in_time_with_every_worker_stuck_whoever_asks() {
-    for how in ["POST", "TERM", "INT"] {
+    at_once(["POST", "TERM", "INT"], |how| {
         let up = Upstreams::start();
         let (mut server, _streams, _quotes) = everything_stuck(&up);
         let asked = Instant::now();
@@ -49,7 +49,7 @@ fn it_ends_in_time_with_every_worker_stuck_whoever_asks() {
             asked.elapsed()
         );
         assert!(server.log("backend.log").contains("[MAIN] ended "), "{how}");
-    }
+    });
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::kit::faults::{Terminal, fifo, is_root, wrap};
 use crate::kit::server::program;
 use crate::kit::small_disk::{SmallDisk, run};
-use crate::kit::{PATIENCE, SHORT_LIMITS, Server, eventually, skip};
+use crate::kit::{PATIENCE, SHORT_LIMITS, Server, at_once, eventually, skip};
 
 #[test]
 fn what_others_prepared_in_the_folder_for_temporary_files_does_not_hold_up_the_start() {
@@ -421,7 +421,7 @@ fn a_closed_terminal_is_an_orderly_end_and_a_service_goes_on() {
 
 #[test]
 fn a_binary_that_is_replaced_or_deleted_while_it_runs_still_names_its_functions() {
-    for replaced in [true, false] {
+    at_once([true, false], |replaced| {
         let home = tempfile::tempdir().unwrap();
         let binary = home.path().join("copy");
         fs::copy(env!("CARGO_BIN_EXE_tapewarden"), &binary).unwrap();
@@ -455,5 +455,5 @@ fn a_binary_that_is_replaced_or_deleted_while_it_runs_still_names_its_functions(
         assert!(!report.contains("copy+0x"), "{report:.3000}");
         server.signal("TERM");
         assert_eq!(server.exit_code(), 0);
-    }
+    });
 }

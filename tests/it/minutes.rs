@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::kit::upstream::now_ms;
-use crate::kit::{Fault, Quotes, Server, Upstreams, eventually};
+use crate::kit::{Fault, Quotes, Server, Upstreams, at_once, eventually};
 use serde_json::Value;
 
 /// The symbol's price history is placeholders, all zeros.
@@ -96,7 +96,7 @@ fn its_clock_says(up: &Upstreams, off_ms: i64) {
 
 #[test]
 fn a_clock_that_is_minutes_off_is_told_and_costs_no_minute() {
-    for off_ms in [300_000_i64, -300_000] {
+    at_once([300_000_i64, -300_000], |off_ms| {
         let up = Upstreams::start();
         let server = up.server(&["schwab.nodata_hold=200ms"]);
         let mut client = Quotes::connect(&server.address);
@@ -124,5 +124,5 @@ fn a_clock_that_is_minutes_off_is_told_and_costs_no_minute() {
             "s ahead of the provider's"
         };
         server.log_has("backend.log", words);
-    }
+    });
 }

@@ -51,6 +51,7 @@ fn no_secret_is_in_any_log_report_answer_or_listing_after_every_fault() {
         "schwab.deadline=500ms",
         // Who has no older value waits this long for the next try.
         "http.answer_deadline=2s",
+        "model.deadline=2s",
         "schwab.breaker_open=100ms",
         "schwab.failure_hold=50ms",
         "watchdog.allow_drills=true",

@@ -4,18 +4,22 @@
 
 use std::process::Command;
 
-use crate::kit::{Flood, Upstreams, interop_folder};
+use crate::kit::{Flood, Upstreams, at_once, interop_folder};
 
 /// How many ms a client takes for each message.
 const SLOW: &str = "20";
 
-/// In sessions that are silent, flooded and slow, one after the other.
-fn keeps_alive(client: impl Fn() -> Option<Command>) {
-    for (session, per_second, pace) in [
+/// In sessions that are silent, flooded and slow, at the same time.
+fn keeps_alive(client: impl Fn() -> Option<Command> + Sync) {
+    let sessions = [
         ("silent", 0, "0"),
         ("flooded", 2_000, "0"),
         ("slow", 1_000, SLOW),
-    ] {
+    ];
+    if client().is_none() {
+        return;
+    }
+    at_once(sessions, |(session, per_second, pace)| {
         let Some(mut command) = client() else { return };
         let up = Upstreams::start();
         let server = up.server(&["stream.backoff_min=50ms"]);
@@ -29,7 +33,7 @@ fn keeps_alive(client: impl Fn() -> Option<Command>) {
             "{session}: {words} {}",
             String::from_utf8_lossy(&out.stderr)
         );
-    }
+    });
 }
 
 fn python(kind: &'static str) -> impl Fn() -> Option<Command> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::kit::{Fault, Quotes, Upstreams, eventually};
+use crate::kit::{Fault, Quotes, Upstreams, at_once, eventually};
 use serde_json::json;
 
 const QUICK: &[&str] = &["stream.backoff_min=50ms", "stream.backoff_max=200ms"];
@@ -154,14 +154,15 @@ fn a_source_that_falls_silent_is_left_and_found_again() {
 
 #[test]
 fn a_source_that_hangs_or_refuses_at_the_upgrade_costs_nothing_but_quotes() {
-    for (fault, words) in [
+    let faults = [
         (Fault::Hang, "did not answer the upgrade in time"),
         (
             Fault::Status(400, None, "no WebSocket"),
             "without a WebSocket backend",
         ),
         (Fault::Garbage, "the upgrade failed"),
-    ] {
+    ];
+    at_once(faults, |(fault, words)| {
         let up = Upstreams::start();
         up.trader.http.fault("/socket.io/", fault);
         let mut server = up.server(&[
@@ -176,7 +177,7 @@ fn a_source_that_hangs_or_refuses_at_the_upgrade_costs_nothing_but_quotes() {
         client.until_status(true);
         assert_eq!(server.ask("POST", "/api/shutdown").status, 200);
         assert_eq!(server.exit_code(), 0);
-    }
+    });
 }
 
 #[test]

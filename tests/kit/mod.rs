@@ -22,7 +22,7 @@ pub mod upstream;
 
 pub use client::{Got, Quotes, ask, get};
 pub use flood::Flood;
-pub use server::{NOBODY_THERE, PATIENCE, SHORT_LIMITS, Server, eventually};
+pub use server::{NOBODY_THERE, PATIENCE, SHORT_LIMITS, Server, at_once, eventually};
 pub use skip::skip;
 pub use upstream::{Fault, Model, Schwab, Trader, Upstreams};
 

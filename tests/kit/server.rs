@@ -52,6 +52,18 @@ pub fn eventually<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Tries all cases at the same time, each on a thread of its own, which is part of this test's turn: most of what
+/// they do is to wait.
+pub fn at_once<C: Send>(cases: impl IntoIterator<Item = C>, check: impl Fn(C) + Sync) {
+    turn::take();
+    let check = &check;
+    std::thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(move || check(case));
+        }
+    });
+}
+
 /// The running program; killed when it is dropped.
 pub struct Server {
     pub child: Child,
