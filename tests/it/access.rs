@@ -4,12 +4,12 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::kit::client::say;
 use crate::kit::faults::wrap;
-use crate::kit::routes::of_the_api;
+use crate::kit::routes::{END, of_the_api};
 use crate::kit::{self, Server, Upstreams, eventually, skip};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::http::HeaderName;
@@ -57,16 +57,6 @@ fn every_route() -> impl Iterator<Item = (&'static str, &'static str)> {
 fn a_foreign_page_gets_no_answer_from_any_route_and_no_upstream_hears_of_it() {
     let up = Upstreams::start();
     let server = up.server(&["http.origins=localhost", "watchdog.allow_drills=true"]);
-    let asked = |up: &Upstreams| {
-        let trader = [
-            "/api/watchlist",
-            "/api/vwap",
-            "/api/signals",
-            "/api/positions",
-        ];
-        let trader: usize = trader.iter().map(|path| up.trader.http.count(path)).sum();
-        up.schwab.0.fake.asked().len() + trader
-    };
     let page = "Sec-Fetch-Site";
     for headers in [
         &[(page, "cross-site"), ("Sec-Fetch-Dest", "image")][..],
@@ -88,13 +78,37 @@ fn a_foreign_page_gets_no_answer_from_any_route_and_no_upstream_hears_of_it() {
         }
         assert_eq!(stream(&server, "/api/ws/quotes", headers), Err(403));
     }
-    assert_eq!(asked(&up), 0, "a foreign page reached an upstream");
-    // The server's own files may be opened from a link.
+    let trader = [
+        "/api/watchlist",
+        "/api/vwap",
+        "/api/signals",
+        "/api/positions",
+    ];
+    let trader: usize = trader.iter().map(|path| up.trader.http.count(path)).sum();
+    let asked = up.schwab.0.fake.asked().len() + trader;
+    assert_eq!(asked, 0, "a foreign page reached an upstream");
+    let lines = server.log("backend.log").matches("[GATE] refused").count();
+    assert!((1..60).contains(&lines), "{lines} lines");
+    assert_eq!(server.get("/api/health").status, 200);
+}
+
+#[test]
+fn the_servers_own_pages_may_be_opened_from_a_link_on_a_foreign_page() {
+    let server = Server::start(&[]);
     for path in ["/", "/threads", "/docs"] {
-        let link = [(page, "cross-site"), ("Sec-Fetch-Mode", "navigate")];
+        let link = [
+            ("Sec-Fetch-Site", "cross-site"),
+            ("Sec-Fetch-Mode", "navigate"),
+        ];
         assert_eq!(server.ask_with("GET", path, &link).status, 200, "{path}");
     }
-    assert_eq!(server.get("/api/health").status, 200);
+}
+
+#[test]
+fn pages_of_allowed_origins_the_address_bar_and_tools_are_answered() {
+    let up = Upstreams::start();
+    let server = up.server(&["http.origins=localhost"]);
+    let page = "Sec-Fetch-Site";
     for ours in [
         &[("Origin", "http://localhost:3000"), (page, "same-site")][..],
         &[("Origin", "http://127.0.0.1:5173"), (page, "cross-site")],
@@ -106,9 +120,6 @@ fn a_foreign_page_gets_no_answer_from_any_route_and_no_upstream_hears_of_it() {
         let got = server.ask_with("GET", "/api/candles/TOYO", ours);
         assert_eq!(got.status, 200, "{ours:?}");
     }
-    assert_eq!(asked(&up), 1);
-    let lines = server.log("backend.log").matches("[GATE] refused").count();
-    assert!((1..60).contains(&lines), "{lines} lines");
 }
 
 #[test]
@@ -194,34 +205,41 @@ fn the_line_that_a_refusal_names_lets_the_page_in_over_http_and_streams() {
     }
 }
 
+/// Headers by which a proxy says that it sends a request on.
+const SENT_ON: [&str; 4] = ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"];
+
 #[test]
-fn what_a_proxy_sent_on_needs_the_token_and_is_not_of_this_machine() {
-    let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("clients-token");
-    std::fs::write(&file, TOKEN).unwrap();
-    let without = Server::start(&[]);
-    let with = Server::start_by(home, |command| {
-        command.args(["--set", &format!("http.token_file={}", file.display())]);
-        command.stderr(Stdio::null());
-    });
-    let bearer = format!("Bearer {TOKEN}");
-    for header in ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"] {
+fn what_a_proxy_sent_on_is_refused_where_there_is_no_token() {
+    let server = Server::start(&[]);
+    for header in SENT_ON {
         let sent_on = [(header, "for=203.0.113.7")];
         for (method, path) in every_route() {
-            let got = without.ask_with(method, path, &sent_on);
+            let got = server.ask_with(method, path, &sent_on);
             assert_eq!(got.status, 403, "{method} {path} {header}");
             assert!(got.detail().contains("set http.token_file"));
         }
-        assert_eq!(stream(&without, "/api/ws/quotes", &sent_on), Err(403));
-        assert_eq!(with.ask_with("GET", "/api/health", &sent_on).status, 401);
-        let shown = [sent_on[0], ("Authorization", &bearer)];
-        assert_eq!(with.ask_with("GET", "/api/health", &shown).status, 200);
-        assert_eq!(stream(&with, "/api/ws/quotes", &shown), Ok(()));
+        assert_eq!(stream(&server, "/api/ws/quotes", &sent_on), Err(403));
+    }
+    assert_eq!(server.get("/api/health").status, 200);
+}
+
+#[test]
+fn what_a_proxy_sent_on_with_the_token_is_answered_and_ends_no_server() {
+    let (server, _file) = with_token();
+    let bearer = bearer(TOKEN);
+    for header in SENT_ON {
+        let sent_on = (header, "for=203.0.113.7");
+        assert_eq!(
+            server.ask_with("GET", "/api/health", &[sent_on]).status,
+            401
+        );
+        let shown = [sent_on, ("Authorization", bearer.as_str())];
+        assert_eq!(server.ask_with("GET", "/api/health", &shown).status, 200);
+        assert_eq!(stream(&server, "/api/ws/quotes", &shown), Ok(()));
         // Only who is on this machine may end it.
-        let end = with.ask_with("POST", "/api/shutdown", &shown);
+        let end = server.ask_with("POST", END, &shown);
         assert_eq!(end.status, 403, "{}", end.text());
     }
-    assert_eq!(without.get("/api/health").status, 200);
 }
 
 #[test]
@@ -296,36 +314,76 @@ fn a_name_that_was_made_to_point_here_is_refused_on_every_route() {
     );
 }
 
-#[test]
-fn with_a_token_nothing_is_answered_without_it_and_everything_with_it() {
+/// A server that wants [`TOKEN`], and the file where it stands.
+fn with_token() -> (Server, PathBuf) {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("clients-token");
     std::fs::write(&file, format!("{TOKEN}\n")).unwrap();
     let server = Server::start_by(home, |command| {
         command.args(["--set", &format!("http.token_file={}", file.display())]);
-        command.stderr(std::process::Stdio::null());
+        command.stderr(Stdio::null());
     });
-    let bearer = format!("Bearer {TOKEN}");
-    let shown = [("Authorization", bearer.as_str())];
-    let wrong = [("Authorization", "Bearer a-token-of-these-tests-012345678X")];
+    (server, file)
+}
+
+/// The header that shows a token.
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+/// Whether `tapewarden dump` has its report over the port, with the token from this file.
+fn dump(server: &Server, token_file: Option<&Path>) -> bool {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tapewarden"));
+    command.args(["dump", "--url", &format!("http://{}", server.address)]);
+    if let Some(file) = token_file {
+        command.env("TAPEWARDEN_HTTP_TOKEN_FILE", file);
+    }
+    command.output().unwrap().status.success()
+}
+
+#[test]
+fn without_the_token_or_with_a_wrong_one_every_route_says_401_and_how_it_is_shown() {
+    let (server, _file) = with_token();
+    let wrong = bearer("a-token-of-these-tests-012345678X");
     for (method, path) in every_route().filter(|(method, _)| *method != "OPTIONS") {
-        for headers in [&[][..], &wrong[..]] {
+        for headers in [&[][..], &[("Authorization", wrong.as_str())]] {
             let got = server.ask_with(method, path, headers);
             assert_eq!(got.status, 401, "{method} {path}");
             assert!(got.detail().contains("Authorization: Bearer TOKEN"));
             assert!(got.header("WWW-Authenticate").is_some());
         }
     }
-    eventually("answers with the token", || {
-        (server.ask_with("GET", "/api/candles/TOYO", &shown).status == 200).then_some(())
+}
+
+#[test]
+fn with_the_token_every_route_answers() {
+    let (server, _file) = with_token();
+    let bearer = bearer(TOKEN);
+    for (method, path) in of_the_api().filter(|(_, path)| *path != END) {
+        let got = server.ask_with(method, path, &[("Authorization", &bearer)]);
+        assert_ne!(got.status, 401, "{method} {path}");
+    }
+    eventually("candles", || {
+        let got = server.ask_with("GET", "/api/candles/TOYO", &[("Authorization", &bearer)]);
+        (got.status == 200).then_some(())
     });
-    // A page's script sees the 401, and asks before it asks without the token.
-    let page = [("Origin", "http://localhost:3000")];
-    let refused = server.ask_with("GET", "/api/health", &page);
+}
+
+#[test]
+fn a_pages_script_sees_the_401() {
+    let (server, _file) = with_token();
+    let page = ("Origin", "http://localhost:3000");
+    let refused = server.ask_with("GET", "/api/health", &[page]);
+    assert_eq!(refused.status, 401);
     assert_eq!(
         refused.header("Access-Control-Allow-Origin"),
         Some("http://localhost:3000")
     );
+}
+
+#[test]
+fn a_pages_script_may_ask_with_the_token_and_its_preflight_needs_none() {
+    let (server, _file) = with_token();
     let asking = [
         ("Origin", "http://localhost:3000"),
         ("Access-Control-Request-Method", "GET"),
@@ -337,10 +395,15 @@ fn with_a_token_nothing_is_answered_without_it_and_everything_with_it() {
         may.header("Access-Control-Allow-Headers"),
         Some("authorization")
     );
+}
 
+#[test]
+fn a_stream_opens_with_the_token_in_a_header_or_the_url_and_not_without() {
+    let (server, _file) = with_token();
     let quotes = "/api/ws/quotes";
     assert_eq!(stream(&server, quotes, &[]), Err(401));
     assert_eq!(stream(&server, "/api/ws/quotes?token=wrong", &[]), Err(401));
+    let bearer = bearer(TOKEN);
     assert_eq!(
         stream(&server, quotes, &[("Authorization", &bearer)]),
         Ok(())
@@ -349,17 +412,30 @@ fn with_a_token_nothing_is_answered_without_it_and_everything_with_it() {
         stream(&server, &format!("{quotes}?token={TOKEN}"), &[]),
         Ok(())
     );
+}
 
-    let dump = |token_file: Option<&Path>| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tapewarden"));
-        command.args(["dump", "--url", &format!("http://{}", server.address)]);
-        if let Some(file) = token_file {
-            command.env("TAPEWARDEN_HTTP_TOKEN_FILE", file);
-        }
-        command.output().unwrap()
-    };
-    assert!(!dump(None).status.success());
-    assert!(dump(Some(&file)).status.success());
+#[test]
+fn the_command_dump_needs_the_token_and_takes_it_from_the_same_file() {
+    let (server, file) = with_token();
+    assert!(!dump(&server, None));
+    assert!(dump(&server, Some(&file)));
+}
+
+#[test]
+fn the_token_is_in_no_log_however_it_was_shown() {
+    let (server, file) = with_token();
+    let bearer = bearer(TOKEN);
+    let shown = [("Authorization", bearer.as_str())];
+    eventually("answers with the token", || {
+        (server.ask_with("GET", "/api/health", &shown).status == 200).then_some(())
+    });
+    let url = format!("/api/ws/quotes?token={TOKEN}");
+    assert_eq!(stream(&server, &url, &[]), Ok(()));
+    // One that is not quite right is refused, and a refusal is told.
+    let nearly = format!("/api/ws/quotes?token={TOKEN}X");
+    assert_eq!(stream(&server, &nearly, &[]), Err(401));
+    server.log_has("backend.log", "[GATE] refused");
+    assert!(dump(&server, Some(&file)));
     let logs = server.log("backend.log") + &server.log("watchdog.log");
     assert!(!logs.contains(TOKEN), "{logs}");
 }

@@ -1,9 +1,10 @@
-//! The wire contract, route by route, against upstreams over real sockets: well, and with every fault.
+//! The wire contract, route by route, against upstreams over real sockets with every fault; `wire.rs` has what
+//! is answered while all is well.
 
 use std::time::Duration;
 
 use crate::kit::upstream::{BROKEN, now_ms};
-use crate::kit::{self, Fault, Server, Upstreams, eventually};
+use crate::kit::{self, Fault, Server, Upstreams, at_once, eventually};
 use serde_json::{Value, json};
 
 /// Failures are told soon: who has no older value waits for the next try until its deadline.
@@ -18,194 +19,6 @@ const FAST: &[&str] = &[
 /// The settings of `FAST` and more.
 fn fast<'a>(more: &[&'a str]) -> Vec<&'a str> {
     FAST.iter().chain(more).copied().collect()
-}
-
-#[test]
-fn with_good_upstreams_every_route_answers_in_its_shape() {
-    let up = Upstreams::start();
-    let server = up.server(&[]);
-    let candles = server.get("/api/candles/toyo?timeframe=1m").json();
-    let first = candles[0].as_object().unwrap();
-    let fields: Vec<&str> = first.keys().map(String::as_str).collect();
-    assert_eq!(
-        fields,
-        ["timestamp", "open", "high", "low", "close", "volume"]
-    );
-    let times: Vec<i64> = candles
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|c| c["timestamp"].as_i64().unwrap())
-        .collect();
-    assert!(times.is_sorted() && !times.is_empty());
-    assert_eq!(
-        server.get("/api/candles/TOYO").json(),
-        candles,
-        "1m is the default"
-    );
-    assert_eq!(server.get("/api/quote/brk%2fb").json()["lastPrice"], 2.5);
-    assert_eq!(
-        server.get("/api/watchlist").json(),
-        json!([{"symbol": "TOYO", "gap_percent": 40.5, "odd": {"kept": 1}}, {"symbol": "ELPW"}])
-    );
-    assert_eq!(
-        server.get("/api/vwap/BRK%2FB").json()["symbol"],
-        "BRK%2FB",
-        "passed on as one segment"
-    );
-    assert_eq!(
-        server.get("/api/vwap").json(),
-        json!({"TOYO": {"symbol": "TOYO", "vwap": 2.4, "source": "stream"}})
-    );
-    assert_eq!(
-        server.get("/api/streaming/health").json()["stats"]["quotes"],
-        7
-    );
-    assert_eq!(
-        server.get("/api/streaming/rotation").json()["priority_symbols"][0]["symbol"],
-        "TOYO"
-    );
-    assert_eq!(
-        server.get("/api/signals").json()[0]["pattern"],
-        "vwap_bounce"
-    );
-    assert_eq!(server.get("/api/positions").json()[0]["shares"], 100);
-    let status = server.eventually("/api/streaming/status", |g| g.json()["connected"] == true);
-    assert_eq!(status["trader_url"], up.trader.http.fake.url());
-    assert!(
-        status["symbols"].is_array()
-            && status["quotes_relayed"].is_u64()
-            && status["uptime_seconds"].is_u64()
-    );
-    assert_eq!(
-        server.get("/api/volume-spikes/active").json(),
-        json!({"spikes": {}})
-    );
-    assert_eq!(
-        server.eventually("/api/runners", |g| g.status == 200)["version"],
-        1
-    );
-    assert_eq!(
-        server.eventually("/api/trade-history", |g| g.status == 200),
-        json!([{"n": 1}, {"n": 2}])
-    );
-    assert_eq!(
-        server.get("/api/validate/status").json(),
-        json!({"available": true, "cache_ttl_seconds": 60})
-    );
-    let verdict = server.ask("POST", "/api/validate/toyo").json();
-    assert_eq!(
-        (&verdict["signal"], &verdict["symbol"], &verdict["cached"]),
-        (&json!("buy"), &json!("TOYO"), &json!(false))
-    );
-    assert_eq!(
-        server.ask("POST", "/api/validate/TOYO").json()["cached"],
-        true
-    );
-    assert_eq!(server.ask("POST", "/api/validate/AAAA").status, 400);
-    let asked = up.schwab.0.fake.asked();
-    assert!(
-        asked
-            .iter()
-            .all(|a| a.header("authorization") == Some("Bearer first-token"))
-    );
-    let minute = asked
-        .iter()
-        .find(|a| a.target.starts_with("/pricehistory"))
-        .unwrap();
-    for part in [
-        "symbol=TOYO",
-        "frequencyType=minute",
-        "frequency=1",
-        "startDate=",
-        "endDate=",
-        "needExtendedHoursData=true",
-    ] {
-        assert!(minute.target.contains(part), "{part} in {}", minute.target);
-    }
-}
-
-#[test]
-fn methods_origins_and_bad_input_are_answered_before_any_upstream_is_asked() {
-    let up = Upstreams::start();
-    let server = up.server(&["http.origins=localhost"]);
-    for path in [
-        "/api/candles/TOYO?timeframe=2m",
-        "/api/candles/TOO%20LONG%20A%20SYMBOL",
-        "/api/quote/A%00B",
-        "/api/candles/ABCDEFGHIJKLMNOPQRSTUVWXY",
-        "/api/vwap/%FF",
-        "/api/quote/..%2F..%2Fetc",
-    ] {
-        let got = server.get(path);
-        assert!(
-            got.status == 400 || got.status == 404,
-            "{path} {}",
-            got.status
-        );
-        assert!(!got.detail().is_empty());
-    }
-    let asked = up.schwab.0.fake.asked().len() + up.trader.http.count("/api/vwap");
-    assert_eq!(asked, 0, "bad input reached an upstream");
-    let wrong = server.ask("DELETE", "/api/health");
-    assert_eq!(
-        (wrong.status, wrong.header("allow")),
-        (405, Some("GET, HEAD, OPTIONS"))
-    );
-    assert!(!wrong.detail().is_empty());
-    assert_eq!(server.get("/api/nope").status, 404);
-    assert!(server.get("/api/nope").detail().contains("/api/nope"));
-    let whole = server.get("/api/watchlist");
-    let head = server.ask("HEAD", "/api/watchlist");
-    assert_eq!((head.status, head.body.len()), (200, 0));
-    assert_eq!(
-        head.header("content-length"),
-        whole.header("content-length")
-    );
-    let page = [("Origin", "http://localhost:3000")];
-    let allowed = server.ask_with("GET", "/api/health", &page);
-    assert_eq!(
-        allowed.header("access-control-allow-origin"),
-        Some("http://localhost:3000")
-    );
-    let failed = server.ask_with("GET", "/api/nope", &page);
-    assert_eq!(
-        failed.header("access-control-allow-origin"),
-        Some("http://localhost:3000"),
-        "errors too"
-    );
-    let preflight = server.ask_with(
-        "OPTIONS",
-        "/api/validate/TOYO",
-        &[page[0], ("Access-Control-Request-Method", "POST")],
-    );
-    assert_eq!(preflight.status, 204);
-    assert!(
-        preflight
-            .header("access-control-allow-methods")
-            .unwrap()
-            .contains("POST")
-    );
-    for (plain, why) in [
-        (server.ask("OPTIONS", "/api/validate/TOYO"), "nobody's page"),
-        (
-            server.ask_with("OPTIONS", "/api/validate/TOYO", &page),
-            "no method to come",
-        ),
-    ] {
-        assert_eq!(plain.header("allow"), Some("POST, OPTIONS"));
-        assert_eq!(plain.header("access-control-allow-methods"), None, "{why}");
-        assert_eq!(plain.header("content-length"), None, "a 204 has none");
-    }
-    for origin in ["https://evil.example", "null"] {
-        let refused = server.ask_with("GET", "/api/health", &[("Origin", origin)]);
-        assert_eq!(
-            refused.header("access-control-allow-origin"),
-            None,
-            "{origin}"
-        );
-    }
-    server.log_has("backend.log", "null");
 }
 
 /// What every trader route answers when the trader app gives nothing, with these words for the cause.
@@ -250,7 +63,7 @@ fn own_routes_are_well(server: &Server) {
 
 #[test]
 fn broken_answers_of_the_upstreams_are_told_as_what_they_are_and_end_with_the_fault() {
-    for fault in BROKEN {
+    at_once(BROKEN, |fault| {
         let up = Upstreams::start();
         up.fault(&fault);
         let server = up.server(&fast(&[
@@ -283,12 +96,12 @@ fn broken_answers_of_the_upstreams_are_told_as_what_they_are_and_end_with_the_fa
         server.eventually("/api/candles/TOYO", |got| got.status == 200);
         server.eventually("/api/watchlist", |got| got.status == 200);
         server.eventually("/api/vwap/TOYO", |got| got.json()["vwap"] == 2.4);
-    }
+    });
 }
 
 #[test]
 fn silent_dripping_and_endless_upstreams_are_told_as_too_slow() {
-    for fault in [Fault::Hang, Fault::Drip, Fault::Huge] {
+    at_once([Fault::Hang, Fault::Drip, Fault::Huge], |fault| {
         let up = Upstreams::start();
         up.fault(&fault);
         let server = up.server(&fast(&[]));
@@ -309,7 +122,7 @@ fn silent_dripping_and_endless_upstreams_are_told_as_too_slow() {
         own_routes_are_well(&server);
         up.heal();
         server.eventually("/api/watchlist", |got| got.status == 200);
-    }
+    });
 }
 
 /// Status, header and body of the provider; status and words of ours.
@@ -337,7 +150,7 @@ fn each_status_of_the_provider_is_told_as_its_own_cause() {
             "Down for today",
         ),
     ];
-    for (code, header, body, status, words) in cases {
+    at_once(cases, |(code, header, body, status, words)| {
         let up = Upstreams::start();
         up.schwab.0.fault("/", Fault::Status(code, header, body));
         up.trader
@@ -369,7 +182,7 @@ fn each_status_of_the_provider_is_told_as_its_own_cause() {
             trader_routes_are_degraded(&server, "error", "trader_app_error");
         }
         own_routes_are_well(&server);
-    }
+    });
 }
 
 #[test]
@@ -442,13 +255,13 @@ fn a_symbol_of_the_watchlist_and_one_that_is_heard_are_known_though_the_provider
 
 #[test]
 fn a_symbol_that_fails_leaves_all_others_as_they_are() {
-    let up = Upstreams::start();
-    let server = up.server(&[
-        "http.answer_deadline=3s",
-        "schwab.fresh_candles=1ms",
-        "schwab.requests_per_minute=100000",
-    ]);
-    for fault in [Fault::Status(500, None, "{}"), Fault::Hang] {
+    at_once([Fault::Status(500, None, "{}"), Fault::Hang], |fault| {
+        let up = Upstreams::start();
+        let server = up.server(&[
+            "http.answer_deadline=3s",
+            "schwab.fresh_candles=1ms",
+            "schwab.requests_per_minute=100000",
+        ]);
         up.schwab.0.fault("/quotes?symbols=BAD", fault.clone());
         up.schwab.0.fault("/pricehistory?symbol=BAD", fault.clone());
         let address = server.address.clone();
@@ -469,15 +282,14 @@ fn a_symbol_that_fails_leaves_all_others_as_they_are() {
             bad.iter().all(|s| matches!(s, 502 | 504)),
             "{fault:?} {bad:?}"
         );
-        up.schwab.0.heal();
-    }
+    });
 }
 
 #[test]
 fn a_vwap_that_fails_leaves_what_else_the_trader_app_says_as_it_is() {
-    let up = Upstreams::start();
-    let server = up.server(&["trader.fresh_watchlist=1ms", "trader.fresh_lists=1ms"]);
-    for fault in [Fault::Status(500, None, "{}"), Fault::Hang] {
+    at_once([Fault::Status(500, None, "{}"), Fault::Hang], |fault| {
+        let up = Upstreams::start();
+        let server = up.server(&["trader.fresh_watchlist=1ms", "trader.fresh_lists=1ms"]);
         up.trader.http.fault("/api/vwap/BAD", fault.clone());
         for round in 0..12 {
             let address = server.address.clone();
@@ -502,8 +314,7 @@ fn a_vwap_that_fails_leaves_what_else_the_trader_app_says_as_it_is() {
             }
             std::thread::sleep(Duration::from_millis(150));
         }
-        up.trader.http.heal();
-    }
+    });
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::connections::Kept;
 use crate::kit::client::{Got, try_say};
 use crate::kit::faults::wrap;
+use crate::kit::routes::END;
 use crate::kit::{PATIENCE, Server, eventually};
 
 /// What operators ask for.
@@ -63,8 +64,8 @@ fn all_routes_answer(server: &Server) {
     }
 }
 
-#[test]
-fn it_answers_its_owner_without_the_token_while_every_place_of_the_port_is_taken() {
+/// A server whose port wants a token and has no place left; what holds the places.
+fn full() -> (Server, Vec<TcpStream>) {
     let home = tempfile::tempdir().unwrap();
     let token = home.path().join("token");
     fs::write(&token, "a-token-0123456789-abcdef").unwrap();
@@ -76,11 +77,9 @@ fn it_answers_its_owner_without_the_token_while_every_place_of_the_port_is_taken
         command.stderr(Stdio::null());
     });
     assert_eq!(server.get("/api/threads").status, 401);
-    let socket = socket(&server);
-    let file = fs::metadata(&socket).unwrap();
-    assert!(file.file_type().is_socket());
-    assert_eq!(file.permissions().mode() & 0o777, 0o600);
-    eventually("the watchdog has looked", || answers(&socket).then_some(()));
+    eventually("the watchdog has looked", || {
+        answers(&socket(&server)).then_some(())
+    });
     // None of these is idle, so none makes room; there are some places more for those that are told to come again.
     let held: Vec<TcpStream> = (0..120)
         .map(|_| {
@@ -94,7 +93,26 @@ fn it_answers_its_owner_without_the_token_while_every_place_of_the_port_is_taken
         let told = |got: Got| got.status == 503;
         try_say(&server.address, ask).is_ok_and(told).then_some(())
     });
+    (server, held)
+}
+
+#[test]
+fn it_is_a_socket_that_its_owner_alone_may_open() {
+    let server = Server::start(&[]);
+    let file = fs::metadata(socket(&server)).unwrap();
+    assert!(file.file_type().is_socket());
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn it_answers_its_owner_without_the_token_while_every_place_of_the_port_is_taken() {
+    let (server, _held) = full();
     all_routes_answer(&server);
+}
+
+#[test]
+fn the_commands_use_it_while_every_place_of_the_port_is_taken() {
+    let (server, _held) = full();
     let said = command(&server, &["threads"]);
     assert!(
         said.contains("\ngate ") && said.contains("\ncontrol-1 "),
@@ -106,17 +124,18 @@ fn it_answers_its_owner_without_the_token_while_every_place_of_the_port_is_taken
     assert!(shown.contains("=== END STACK DUMP ==="), "{shown:.300}");
     let pid = server.pid().to_string();
     assert!(command(&server, &["threads", "--pid", &pid]).contains("\ngate "));
-    let got = try_ask(&socket, "GET", "/api/candles/TOYO").unwrap();
-    assert!(
-        got.starts_with("HTTP/1.0 404 "),
-        "no upstream is asked: {got}"
-    );
-    let got = try_ask(&socket, "GET", "/api/shutdown").unwrap();
+}
+
+#[test]
+fn it_asks_no_upstream_and_tells_a_wrong_method_the_right_ones() {
+    let server = Server::start(&[]);
+    let got = try_ask(&socket(&server), "GET", "/api/candles/TOYO").unwrap();
+    assert!(got.starts_with("HTTP/1.0 404 "), "{got}");
+    let got = try_ask(&socket(&server), "GET", END).unwrap();
     assert!(
         got.starts_with("HTTP/1.0 405 ") && got.contains("Allow: POST, OPTIONS"),
         "{got}"
     );
-    drop(held);
 }
 
 #[test]

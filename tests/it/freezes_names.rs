@@ -207,6 +207,12 @@ fn token_files_in_every_state_are_told_and_recovered_from() {
             },
         );
     }
+    town.empties();
+}
+
+#[test]
+fn a_token_that_expires_or_is_replaced_during_requests_is_followed_by_the_new_one() {
+    let mut town = Town::start(&[]);
     town.trial(
         Trial::harmless("the token expires", 4)
             .breaking(&[Part::Schwab])

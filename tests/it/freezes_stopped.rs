@@ -38,7 +38,7 @@ fn town(market: &Provider, trader: &Provider) -> Town {
 }
 
 #[test]
-fn stopped_processes_cost_only_what_needs_them_and_all_is_back_when_they_go_on() {
+fn a_providers_process_that_is_stopped_costs_only_what_needs_it_and_is_back_when_it_goes_on() {
     let (market, trader) = (Provider::start(1_000), Provider::start(1_000));
     let mut town = town(&market, &trader);
     town.trial(
@@ -48,6 +48,13 @@ fn stopped_processes_cost_only_what_needs_them_and_all_is_back_when_they_go_on()
         |_| market.process.signal("STOP"),
         |_| market.process.signal("CONT"),
     );
+    town.empties();
+}
+
+#[test]
+fn a_trader_apps_process_that_is_stopped_costs_only_what_needs_it_and_is_back_when_it_goes_on() {
+    let (market, trader) = (Provider::start(1_000), Provider::start(1_000));
+    let mut town = town(&market, &trader);
     town.trial(
         Trial::harmless("the trader app's process is stopped", 8)
             .breaking(&[Part::Trader])

@@ -52,3 +52,4 @@ mod tables;
 mod tidy;
 mod validations;
 mod websocket;
+mod wire;

@@ -16,11 +16,11 @@ fn named(page: &Got) -> Vec<String> {
 }
 
 #[test]
-fn all_pages_and_their_files_are_served_strictly() {
+fn a_page_is_asked_for_anew_each_time_and_sent_when_it_has_changed() {
     let server = Server::start(&[]);
     for path in PAGES {
         let page = server.get(path);
-        assert_eq!(page.status, 200);
+        assert_eq!(page.status, 200, "{path}");
         assert_eq!(
             page.header("Content-Type"),
             Some("text/html; charset=utf-8")
@@ -30,8 +30,16 @@ fn all_pages_and_their_files_are_served_strictly() {
         let again = server.ask_with("GET", path, &[("If-None-Match", etag)]);
         assert_eq!((again.status, again.body.len()), (304, 0));
         assert_eq!(server.ask("HEAD", path).status, 200);
-        let files = named(&page);
-        assert!(files.len() >= 2, "{files:?}");
+    }
+    assert_eq!(server.ask("POST", "/").status, 405);
+}
+
+#[test]
+fn a_pages_files_are_kept_for_good_and_are_what_they_say() {
+    let server = Server::start(&[]);
+    for path in PAGES {
+        let files = named(&server.get(path));
+        assert!(files.len() >= 2, "{path}: {files:?}");
         for file in &files {
             let got = server.get(file);
             assert_eq!(got.status, 200, "{file}");
@@ -51,6 +59,15 @@ fn all_pages_and_their_files_are_served_strictly() {
             assert_eq!(got.header("X-Content-Type-Options"), Some("nosniff"));
             assert_eq!(got.header("Referrer-Policy"), Some("no-referrer"));
         }
+    }
+    assert_eq!(server.get("/assets/none.js").status, 404);
+}
+
+#[test]
+fn a_pages_policy_lets_it_load_from_this_server_alone_and_nobody_frame_it() {
+    let server = Server::start(&[]);
+    for path in PAGES {
+        let page = server.get(path);
         let policy = page.header("Content-Security-Policy").unwrap();
         for rule in [
             "default-src 'none'",
@@ -58,14 +75,20 @@ fn all_pages_and_their_files_are_served_strictly() {
             "connect-src 'self'",
             "frame-ancestors 'none'",
         ] {
-            assert!(policy.contains(rule), "{policy}");
+            assert!(policy.contains(rule), "{path}: {policy}");
         }
         assert!(
             !policy.contains("unsafe") && !policy.contains('*'),
-            "{policy}"
+            "{path}: {policy}"
         );
-        // No address of another host but the link that the charts' licence asks for.
-        let text = page.text();
+    }
+}
+
+#[test]
+fn a_page_names_no_other_host_but_the_one_that_the_charts_licence_asks_for() {
+    let server = Server::start(&[]);
+    for path in PAGES {
+        let text = server.get(path).text();
         if !text.contains("<script") {
             println!("the build left the page out: {path} is the plain one");
             continue;
@@ -74,12 +97,10 @@ fn all_pages_and_their_files_are_served_strictly() {
             assert!(rest.starts_with("www.tradingview.com/"), "{rest:.40}");
         }
     }
-    assert_eq!(server.get("/assets/none.js").status, 404);
-    assert_eq!(server.ask("POST", "/").status, 405);
 }
 
 #[test]
-fn what_the_page_of_threads_asks_for_is_answered() {
+fn a_report_is_listed_and_to_be_had_in_each_of_its_forms() {
     let server = Server::start(&[]);
     assert_eq!(server.get("/api/stalls").json(), serde_json::json!([]));
     let dump = server.get("/api/threads/dump?format=json");
@@ -96,10 +117,13 @@ fn what_the_page_of_threads_asks_for_is_answered() {
         assert!(got.header("Content-Type").unwrap().starts_with(kind));
         assert!(got.body.len() > 100);
     }
-    assert_eq!(
-        server.get(&format!("/api/stalls/{name}?format=x")).status,
-        400
-    );
+    let other = server.get(&format!("/api/stalls/{name}?format=x"));
+    assert_eq!(other.status, 400);
+}
+
+#[test]
+fn a_report_that_there_is_not_is_404_whatever_its_name_points_to() {
+    let server = Server::start(&[]);
     for bad in [
         "none",
         "..%2F..%2Fbackend",
@@ -110,6 +134,11 @@ fn what_the_page_of_threads_asks_for_is_answered() {
         assert_eq!(got.status, 404, "{bad}");
         assert!(got.detail().contains("/api/stalls"), "{}", got.text());
     }
+}
+
+#[test]
+fn the_list_of_threads_has_processor_times_stalls_and_whether_drills_are_allowed() {
+    let server = Server::start(&[]);
     let threads = server.eventually("/api/threads", |got| {
         got.json()["threads"]
             .as_array()
@@ -117,6 +146,11 @@ fn what_the_page_of_threads_asks_for_is_answered() {
     });
     assert_eq!(threads["drills"], true);
     assert!(threads["stalls"].is_array());
+}
+
+#[test]
+fn health_tells_the_tokens_time_left_and_the_markets_time() {
+    let server = Server::start(&[]);
     let health = server.eventually("/api/health", |got| {
         got.json()["token"]["remaining_seconds"].is_i64()
     });

@@ -5,15 +5,38 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::process::Command;
 
-use crate::kit::{NOBODY_THERE, Quotes, Server};
+use crate::kit::routes::{NEW, ROUTES, Route};
+use crate::kit::{NOBODY_THERE, Quotes, Server, eventually};
+
+/// Routes that are asked again and again by pages; a symbol that is another each time is none of the market's.
+fn polled() -> impl Iterator<Item = &'static Route> {
+    let routes = ROUTES.iter().filter(|route| route.not_polled.is_none());
+    routes.filter(|route| !route.path.contains(NEW))
+}
 
 #[test]
 fn every_route_answers_with_the_embedded_market() {
+    let server = Server::start(&[]);
+    assert!(polled().count() > 15);
+    for route in polled() {
+        eventually(route.path, || {
+            (server.ask(route.method, route.path).status == 200).then_some(())
+        });
+    }
+}
+
+#[test]
+fn health_names_the_service_and_counts_its_threads() {
     let server = Server::start(&[]);
     let health = server.eventually("/api/health", |g| {
         g.status == 200 && g.json()["threads"].is_object()
     });
     assert_eq!(health["service"], "charting-backend");
+}
+
+#[test]
+fn candles_of_each_timeframe_are_whole_and_in_order_of_time() {
+    let server = Server::start(&[]);
     for timeframe in ["1m", "5m", "15m", "D"] {
         let got = server.get(&format!("/api/candles/toyo?timeframe={timeframe}"));
         let (status, body) = (got.status, got.json());
@@ -30,22 +53,26 @@ fn every_route_answers_with_the_embedded_market() {
             .iter()
             .map(|c| c["timestamp"].as_i64().unwrap())
             .collect();
-        assert!(times.is_sorted());
+        assert!(times.is_sorted(), "{timeframe}");
     }
-    assert!(server.get("/api/quote/TOYO").json()["lastPrice"].is_number());
+}
+
+#[test]
+fn a_symbol_that_the_market_does_not_have_is_404_and_a_share_class_is_found() {
+    let server = Server::start(&[]);
+    for path in ["/api/quote/NOPE", "/api/candles/NOPE"] {
+        assert_eq!(server.get(path).status, 404, "{path}");
+    }
     assert_eq!(server.get("/api/quote/ZQX%2FA").status, 200);
-    assert_eq!(server.get("/api/quote/NOPE").status, 404);
-    assert_eq!(server.get("/api/candles/NOPE").status, 404);
-    assert_eq!(server.get("/api/candles/TOYO?timeframe=2m").status, 400);
-    assert!(
-        server
-            .get("/api/watchlist")
-            .json()
-            .as_array()
-            .unwrap()
-            .len()
-            > 10
-    );
+    let quote = server.get("/api/quote/TOYO").json();
+    assert!(quote["lastPrice"].is_number(), "{quote}");
+}
+
+#[test]
+fn what_the_markets_trader_app_knows_has_its_shapes() {
+    let server = Server::start(&[]);
+    let watchlist = server.get("/api/watchlist").json();
+    assert!(watchlist.as_array().unwrap().len() > 10, "{watchlist}");
     assert!(server.get("/api/vwap/TOYO").json()["vwap"].is_number());
     assert!(server.get("/api/vwap").json().is_object());
     for list in ["/api/signals", "/api/positions"] {
@@ -63,23 +90,37 @@ fn every_route_answers_with_the_embedded_market() {
             "{object} {body}"
         );
     }
+    assert!(server.get("/api/volume-spikes/active").json()["spikes"].is_object());
+}
+
+#[test]
+fn the_markets_files_are_read() {
+    let server = Server::start(&[]);
     server.eventually("/api/runners", |g| {
         g.status == 200 && g.json()["active_runners"].is_array()
     });
     server.eventually("/api/trade-history", |g| {
         g.status == 200 && g.json().as_array().is_some_and(|a| a.len() > 50)
     });
-    assert!(server.get("/api/volume-spikes/active").json()["spikes"].is_object());
+}
+
+#[test]
+fn the_markets_model_gives_a_signal_with_its_reasons_for_what_is_watched() {
+    let server = Server::start(&[]);
     assert_eq!(server.ask("POST", "/api/validate/NOPE").status, 400);
     let verdict = server.ask("POST", "/api/validate/TOYO").json();
-    assert!(verdict["signal"].is_string() && verdict["reasoning"].is_array());
-    let threads = server.eventually("/api/threads", |g| g.status == 200);
-    assert!(threads["threads"].as_array().unwrap().len() > 20);
-    assert!(threads["channels"].as_array().unwrap().len() > 10);
-    let got = server.get("/api/nope");
-    let (status, unknown) = (got.status, got.json());
-    assert!(status == 404 && unknown["detail"].is_string());
-    assert_eq!(server.ask("DELETE", "/api/health").status, 405);
+    assert!(
+        verdict["signal"].is_string() && verdict["reasoning"].is_array(),
+        "{verdict}"
+    );
+}
+
+#[test]
+fn threads_and_channels_are_all_listed() {
+    let server = Server::start(&[]);
+    let listed = server.eventually("/api/threads", |g| g.status == 200);
+    assert!(listed["threads"].as_array().unwrap().len() > 20);
+    assert!(listed["channels"].as_array().unwrap().len() > 10);
 }
 
 #[test]
@@ -113,26 +154,35 @@ fn it_ends_when_asked_and_says_so_in_its_log() {
 }
 
 #[test]
-fn upstreams_that_are_not_there_are_told_as_such_and_the_rest_goes_on() {
+fn a_provider_that_is_not_there_is_told_with_its_token_file() {
     let server = Server::start(&NOBODY_THERE);
     let got = server.get("/api/candles/TOYO");
-    let (status, body) = (got.status, got.json());
-    assert!(
-        status == 503 && body["detail"].as_str().unwrap().contains("none.json"),
-        "{status} {body}"
-    );
+    assert_eq!(got.status, 503, "{}", got.text());
+    assert!(got.detail().contains("none.json"), "{}", got.detail());
+}
+
+#[test]
+fn a_trader_app_that_is_not_there_is_told_on_each_of_its_routes() {
+    let server = Server::start(&NOBODY_THERE);
     assert_eq!(server.get("/api/watchlist").status, 503);
-    let got = server.get("/api/vwap/TOYO");
-    let (status, vwap) = (got.status, got.json());
-    assert_eq!((status, &vwap["source"]), (200, &"unavailable".into()));
+    let vwap = server.get("/api/vwap/TOYO");
+    assert_eq!(
+        (vwap.status, &vwap.json()["source"]),
+        (200, &"unavailable".into())
+    );
     let health = server.get("/api/streaming/health").json();
     assert_eq!(health["error"], "trader_app_unavailable");
     assert_eq!(server.get("/api/signals").json(), serde_json::json!([]));
+}
+
+#[test]
+fn upstreams_that_are_not_there_leave_files_the_models_status_and_health_as_they_are() {
+    let server = Server::start(&NOBODY_THERE);
     assert_eq!(
         server.eventually("/api/trade-history", |g| g.status == 200),
         serde_json::json!([])
     );
-    assert_eq!(server.get("/api/runners").status, 503);
+    assert_eq!(server.get("/api/runners").status, 503, "there is no file");
     assert_eq!(
         server.get("/api/validate/status").json()["available"],
         false

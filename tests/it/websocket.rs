@@ -277,13 +277,19 @@ fn a_handshake_that_will_not_do_is_told_what_would() {
             assert!(got.detail().contains("proxy"), "{what}: {}", got.detail());
         }
     }
+}
+
+#[test]
+fn a_handshake_with_a_key_that_is_none_is_told_so() {
+    let up = Upstreams::start();
+    let server = up.server(QUICK);
     for key in [
         "",
         "Sec-WebSocket-Key: abc",
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZSBtb3Jl",
     ] {
         let got = handshake(
-            address,
+            &server.address,
             "Sec-WebSocket-Key",
             &[key][usize::from(key.is_empty())..],
         );
@@ -294,6 +300,12 @@ fn a_handshake_that_will_not_do_is_told_what_would() {
             got.detail()
         );
     }
+}
+
+#[test]
+fn the_stream_is_asked_for_by_get_and_says_so() {
+    let up = Upstreams::start();
+    let server = up.server(QUICK);
     let wrong_method = server.ask("POST", "/api/ws/quotes");
     assert_eq!(
         (wrong_method.status, wrong_method.header("Allow").is_some()),
