@@ -65,10 +65,11 @@ pub fn open(
         sessions: Sessions::new(supervisor, data.hub, ws_config(settings)),
     };
     control::open(supervisor, &ground.files, ground.address, &config)?;
-    start_gate(supervisor, ground.listener, config).doing("starting the gate")?;
     if let Some(file) = ground.token_file {
         start_token_reader(supervisor, file).doing("starting the reader of http.token_file")?;
     }
+    // The last: whom the port answers finds every thread there.
+    start_gate(supervisor, ground.listener, config).doing("starting the gate")?;
     Ok(ground.log_lock)
 }
 

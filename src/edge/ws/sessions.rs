@@ -1,4 +1,5 @@
-//! What sessions are made with, and how one begins: its place, its writer, the handshake's answer.
+//! What sessions are made with, and how one begins: its place, its leave of the hub, its writer, which answers the
+//! handshake: a client that has the answer has both threads, and each is known to the watchdog.
 
 use std::io;
 use std::net::TcpStream;
@@ -6,7 +7,7 @@ use std::time::Instant;
 
 use tungstenite::handshake::derive_accept_key;
 
-use crate::runtime::deadline_io::{Sparing, write_all};
+use crate::runtime::deadline_io::Sparing;
 use crate::runtime::{Heartbeat, Permit, Semaphore, Supervisor, ThreadKind, Tx, one_shot};
 use crate::stream::{SessionId, ToHub};
 
@@ -104,38 +105,29 @@ impl Sessions {
         let (end, last) = one_shot();
         let (out, pen) = one_shot();
         let Upgrade {
-            mut stream,
+            stream,
             received,
             key,
             peer,
             number,
         } = upgrade;
-        let socket = stream
-            .try_clone()
-            .map_err(|e| format!("The stream could not begin: {e}"))?;
+        let cannot_begin = |e: io::Error| format!("The stream could not begin: {e}");
+        let socket = stream.try_clone().map_err(cannot_begin)?;
+        let to_client = stream.try_clone().map_err(cannot_begin)?;
         self.join(ToHub::Join { id, socket, out }, heartbeat)?;
-        let accept = derive_accept_key(key.as_bytes());
-        let began = self
-            .accept(&mut stream, &accept)
-            .and_then(|()| stream.try_clone())
-            .and_then(|out| {
-                let writer = Writer {
-                    stream: Sparing::new(out),
-                    peer: peer.clone(),
-                    id,
-                    hub: self.hub.clone(),
-                    pen,
-                    words,
-                    last,
-                    write_deadline: self.config.write_deadline,
-                    reader_silent_max: self.config.reader_silent_max(),
-                };
-                writer.start(supervisor, number)
-            });
-        if let Err(e) = began {
-            log::info!(target: "WS", "a stream of {peer} ended before it began: {e}");
-            return Ok(());
-        }
+        let writer = Writer {
+            stream: Sparing::new(to_client),
+            handshake: handshake(&derive_accept_key(key.as_bytes())),
+            peer: peer.clone(),
+            id,
+            hub: self.hub.clone(),
+            pen,
+            words,
+            last,
+            write_deadline: self.config.write_deadline,
+            reader_silent_max: self.config.reader_silent_max(),
+        };
+        writer.start(supervisor, number).map_err(cannot_begin)?;
         let mut reader = Reader {
             id,
             hub: &self.hub,
@@ -175,13 +167,62 @@ impl Sessions {
             .send_by(join, by)
             .map_err(|_| "The server's quote hub does not answer; see /api/health".to_owned())
     }
+}
 
-    /// Answers the handshake.
-    fn accept(&self, stream: &mut TcpStream, accept: &str) -> io::Result<()> {
-        let response = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-        );
-        let by = Instant::now() + self.config.write_deadline;
-        write_all(stream, response.as_bytes(), by)
+/// The answer to the client's handshake.
+fn handshake(accept: &str) -> String {
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::{Limits, Notice, channels, stop};
+    use std::io::Read;
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    const CONFIG: WsConfig = WsConfig {
+        sessions_max: 200,
+        symbols_max: 1,
+        message_bytes_max: 1_024,
+        ping_every: Duration::from_secs(60),
+        silence_max: Duration::from_secs(120),
+        write_deadline: Duration::from_secs(10),
+    };
+
+    #[test]
+    fn a_client_that_has_the_handshakes_answer_has_a_writer_that_the_watchdog_knows() {
+        let (_stopper, stop) = stop();
+        let (supervisor, ends) = Supervisor::new(Limits::default(), stop);
+        let (hub, _inbox) = supervisor.channel(channels::QUOTE_HUB, 1_024);
+        let sessions = Sessions::new(&supervisor, hub, CONFIG);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        for number in 1..=100 {
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let upgrade = Upgrade {
+                stream: listener.accept().unwrap().0,
+                received: Vec::new(),
+                key: "dGhlIHNhbXBsZSBub25jZQ==".into(),
+                peer: "a test".into(),
+                number: number.into(),
+            };
+            let (sessions, same) = (sessions.clone(), supervisor.clone());
+            supervisor
+                .spawn_once(ThreadKind::Conn.nth(number), move |heartbeat| {
+                    sessions.serve(&same, upgrade, heartbeat).unwrap();
+                })
+                .unwrap();
+            client.read_exact(&mut [0]).unwrap();
+            let born = ends.notices.try_iter().filter_map(|notice| match notice {
+                Notice::Born(born) => Some(born.name),
+                _ => None,
+            });
+            let born: Vec<_> = born.collect();
+            let writer = ThreadKind::WsWriter.nth(number);
+            assert!(born.contains(&writer), "{writer} is not among {born:?}");
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! The `ws-N-out` thread: what a session's client gets besides what the hub can write at once.
+//! The `ws-N-out` thread: what a session's client gets besides what the hub can write at once, the answer to its
+//! handshake first.
 //!
 //! In: the pen from the hub, with what the socket had no room for, and what the reader has to say. Out: the
 //! socket, and the pen back to the hub. It ends when the client does not take a batch within the
@@ -27,6 +28,8 @@ const PIECE_BYTES: usize = 8 * 1024;
 pub struct Writer {
     /// The client's socket.
     pub stream: Sparing<TcpStream>,
+    /// The answer to the client's handshake, written before all else.
+    pub handshake: String,
     /// The client's address.
     pub peer: String,
     /// Whose.
@@ -79,8 +82,9 @@ impl Writer {
     }
 
     fn run(&mut self, heartbeat: &Heartbeat) -> Ended {
-        // The pen is here to begin with: the handshake had to be written.
-        if !self.tell(ToHub::Ready { id: self.id }, heartbeat) {
+        // The pen is here to begin with.
+        if !self.answer_handshake(heartbeat) || !self.tell(ToHub::Ready { id: self.id }, heartbeat)
+        {
             return Ended::InTrouble;
         }
         let mut heard = Instant::now();
@@ -121,6 +125,17 @@ impl Writer {
                 return Ended::InTrouble;
             }
         }
+    }
+
+    /// False when the client is gone or does not take it.
+    fn answer_handshake(&mut self, heartbeat: &Heartbeat) -> bool {
+        let by = self.deadline();
+        heartbeat.wait(Peer::Client, "answering a handshake", by);
+        let written = write_all(&mut self.stream, self.handshake.as_bytes(), by);
+        if let Err(e) = &written {
+            log::info!(target: "WS", "a stream of {} ended before it began: {e}", self.peer);
+        }
+        written.is_ok()
     }
 
     /// Writes what the hub had no room for and what the reader says meanwhile, and gives the pen back.
