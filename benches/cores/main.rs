@@ -27,7 +27,7 @@ use tapewarden::edge::{
 use tapewarden::json;
 use tapewarden::market::{Candle, Quote, Symbol, Timeframe};
 use tapewarden::resilience::Backoff;
-use tapewarden::runtime::{Beat, Class, Doing, OnStall, ThreadId, ThreadKind};
+use tapewarden::runtime::{Beat, Class, Doing, Life, OnStall, ThreadId, ThreadKind};
 use tapewarden::stream::frame::{numbered_ping, text_frame};
 use tapewarden::stream::{CandleBuilder, Encode, Hub, Merge, Outbox, SessionId, Wanted};
 use tapewarden::upstream::schwab::candles::{MarketData, MarketKey, Series};
@@ -428,7 +428,8 @@ fn ledger(c: &mut Criterion) {
     let now = Instant::now();
     let mut ledger = Ledger::default();
     for n in 0..200 {
-        ledger.born(ThreadId(n), ThreadKind::Conn.turn(n), class, now);
+        let (id, name) = (ThreadId(n), ThreadKind::Conn.turn(n));
+        ledger.born(Life { id, name, class }, now);
     }
     c.bench_function("ledger: a beat among 200 threads", |b| {
         b.iter(|| {

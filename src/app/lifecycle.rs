@@ -131,7 +131,7 @@ impl JoinSet {
             .living
             .values()
             .filter(|b| !is_writer(b))
-            .map(|b| b.name.to_string())
+            .map(|b| b.life.name.to_string())
             .collect();
         left.sort();
         left
@@ -139,11 +139,11 @@ impl JoinSet {
 
     fn born(&mut self, birth: Option<Box<Birth>>) {
         let Some(birth) = birth else { return };
-        if let Some(i) = self.early.iter().position(|id| *id == birth.id) {
+        if let Some(i) = self.early.iter().position(|id| *id == birth.life.id) {
             self.early.swap_remove(i);
             join(*birth);
         } else {
-            self.living.insert(birth.id, *birth);
+            self.living.insert(birth.life.id, *birth);
         }
     }
 
@@ -151,11 +151,11 @@ impl JoinSet {
         let Some(death) = death else { return };
         match self.living.remove(&death.id) {
             Some(birth) => {
-                if death.panicked && birth.class.on_stall != OnStall::Report {
+                if death.panicked && birth.life.class.on_stall != OnStall::Report {
                     log::error!(
                         target: "MAIN",
                         "{} panicked too often and has ended for good; restart the server, see the [PANIC] lines above",
-                        birth.name
+                        birth.life.name
                     );
                 }
                 join(birth);
@@ -167,7 +167,7 @@ impl JoinSet {
 
 fn is_writer(birth: &Birth) -> bool {
     matches!(
-        birth.name.kind,
+        birth.life.name.kind,
         ThreadKind::LogWriter | ThreadKind::LogConsole
     )
 }

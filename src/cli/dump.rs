@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::{ArgMatches, Command, value_parser};
 
 use crate::diag::capture::Build;
-use crate::diag::symbolizer::{Reader, forms};
+use crate::diag::symbolizer::{DumpReader, formats};
 use crate::files::regular;
 
 #[cfg(unix)]
@@ -61,7 +61,7 @@ pub fn run(said: &ArgMatches) -> Result<(), Fault> {
 fn resolved(file: &str, format: &str) -> Result<String, Fault> {
     let bytes = regular::read(Path::new(file), REPORT_BYTES_MAX)
         .map_err(|e| Fault::failed(format!("reading the raw dump {file} failed: {e}")))?;
-    let dump = Reader::default().read_later(&bytes);
+    let dump = DumpReader::default().read_later(&bytes);
     if dump.dump.is_empty() {
         return Err(Fault::failed(format!(
             "there are no threads in {file}; a raw dump is a file NAME.raw beside the logs or in their folder reports"
@@ -74,11 +74,11 @@ fn resolved(file: &str, format: &str) -> Result<String, Fault> {
             dump.build
         );
     }
-    let forms = forms(&dump);
+    let formats = formats(&dump);
     Ok(match format {
-        "json" => forms.json,
-        "folded" => forms.folded,
-        _ => forms.text,
+        "json" => formats.json,
+        "folded" => formats.folded,
+        _ => formats.text,
     })
 }
 

@@ -10,7 +10,7 @@ use clap::{Arg, ArgMatches, value_parser};
 
 use crate::edge::control::PORT_HEADER;
 use crate::logging::LogFiles;
-use crate::runtime::local_server::{Said, ask as ask_local, at_path};
+use crate::runtime::local_server::{LocalAnswer, ask as ask_local, at_path};
 
 use super::{DEFAULT_URL, Fault, ask, log_files, text, url_flag, value};
 
@@ -104,7 +104,7 @@ impl Server {
     }
 }
 
-fn control(path: &Path, method: &str, target: &str, patience: Duration) -> io::Result<Said> {
+fn control(path: &Path, method: &str, target: &str, patience: Duration) -> io::Result<LocalAnswer> {
     ask_local(&at_path(path)?, method, target, Instant::now() + patience)
 }
 

@@ -15,8 +15,8 @@ use crate::runtime::{Supervisor, ThreadKind};
 
 use crate::files::regular;
 
-/// A longer form is not read.
-const FORM_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// A longer file is not read.
+const FORMAT_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ fn answer(dir: &Path, wanted: &Wanted) -> Result<Arc<[u8]>, NoReport> {
 fn read(path: &Path) -> io::Result<Arc<[u8]>> {
     let (file, _) = regular::open(path)?;
     let mut bytes = Vec::new();
-    file.take(FORM_BYTES_MAX).read_to_end(&mut bytes)?;
+    file.take(FORMAT_BYTES_MAX).read_to_end(&mut bytes)?;
     Ok(bytes.into())
 }
 

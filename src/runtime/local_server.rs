@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 use tiny_http::{HTTPVersion, Header, Method, Request, Response, ResponseBox, Server};
 
 pub use address::{Address, Bound, at_path, bind};
-pub use client::{Said, ask};
+pub use client::{LocalAnswer, ask};
 
 use super::heartbeat::Heartbeat;
 use super::peer::Peer;

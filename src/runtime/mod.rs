@@ -38,7 +38,8 @@ pub use one_shot::one_shot;
 pub use peer::Peer;
 pub use semaphore::{Permit, Recall, Semaphore};
 pub use spawn::{
-    Birth, Born, Death, Notice, Owner, Spare, Supervisor, SupervisorEnds, ThreadId, room_for,
+    Birth, Born, Death, Life, LifeEvent, Notice, Owner, Spare, Supervisor, SupervisorEnds,
+    ThreadId, room_for,
 };
 pub use stop::{Stop, Stopper, stop};
 pub use threads::{Class, Limits, OnPanic, OnStall, ThreadKind, ThreadName};

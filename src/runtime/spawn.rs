@@ -100,15 +100,41 @@ impl fmt::Debug for Owner {
     }
 }
 
-/// A thread as the watchdog gets to know it.
-#[derive(Debug)]
-pub struct Born {
+/// One life of one thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
     /// Its id.
     pub id: ThreadId,
-    /// Its kind and number: its name.
+    /// The thread's kind and number: its name.
     pub name: ThreadName,
     /// What is expected of it.
     pub class: Class,
+}
+
+/// What happens in a thread's life after it was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LifeEvent {
+    /// It has begun to run.
+    Runs {
+        /// The kernel's number of it; 0 where the system has none.
+        tid: u32,
+    },
+    /// It panicked.
+    Panicked {
+        /// What the panic said.
+        message: String,
+        /// Whether it starts anew.
+        restarts: bool,
+    },
+    /// It ended.
+    Ended,
+}
+
+/// A thread as the watchdog gets to know it.
+#[derive(Debug)]
+pub struct Born {
+    /// The thread.
+    pub life: Life,
     /// Where its beats are read.
     pub beats: LatestRx<Beat>,
     /// Where it takes orders.
@@ -124,27 +150,8 @@ pub struct Born {
 pub enum Notice {
     /// A thread was started.
     Born(Box<Born>),
-    /// The kernel's number of a thread that has begun to run; 0 where the system has none.
-    Tid {
-        /// Whose.
-        id: ThreadId,
-        /// The number.
-        tid: u32,
-    },
-    /// A thread panicked; it starts anew if `restarts`.
-    Panicked {
-        /// Which.
-        id: ThreadId,
-        /// What the panic said.
-        message: String,
-        /// Whether it starts anew.
-        restarts: bool,
-    },
-    /// A thread ended.
-    Ended {
-        /// Which.
-        id: ThreadId,
-    },
+    /// Something happened in the life of this thread.
+    Life(ThreadId, LifeEvent),
     /// A queue was made.
     Channel(Box<Gauge>),
 }
@@ -152,12 +159,8 @@ pub enum Notice {
 /// What `main` is told when a thread starts: it owns the handle.
 #[derive(Debug)]
 pub struct Birth {
-    /// Its id.
-    pub id: ThreadId,
-    /// Its kind and number: its name.
-    pub name: ThreadName,
-    /// What is expected of it.
-    pub class: Class,
+    /// The thread.
+    pub life: Life,
     /// To be joined once its [`Death`] was told.
     pub join: JoinHandle<()>,
 }
@@ -266,17 +269,18 @@ impl Supervisor {
         owner: Option<Owner>,
         body: impl Fn(&Heartbeat) + Send + 'static,
     ) -> io::Result<ThreadId> {
-        let class = self.limits.class(name.kind);
-        let id = ThreadId(self.ids.next());
+        let life = Life {
+            id: ThreadId(self.ids.next()),
+            name,
+            class: self.limits.class(name.kind),
+        };
         // With a second place the reader never finds none because one is just being replaced.
         let (cell, beats) = recent(2);
         let (orders, taken) = latest();
         let heartbeat = Heartbeat::new(cell, Some(taken));
         heartbeat.begin("starting");
         self.notify(Notice::Born(Box::new(Born {
-            id,
-            name,
-            class,
+            life,
             beats,
             orders,
             spare,
@@ -289,24 +293,19 @@ impl Supervisor {
         )]
         let spawned = thread::Builder::new()
             .name(name.to_string())
-            .spawn(move || me.live(id, class, &heartbeat, body));
+            .spawn(move || me.live(life, &heartbeat, body));
         let join = match spawned {
             Ok(join) => join,
             Err(e) => {
-                self.notify(Notice::Ended { id });
+                self.notify(Notice::Life(life.id, LifeEvent::Ended));
                 return Err(e);
             }
         };
-        let birth = Box::new(Birth {
-            id,
-            name,
-            class,
-            join,
-        });
+        let birth = Box::new(Birth { life, join });
         if self.births.try_send(birth).is_err() {
             self.lost.add(1);
         }
-        Ok(id)
+        Ok(life.id)
     }
 
     /// As [`Self::spawn`], for a thread that serves one thing it was given and then ends: its kind must
@@ -362,11 +361,10 @@ impl Supervisor {
     }
 
     /// A thread's whole life.
-    fn live(&self, id: ThreadId, class: Class, heartbeat: &Heartbeat, body: impl Fn(&Heartbeat)) {
-        self.notify(Notice::Tid {
-            id,
-            tid: kernel_tid(),
-        });
+    fn live(&self, life: Life, heartbeat: &Heartbeat, body: impl Fn(&Heartbeat)) {
+        let Life { id, class, .. } = life;
+        let tell = |event| self.notify(Notice::Life(id, event));
+        tell(LifeEvent::Runs { tid: kernel_tid() });
         let allowed = class.restarts_max;
         let mut restarts_left = allowed;
         let mut backoff = RESTART_BACKOFF_MIN;
@@ -379,8 +377,7 @@ impl Supervisor {
                 (restarts_left, backoff) = (allowed, RESTART_BACKOFF_MIN);
             }
             let restarts = restarts_left > 0 && !self.stop.is_set();
-            self.notify(Notice::Panicked {
-                id,
+            tell(LifeEvent::Panicked {
                 message: panic_words(panic.as_ref()).into_owned(),
                 restarts,
             });
@@ -396,7 +393,7 @@ impl Supervisor {
             backoff = (backoff * 2).min(RESTART_BACKOFF_MAX);
             began = Instant::now();
         }
-        self.notify(Notice::Ended { id });
+        tell(LifeEvent::Ended);
         if self.deaths.try_send(Death { id, panicked }).is_err() {
             self.lost.add(1);
         }
@@ -447,14 +444,14 @@ mod tests {
             .unwrap();
         let birth = ends.births.recv_timeout(Duration::from_secs(10)).unwrap();
         let death = ends.deaths.recv_timeout(Duration::from_secs(10)).unwrap();
-        assert_eq!(death.id, birth.id);
+        assert_eq!(death.id, birth.life.id);
         assert!(death.panicked);
         birth.join.join().unwrap();
         let panics: Vec<bool> = ends
             .notices
             .try_iter()
             .filter_map(|n| match n {
-                Notice::Panicked { restarts, .. } => Some(restarts),
+                Notice::Life(_, LifeEvent::Panicked { restarts, .. }) => Some(restarts),
                 _ => None,
             })
             .collect();
@@ -476,6 +473,8 @@ mod tests {
         let death = ends.deaths.recv_timeout(Duration::from_secs(10)).unwrap();
         assert!(!death.panicked);
         let first = ends.notices.try_recv().unwrap();
-        assert!(matches!(first, Notice::Born(born) if born.name.to_string() == "candle-fetch-7"));
+        assert!(
+            matches!(first, Notice::Born(born) if born.life.name.to_string() == "candle-fetch-7")
+        );
     }
 }

@@ -34,9 +34,9 @@ pub enum OnStall {
     /// Nothing more: it serves one client, or others do the same work.
     Report,
     /// `/api/health` answers 503 while it lasts; the process goes on, as a new one would be no better.
-    Unwell,
+    Degraded,
     /// `/api/health` answers 503 while it lasts, and if it lasts too long the process ends.
-    Unhealthy,
+    Fatal,
 }
 
 /// What happens when a thread panics.
@@ -220,7 +220,7 @@ const fn thread(
 const fn cache(name: &'static str, others: &'static [ThreadKind]) -> Row {
     Row {
         asks: Asks::Cache(others),
-        ..thread(name, "cache", Busy::Cache, Unhealthy, Restart)
+        ..thread(name, "cache", Busy::Cache, Fatal, Restart)
     }
 }
 
@@ -257,7 +257,7 @@ macro_rules! table {
 }
 
 use OnPanic::{End, Restart};
-use OnStall::{Report, Unhealthy, Unwell};
+use OnStall::{Degraded, Fatal, Report};
 
 #[rustfmt::skip]
 table! {
@@ -265,7 +265,7 @@ table! {
     Main = thread("main", "main", FORWARDS, Report, End)
         .no_drill("it has no beat: the service manager watches it, and the sentinel ends the process if it is stuck");
     /// Accepts connections, counts them, and starts a thread for each.
-    Gate = thread("gate", "gate", FORWARDS, Unhealthy, Restart);
+    Gate = thread("gate", "gate", FORWARDS, Fatal, Restart);
     /// Serves one client's connection: reads requests, answers them; of a stream it is the reader.
     Conn = thread("conn-N", "conn", Busy::Conn, Report, End).closed();
     /// Writes to one streaming client what the hub cannot write at once.
@@ -275,7 +275,7 @@ table! {
     /// Answers the operator's requests that come by the control socket, one at a time.
     ControlWorker = thread("control-N", "control", WORLD, Report, Restart).ticks().replaced();
     /// Answers from snapshots, each answer finished once for all connections.
-    SnapshotCache = thread("snapshot-cache", "cache", Busy::Cache, Unhealthy, Restart);
+    SnapshotCache = thread("snapshot-cache", "cache", Busy::Cache, Fatal, Restart);
     /// Holds candles and quotes, and decides which are asked for.
     CandleCache = cache("candle-cache", &[ThreadKind::WatchlistFetch, ThreadKind::QuoteReader]);
     /// Asks Schwab for candles.
@@ -304,7 +304,7 @@ table! {
     Lookup = thread("lookup-N", "fetcher", WORLD, Report, End)
         .no_drill("it lives for one look-up, and an address that is a number needs none");
     /// Keeps the latest quotes and writes them to the streaming clients.
-    QuoteHub = thread("quote-hub", "hub", Busy::Cache, Unhealthy, Restart).ticks();
+    QuoteHub = thread("quote-hub", "hub", Busy::Cache, Fatal, Restart).ticks();
     /// Reads the trader's `runners.json` and when the token expires.
     FileReader = thread("file-reader", "files", WORLD, Report, Restart);
     /// Reads the trader's history of paper trades.
@@ -317,13 +317,13 @@ table! {
     Leftovers = thread("leftovers", "files", WORLD, Report, End)
         .no_drill("it beats twice, soon after the start, and ends");
     /// Writes `backend.log`.
-    LogWriter = thread("log-writer", "writer", Busy::Writer, Unwell, Restart);
+    LogWriter = thread("log-writer", "writer", Busy::Writer, Degraded, Restart);
     /// Writes to stdout and stderr.
     LogConsole = thread("log-console", "writer", Busy::Writer, Report, Restart);
     /// Reads every thread's beat, has stalls reported and stalled threads replaced.
     Watchdog = thread("watchdog", "watchdog", FORWARDS, Report, Restart);
     /// Writes `watchdog.log`.
-    WatchdogLog = thread("watchdog-log", "watchdog", Busy::Writer, Unwell, Restart);
+    WatchdogLog = thread("watchdog-log", "watchdog", Busy::Writer, Degraded, Restart);
     /// Reads the reports of the process that names stacks, and starts that process.
     Symbolizer = thread("symbolizer", "watchdog", FORWARDS, Report, Restart)
         .no_drill("it beats only when it starts that process");
@@ -442,8 +442,8 @@ pub fn markdown() -> String {
             _ if row.is_closed => "is reported; its connection is closed",
             (_, true) => "is reported; another takes its place",
             (Report, _) => "is reported",
-            (Unwell, _) => "is reported; health 503",
-            (Unhealthy, _) => "is reported; health 503; the end, if it lasts",
+            (Degraded, _) => "is reported; health 503",
+            (Fatal, _) => "is reported; health 503; the end, if it lasts",
         };
         let panic = match row.on_panic {
             End => "it ends",

@@ -474,6 +474,6 @@ mod tests {
         // Whatever the machine's name servers say of it.
         drop(names.addresses("tapewarden.invalid", 80, Instant::now()));
         let birth = ends.births.recv_timeout(Duration::from_secs(10)).unwrap();
-        assert_eq!(birth.name.to_string(), "lookup-0");
+        assert_eq!(birth.life.name.to_string(), "lookup-0");
     }
 }

@@ -125,7 +125,7 @@ struct Tally {
 
 impl Tally {
     /// Captures once, and walks and names what came if `walk`.
-    fn capture(&mut self, reader: Option<&mut symbolizer::Reader>) {
+    fn capture(&mut self, reader: Option<&mut symbolizer::DumpReader>) {
         let mut capture = capture().lock().unwrap();
         capture.begin();
         let taken = capture.round(1);
@@ -175,7 +175,7 @@ fn captures_disturb_nobody_and_stacks_are_whole() {
             })
         })
         .collect();
-    let (mut tally, mut reader) = (Tally::default(), symbolizer::Reader::default());
+    let (mut tally, mut reader) = (Tally::default(), symbolizer::DumpReader::default());
     for _ in 0..SHORT_ROUNDS {
         tally.capture(Some(&mut reader));
     }
@@ -238,7 +238,7 @@ fn storm(name: &str, rounds: u32, work: fn(usize, &Shared)) {
             spawned.unwrap()
         })
         .collect();
-    let (mut tally, mut reader) = (Tally::default(), symbolizer::Reader::default());
+    let (mut tally, mut reader) = (Tally::default(), symbolizer::DumpReader::default());
     let began = Instant::now();
     for n in 0..rounds {
         tally.capture((n % (rounds / 100) == 0).then_some(&mut reader));

@@ -158,7 +158,7 @@ fn a_raw_dump_is_on_disk_in_time_while_allocator_and_resolver_are_held() {
     for line in said.lines().filter(|l| l.contains("held at try")) {
         println!("{line}");
     }
-    let dump = symbolizer::Reader::default().read_later(&std::fs::read(&file).unwrap());
+    let dump = symbolizer::DumpReader::default().read_later(&std::fs::read(&file).unwrap());
     for (name, function) in [
         // What a signal interrupted lies beyond what can be walked.
         ("allocator", "stop_here"),
@@ -236,7 +236,7 @@ fn a_thread_that_reads_the_clock_is_walked_through_the_kernels_own_code() {
         crate::skip::skip("this machine reads its clock elsewhere");
         return;
     };
-    let dump = symbolizer::Reader::default().read(&bytes);
+    let dump = symbolizer::DumpReader::default().read(&bytes);
     let thread = dump.dump.iter().find(|t| t.name == "clock-reader").unwrap();
     let at = |words: &str| thread.frames.iter().any(|f| f.function.contains(words));
     assert!(

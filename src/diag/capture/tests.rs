@@ -66,14 +66,14 @@ fn who_spins_who_waits_who_rests_and_who_moves_is_told_with_names() {
         named("mover").spawn(move || a_function_that_moves(&moves)),
     ];
     thread::sleep(Duration::from_millis(50));
-    let idle = symbolizer::Said {
+    let idle = symbolizer::ThreadReport {
         name: "rester".into(),
         state: "idle".into(),
-        ..symbolizer::Said::default()
+        ..symbolizer::ThreadReport::default()
     };
-    let context = symbolizer::Context {
+    let context = symbolizer::ReportContext {
         threads: vec![idle],
-        ..symbolizer::Context::default()
+        ..symbolizer::ReportContext::default()
     };
     let bytes = {
         let mut capture = capture().lock().unwrap();
@@ -90,13 +90,13 @@ fn who_spins_who_waits_who_rests_and_who_moves_is_told_with_names() {
     for thread in threads {
         thread.unwrap().join().unwrap();
     }
-    let forms = symbolizer::forms(&symbolizer::Reader::default().read(&bytes));
-    let json: serde_json::Value = serde_json::from_str(&forms.json).unwrap();
+    let formats = symbolizer::formats(&symbolizer::DumpReader::default().read(&bytes));
+    let json: serde_json::Value = serde_json::from_str(&formats.json).unwrap();
     let of = |name: &str| {
         let threads = json["dump"].as_array().unwrap();
         let found = threads.iter().find(|t| t["name"] == name);
         found
-            .unwrap_or_else(|| panic!("no {name} in {}", forms.text))
+            .unwrap_or_else(|| panic!("no {name} in {}", formats.text))
             .clone()
     };
     for (name, function, pace) in [
@@ -123,7 +123,7 @@ fn who_spins_who_waits_who_rests_and_who_moves_is_told_with_names() {
     }
     assert!(of("waiter")["waits"].as_str().unwrap().contains("futex"));
     assert!(
-        forms
+        formats
             .folded
             .lines()
             .any(|l| l.contains("a_function_that_spins") && l.ends_with(" 1"))
@@ -175,10 +175,10 @@ fn seen() -> (symbolizer::Dump, super::Taken) {
     capture.begin();
     let taken = capture.round(1);
     let bytes = capture.content().unwrap();
-    (symbolizer::Reader::default().read(&bytes), taken)
+    (symbolizer::DumpReader::default().read(&bytes), taken)
 }
 
-fn has(thread: &symbolizer::Thread, function: &str) -> bool {
+fn has(thread: &symbolizer::ThreadDump, function: &str) -> bool {
     thread.frames.iter().any(|f| f.function.ends_with(function))
 }
 

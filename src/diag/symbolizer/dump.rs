@@ -8,7 +8,7 @@ use crate::runtime::{Peer, ThreadKind, ThreadName};
 /// What the watchdog adds to a capture.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Context {
+pub struct ReportContext {
     /// Why the report is made, in words.
     pub reason: String,
     /// Local time.
@@ -20,9 +20,9 @@ pub struct Context {
     /// Since its start.
     pub uptime_s: u64,
     /// What threads say of themselves.
-    pub threads: Vec<Said>,
+    pub threads: Vec<ThreadReport>,
     /// Every queue.
-    pub channels: Vec<Queue>,
+    pub channels: Vec<ChannelReport>,
     /// What is wrong with the server's own port, as a client of it sees it; empty where nothing is.
     pub port: String,
     /// The last log lines.
@@ -32,7 +32,7 @@ pub struct Context {
 /// What a thread says of itself.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Said {
+pub struct ThreadReport {
     /// As the watchdog knows it.
     pub name: String,
     /// Its kind and number; none where this version knows no such kind.
@@ -55,7 +55,7 @@ pub struct Said {
     pub beat_age_ms: u64,
 }
 
-impl Said {
+impl ThreadReport {
     /// Whether it is a thread of this kind.
     #[must_use]
     pub fn is_of(&self, kind: ThreadKind) -> bool {
@@ -75,7 +75,7 @@ impl Said {
 /// A queue.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Queue {
+pub struct ChannelReport {
     /// Its name.
     pub name: String,
     /// Messages in it.
@@ -135,7 +135,7 @@ impl Pace {
 
 /// One function on a stack.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
-pub struct Frame {
+pub struct StackFrame {
     /// Its name, or `file+offset`.
     pub function: String,
     /// Source file; empty where it is not known.
@@ -146,7 +146,7 @@ pub struct Frame {
     pub address: u64,
 }
 
-impl Frame {
+impl StackFrame {
     /// Function, file and line, as far as they are known.
     #[must_use]
     pub fn place(&self) -> String {
@@ -170,13 +170,13 @@ impl Frame {
 
 /// One thread.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Thread {
+pub struct ThreadDump {
     /// The kernel's number.
     pub tid: u32,
     /// Its name.
     pub name: String,
     /// What it says of itself; none for a library's own thread.
-    pub said: Option<Said>,
+    pub said: Option<ThreadReport>,
     /// How it moves.
     pub pace: Pace,
     /// The kernel's letter.
@@ -188,14 +188,14 @@ pub struct Thread {
     /// CPU time between the two looks, in µs.
     pub cpu_us: u64,
     /// The innermost first.
-    pub frames: Vec<Frame>,
+    pub frames: Vec<StackFrame>,
     /// Whether frames are missing at the outer end.
     pub truncated: bool,
     /// Why there are no frames; empty where there are.
     pub missing: String,
 }
 
-impl Thread {
+impl ThreadDump {
     /// "stalled", "idle" …; empty for a library's own thread.
     #[must_use]
     pub fn state(&self) -> &str {
@@ -204,7 +204,7 @@ impl Thread {
 
     /// The innermost frame of our own code.
     #[must_use]
-    pub fn own_frame(&self) -> Option<&Frame> {
+    pub fn own_frame(&self) -> Option<&StackFrame> {
         self.frames.iter().find(|f| f.is_own())
     }
 }
@@ -214,11 +214,11 @@ impl Thread {
 pub struct Dump {
     /// What the watchdog knows.
     #[serde(flatten)]
-    pub context: Context,
+    pub context: ReportContext,
     /// The build id of its program; empty where it has none.
     pub build: String,
     /// Every thread of the process, the stalled ones first.
-    pub dump: Vec<Thread>,
+    pub dump: Vec<ThreadDump>,
     /// How long the first round took, in µs.
     pub took_us: u64,
     /// Why there are no stacks at all; empty where there are.

@@ -29,20 +29,20 @@ pub fn folded(dump: &Dump) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dump::{Frame, Thread};
+    use super::super::dump::{StackFrame, ThreadDump};
     use super::*;
 
     #[test]
     fn threads_of_a_pool_with_the_same_stack_are_counted() {
-        let thread = |name: &str| Thread {
+        let thread = |name: &str| ThreadDump {
             name: name.into(),
             frames: ["inner", "[u8; 4]"]
-                .map(|f| Frame {
+                .map(|f| StackFrame {
                     function: f.into(),
-                    ..Frame::default()
+                    ..StackFrame::default()
                 })
                 .into(),
-            ..Thread::default()
+            ..ThreadDump::default()
         };
         let dump = Dump {
             dump: vec![thread("http-1"), thread("http-2"), thread("main")],

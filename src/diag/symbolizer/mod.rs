@@ -3,16 +3,16 @@
 //! neither the allocator nor a symbol cache while one of its threads is stuck, and gets no larger.
 //!
 //! It reads a line on its standard input for each report that is wanted; the bytes lie in the file in
-//! memory whose number it was given. It writes the report's three forms beside the logs, and to its
-//! standard output a line with the lengths of the forms, of the reason why they could not be kept, and the
+//! memory whose number it was given. It writes the report's three formats beside the logs, and to its
+//! standard output a line with the lengths of the formats, of the reason why they could not be kept, and the
 //! file's name, followed by all four. Of a
 //! silent watchdog's report nobody waits for the answer: that one it appends to `watchdog.log` itself. It
 //! ends when its input does: with the server.
 
+mod classify;
 mod descriptors;
 mod dump;
 mod folded;
-mod judge;
 mod modules;
 mod names;
 mod read;
@@ -32,8 +32,8 @@ use jiff::tz::TimeZone;
 use crate::files::{proc, regular};
 use crate::logging::{LogFiles, stamp};
 
-pub use dump::{Context, Dump, Frame, Pace, Queue, Said, Thread};
-pub use read::Reader;
+pub use dump::{ChannelReport, Dump, Pace, ReportContext, StackFrame, ThreadDump, ThreadReport};
+pub use read::DumpReader;
 pub use report::text as report_text;
 pub use report_store::{ASKED, ReportStore, StoredReport};
 pub use verdict::verdict;
@@ -58,9 +58,9 @@ pub struct SymbolizerArgs {
     pub keep: usize,
 }
 
-/// The three forms of a report.
+/// The three formats of a report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Forms {
+pub struct ReportFormats {
     /// For people.
     pub text: String,
     /// For programs.
@@ -73,10 +73,10 @@ pub struct Forms {
     pub not_kept: String,
 }
 
-/// The forms of a dump.
+/// The formats of a dump.
 #[must_use]
-pub fn forms(dump: &Dump) -> Forms {
-    Forms {
+pub fn formats(dump: &Dump) -> ReportFormats {
+    ReportFormats {
         text: report::text(dump),
         json: serde_json::to_string(dump).unwrap_or_default(),
         folded: folded::folded(dump),
@@ -92,7 +92,7 @@ pub fn forms(dump: &Dump) -> Forms {
 pub fn run(args: &SymbolizerArgs) -> io::Result<()> {
     let mut unheard = unheard_signals()?;
     let store = ReportStore::new(args.files.reports(), args.keep);
-    let mut reader = Reader::default();
+    let mut reader = DumpReader::default();
     if nothing_is_asked_for(WARM_AFTER) {
         reader.warm();
     }
@@ -108,12 +108,17 @@ pub fn run(args: &SymbolizerArgs) -> io::Result<()> {
             continue;
         }
         let bytes = read_whole(args.fd)?;
-        let forms = put(&store, line.trim(), &bytes, || reader.read(&bytes));
-        let all = [&forms.text, &forms.json, &forms.folded, &forms.not_kept];
+        let formats = put(&store, line.trim(), &bytes, || reader.read(&bytes));
+        let all = [
+            &formats.text,
+            &formats.json,
+            &formats.folded,
+            &formats.not_kept,
+        ];
         let [text, json, folded, not_kept] = all.map(String::len);
-        writeln!(out, "{text} {json} {folded} {not_kept} {}", forms.file)?;
-        for form in all {
-            out.write_all(form.as_bytes())?;
+        writeln!(out, "{text} {json} {folded} {not_kept} {}", formats.file)?;
+        for format in all {
+            out.write_all(format.as_bytes())?;
         }
         out.flush()?;
     }
@@ -121,26 +126,31 @@ pub fn run(args: &SymbolizerArgs) -> io::Result<()> {
 }
 
 /// Keeps these bytes, has them read, and keeps the report.
-fn put(store: &ReportStore, name: &str, bytes: &[u8], read: impl FnOnce() -> Dump) -> Forms {
+fn put(
+    store: &ReportStore,
+    name: &str,
+    bytes: &[u8],
+    read: impl FnOnce() -> Dump,
+) -> ReportFormats {
     // On disk before anything can go wrong with its names.
     let _put_says_it_again = store.put_raw(name, bytes);
     let dump = read();
     let named = dump.dump.iter().any(|t| t.own_frame().is_some());
-    let mut forms = forms(&dump);
-    match store.put(name, &forms, named) {
-        Ok(file) => forms.file = file.display().to_string(),
+    let mut formats = formats(&dump);
+    match store.put(name, &formats, named) {
+        Ok(file) => formats.file = file.display().to_string(),
         Err(e) => {
             let words = format!("(this report could not be kept beside the logs: {e})\n");
-            forms.text.push_str(&words);
-            forms.not_kept = e.to_string();
+            formats.text.push_str(&words);
+            formats.not_kept = e.to_string();
         }
     }
-    forms
+    formats
 }
 
 /// The report that the sentinel asks for. The time is ours: whoever captured could not print it.
 fn for_silent_watchdog(
-    reader: &mut Reader,
+    reader: &mut DumpReader,
     fd: u32,
     store: &ReportStore,
     log: &Path,
@@ -149,13 +159,13 @@ fn for_silent_watchdog(
     let time = stamp(Timestamp::now(), &TimeZone::system());
     let digits = time.chars().filter(char::is_ascii_digit);
     let name = format!("{}-silent", digits.collect::<String>());
-    let forms = put(store, &name, &bytes, || {
+    let formats = put(store, &name, &bytes, || {
         let mut dump = reader.read(&bytes);
         dump.context.time = time;
         dump
     });
     let (mut log, _) = regular::append(log)?;
-    log.write_all(forms.text.as_bytes())
+    log.write_all(formats.text.as_bytes())
 }
 
 /// A signal to the whole foreground group, or to all of a service's processes, is the server's to act on; the symbolizer ends with it. Forgets

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use addr2line::{Loader, Location};
 
-use super::dump::Frame;
+use super::dump::StackFrame;
 use super::modules::{Key, Mapped, OWN_BINARY, OwnMaps};
 
 /// The names in this program's own binary, read once.
@@ -34,7 +34,7 @@ impl Symbols {
     }
 
     /// The functions at an address of the file, the innermost inlined one first; none where nothing is known.
-    fn frames(&self, module: &Mapped, looked_up: u64, address: u64) -> Vec<Frame> {
+    fn frames(&self, module: &Mapped, looked_up: u64, address: u64) -> Vec<StackFrame> {
         let Some((_, loader)) = self.own.as_ref().filter(|(key, _)| *key == module.key) else {
             return Vec::new();
         };
@@ -45,7 +45,7 @@ impl Symbols {
             let name = loader.find_symbol(probe)?;
             Some(addr2line::demangle_auto(name.into(), None).into_owned())
         };
-        let frame = |function: String, place: Option<Location<'_>>| Frame {
+        let frame = |function: String, place: Option<Location<'_>>| StackFrame {
             function,
             file: place
                 .as_ref()
@@ -75,7 +75,7 @@ pub struct Namer<'a> {
     symbols: &'a Symbols,
     theirs: Vec<Mapped>,
     ours: &'a OwnMaps,
-    known: HashMap<u64, Vec<Frame>>,
+    known: HashMap<u64, Vec<StackFrame>>,
 }
 
 impl<'a> Namer<'a> {
@@ -93,7 +93,7 @@ impl<'a> Namer<'a> {
 
     /// The functions at an address, the innermost inlined one first; at least one frame. `interrupted`:
     /// the address is that of an instruction and not one to return to.
-    pub fn name(&mut self, address: u64, interrupted: bool) -> Vec<Frame> {
+    pub fn name(&mut self, address: u64, interrupted: bool) -> Vec<StackFrame> {
         // Looked up is the instruction before the given one, so the interrupted one is moved up.
         let looked_up = address + u64::from(interrupted);
         if let Some(known) = self.known.get(&looked_up) {
@@ -110,7 +110,7 @@ impl<'a> Namer<'a> {
         {
             backtrace::resolve(std::ptr::with_exposed_provenance_mut(here), |symbol| {
                 let Some(name) = symbol.name() else { return };
-                frames.push(Frame {
+                frames.push(StackFrame {
                     function: format!("{name:#}"),
                     file: symbol
                         .filename()
@@ -129,7 +129,7 @@ impl<'a> Namer<'a> {
                     format!("{file}+{:#x}", address - m.base)
                 },
             );
-            frames.push(Frame {
+            frames.push(StackFrame {
                 function,
                 file: String::new(),
                 line: 0,

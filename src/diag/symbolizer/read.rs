@@ -6,9 +6,9 @@ use crate::diag::capture::Build;
 use crate::diag::capture::raw::{self, Facts, sections};
 use crate::json;
 
+use super::classify;
 use super::descriptors::Descriptors;
-use super::dump::{Context, Dump, Frame, Thread};
-use super::judge;
+use super::dump::{Dump, ReportContext, StackFrame, ThreadDump};
 use super::modules::{Files, Mapped, OwnMaps, parse_maps, without_deleted};
 use super::names::{Namer, Symbols};
 use super::syscalls;
@@ -23,12 +23,12 @@ struct Looks {
 
 /// Reads captured bytes, and remembers what it had to read for that.
 #[derive(Debug, Default)]
-pub struct Reader {
+pub struct DumpReader {
     files: Files,
     symbols: Symbols,
 }
 
-impl Reader {
+impl DumpReader {
     /// Reads now what the first report would have to: the unwinding tables and the names of the program
     /// and its libraries.
     pub fn warm(&mut self) {
@@ -51,7 +51,11 @@ impl Reader {
     }
 }
 
-fn read_with(bytes: &[u8], reader: &mut Reader, descriptors: impl Fn(u32) -> Descriptors) -> Dump {
+fn read_with(
+    bytes: &[u8],
+    reader: &mut DumpReader,
+    descriptors: impl Fn(u32) -> Descriptors,
+) -> Dump {
     let own = OwnMaps::read();
     let process = Process::read(bytes);
     let context = process.context;
@@ -64,11 +68,11 @@ fn read_with(bytes: &[u8], reader: &mut Reader, descriptors: impl Fn(u32) -> Des
     };
     let mut namer = Namer::new(mapped, &own, &mut reader.symbols);
     let descriptors = descriptors(context.pid);
-    let mut threads: Vec<Thread> = looks
+    let mut threads: Vec<ThreadDump> = looks
         .into_iter()
         .map(|(tid, look)| thread(tid, look, &context, elapsed_ns, &mut namer, &descriptors))
         .collect();
-    let rank = |t: &Thread| match t.state() {
+    let rank = |t: &ThreadDump| match t.state() {
         "stalled" => 0,
         "busy" => 1,
         "" => 2,
@@ -93,7 +97,7 @@ fn read_with(bytes: &[u8], reader: &mut Reader, descriptors: impl Fn(u32) -> Des
 struct Process {
     maps: String,
     build: Build,
-    context: Context,
+    context: ReportContext,
     /// When each round began, in ns.
     times: Vec<u64>,
     /// How long each round took, in µs.
@@ -173,17 +177,17 @@ fn take_own_place(mapped: &mut [Mapped], build: &Build, own: &OwnMaps) {
 fn thread(
     tid: u32,
     look: Looks,
-    context: &Context,
+    context: &ReportContext,
     elapsed_ns: u64,
     namer: &mut Namer<'_>,
     descriptors: &Descriptors,
-) -> Thread {
+) -> ThreadDump {
     let [first, second] = look.stacks;
     let [early, late] = look.facts;
     let name = late.as_ref().or(early.as_ref()).map(|f| f.name.clone());
     let name = name.unwrap_or_default();
     let said = context.threads.iter().find(|s| s.is(tid, &name));
-    let (pace, cpu_ns) = judge::pace(
+    let (pace, cpu_ns) = classify::pace(
         [early.as_ref(), late.as_ref()],
         [&first.addresses, &second.addresses],
         said.is_some_and(|s| s.state == "idle"),
@@ -196,13 +200,13 @@ fn thread(
     } else {
         second
     };
-    let frames: Vec<Frame> = walked
+    let frames: Vec<StackFrame> = walked
         .addresses
         .iter()
         .enumerate()
         .flat_map(|(n, address)| namer.name(*address, n == 0))
         .collect();
-    Thread {
+    ThreadDump {
         tid,
         is_main: tid == context.pid,
         name,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::runtime::ThreadKind;
 
-use super::dump::{Dump, Pace, Queue, Said, Thread};
+use super::dump::{ChannelReport, Dump, Pace, ThreadDump, ThreadReport};
 use super::verdict::verdict;
 
 /// Frames outside of these are how every thread starts.
@@ -21,9 +21,9 @@ const OF_NOTIFY: &str = "notify-rs";
 pub fn text(dump: &Dump) -> String {
     let c = &dump.context;
     let mut out = String::with_capacity(64 * 1024);
-    let is_ill = |s: &Said| matches!(s.state.as_str(), "stalled" | "dead");
-    let ill = !c.port.is_empty() || c.threads.iter().any(is_ill);
-    let level = if ill { "ERROR" } else { "INFO" };
+    let is_down = |s: &ThreadReport| matches!(s.state.as_str(), "stalled" | "dead");
+    let degraded = !c.port.is_empty() || c.threads.iter().any(is_down);
+    let level = if degraded { "ERROR" } else { "INFO" };
     for line in verdict(dump) {
         let _ = writeln!(out, "{} [{level}] [WATCHDOG] VERDICT: {line}", c.time);
     }
@@ -72,8 +72,8 @@ fn heading(out: &mut String, dump: &Dump) {
 
 /// Every stack: equal ones once, idle pools in a line each.
 fn stacks(out: &mut String, dump: &Dump) {
-    let mut idle: Vec<&Thread> = Vec::new();
-    let mut shown: Vec<&Thread> = Vec::new();
+    let mut idle: Vec<&ThreadDump> = Vec::new();
+    let mut shown: Vec<&ThreadDump> = Vec::new();
     for t in &dump.dump {
         // One that says it waits and uses a processor says something that is not so.
         if t.state() == "idle" && t.pace != Pace::Spinning {
@@ -83,9 +83,9 @@ fn stacks(out: &mut String, dump: &Dump) {
         }
     }
     while let Some((first, others)) = shown.split_first() {
-        let (same, rest): (Vec<&Thread>, Vec<&Thread>) =
+        let (same, rest): (Vec<&ThreadDump>, Vec<&ThreadDump>) =
             others.iter().partition(|t| alike(t, first));
-        let group_of: Vec<&Thread> = std::iter::once(*first).chain(same).collect();
+        let group_of: Vec<&ThreadDump> = std::iter::once(*first).chain(same).collect();
         group(out, &group_of);
         shown = rest;
     }
@@ -93,8 +93,8 @@ fn stacks(out: &mut String, dump: &Dump) {
 }
 
 /// What clients wait for, the longest first.
-fn open_requests(out: &mut String, threads: &[Said]) {
-    let mut open: Vec<&Said> = threads
+fn open_requests(out: &mut String, threads: &[ThreadReport]) {
+    let mut open: Vec<&ThreadReport> = threads
         .iter()
         .filter(|s| s.is_of(ThreadKind::Conn) && s.state != "idle" && s.request.is_some())
         .collect();
@@ -107,8 +107,8 @@ fn open_requests(out: &mut String, threads: &[Said]) {
 }
 
 /// Those in which something waits or was refused in a line each, then the names of the others.
-fn channels(out: &mut String, channels: &[Queue]) {
-    let (quiet, telling): (Vec<&Queue>, Vec<&Queue>) = channels
+fn channels(out: &mut String, channels: &[ChannelReport]) {
+    let (quiet, telling): (Vec<&ChannelReport>, Vec<&ChannelReport>) = channels
         .iter()
         .partition(|q| q.drops == 0 && (q.depth == 0 || q.is_stock && q.depth == q.capacity));
     let _ = writeln!(out, "Channels (waiting/room, refused so far, when full):");
@@ -129,16 +129,16 @@ fn channels(out: &mut String, channels: &[Queue]) {
     );
 }
 
-fn addresses(t: &Thread) -> impl Iterator<Item = u64> {
+fn addresses(t: &ThreadDump) -> impl Iterator<Item = u64> {
     t.frames.iter().map(|f| f.address)
 }
 
 /// Whether two threads are shown as one: same state, same stack.
-fn alike(a: &Thread, b: &Thread) -> bool {
+fn alike(a: &ThreadDump, b: &ThreadDump) -> bool {
     a.state() == b.state() && !a.frames.is_empty() && addresses(a).eq(addresses(b))
 }
 
-fn group(out: &mut String, same: &[&Thread]) {
+fn group(out: &mut String, same: &[&ThreadDump]) {
     for t in same {
         let _ = writeln!(out, "--- Thread {} ({}) ---", t.tid, t.name);
         let said = t.said.as_ref().map_or_else(
@@ -208,7 +208,7 @@ fn library_words(name: &str) -> String {
 }
 
 /// Idle threads: one line for each class and place in which they wait.
-fn idle_lines(out: &mut String, idle: &[&Thread]) {
+fn idle_lines(out: &mut String, idle: &[&ThreadDump]) {
     let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
     for t in idle {
         let class = t.said.as_ref().map_or("", |s| &s.class);
@@ -237,14 +237,14 @@ fn idle_lines(out: &mut String, idle: &[&Thread]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::dump::{Context, Frame};
+    use super::super::dump::{ReportContext, StackFrame};
     use super::*;
 
-    fn thread(tid: u32, name: &str, state: &str, frames: &[&str]) -> Thread {
-        Thread {
+    fn thread(tid: u32, name: &str, state: &str, frames: &[&str]) -> ThreadDump {
+        ThreadDump {
             tid,
             name: name.into(),
-            said: (!state.is_empty()).then(|| Said {
+            said: (!state.is_empty()).then(|| ThreadReport {
                 name: name.into(),
                 thread: Some(ThreadKind::CandleCache.into()),
                 waiting_for: None,
@@ -261,7 +261,7 @@ mod tests {
             frames: frames
                 .iter()
                 .zip(1..)
-                .map(|(f, address)| Frame {
+                .map(|(f, address)| StackFrame {
                     function: (*f).into(),
                     file: if f.starts_with("tapewarden") {
                         "src/x.rs".into()
@@ -272,13 +272,13 @@ mod tests {
                     address,
                 })
                 .collect(),
-            ..Thread::default()
+            ..ThreadDump::default()
         }
     }
 
     #[test]
     fn the_verdict_comes_first_and_the_rest_is_folded() {
-        let client = Said {
+        let client = ThreadReport {
             name: "conn-3".into(),
             thread: Some(ThreadKind::Conn.nth(3)),
             request: Some(12),
@@ -286,9 +286,9 @@ mod tests {
             state: "busy".into(),
             activity: "GET /x for 127.0.0.1".into(),
             beat_age_ms: 1_250,
-            ..Said::default()
+            ..ThreadReport::default()
         };
-        let queue = |name: &str, depth, drops| Queue {
+        let queue = |name: &str, depth, drops| ChannelReport {
             name: name.into(),
             depth,
             capacity: 4,
@@ -297,15 +297,15 @@ mod tests {
             to: vec![ThreadKind::CandleCache],
             is_stock: depth == 4,
         };
-        let waiter = Said {
+        let waiter = ThreadReport {
             name: "conn-1".into(),
             thread: Some(ThreadKind::Conn.nth(1)),
             waiting_for: Some(ThreadKind::CandleCache.into()),
-            ..Said::default()
+            ..ThreadReport::default()
         };
         let cache = thread(7, "candle-cache", "stalled", &[]).said.unwrap();
         let dump = Dump {
-            context: Context {
+            context: ReportContext {
                 threads: vec![cache, waiter, client],
                 channels: vec![
                     queue("pool", 4, 0),
@@ -313,7 +313,7 @@ mod tests {
                     queue("other", 0, 0),
                 ],
                 log: vec!["a line".into()],
-                ..Context::default()
+                ..ReportContext::default()
             },
             dump: vec![
                 thread(
@@ -353,11 +353,11 @@ mod tests {
                     "idle",
                     &["wait", "tapewarden::edge::connection::worker"],
                 ),
-                Thread {
+                ThreadDump {
                     missing: "it did not answer".into(),
                     ..thread(14, "http-4", "idle", &[])
                 },
-                Thread {
+                ThreadDump {
                     pace: Pace::Spinning,
                     ..thread(
                         15,

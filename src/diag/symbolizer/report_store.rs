@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::files::regular;
 
-use super::Forms;
+use super::ReportFormats;
 
 /// Reports older than this are given up.
 const AGE_MAX: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -73,21 +73,21 @@ impl ReportStore {
         in_place(&part)
     }
 
-    /// Writes a report's forms; gives the text's path. The captured bytes are kept only where nothing of
+    /// Writes a report's formats; gives the text's path. The captured bytes are kept only where nothing of
     /// this program could be `named`.
     ///
     /// # Errors
     /// The system's.
-    pub fn put(&self, name: &str, forms: &Forms, named: bool) -> io::Result<PathBuf> {
+    pub fn put(&self, name: &str, formats: &ReportFormats, named: bool) -> io::Result<PathBuf> {
         fs::create_dir_all(&self.dir)?;
         let path = |ending: &str| self.dir.join(format!("{name}.{ending}"));
         // The text comes last: who finds it finds it whole, and the others beside it.
         let all = [
-            ("json", &forms.json),
-            ("folded", &forms.folded),
-            ("txt", &forms.text),
+            ("json", &formats.json),
+            ("folded", &formats.folded),
+            ("txt", &formats.text),
         ];
-        let parts = all.map(|(ending, form)| self.part(name, ending, form.as_bytes()));
+        let parts = all.map(|(ending, format)| self.part(name, ending, format.as_bytes()));
         let put = parts
             .into_iter()
             .collect::<io::Result<Vec<PathBuf>>>()
@@ -106,7 +106,7 @@ impl ReportStore {
         Ok(path("txt"))
     }
 
-    /// Writes one form under a name that nobody looks for: whole and on the disk, or not at all.
+    /// Writes one format under a name that nobody looks for: whole and on the disk, or not at all.
     fn part(&self, name: &str, ending: &str, bytes: &[u8]) -> io::Result<PathBuf> {
         let part = self.dir.join(format!("{name}.{ending}.{PART}"));
         let _left_by_a_killed_one = fs::remove_file(&part);
@@ -226,13 +226,13 @@ mod tests {
         let store = ReportStore::new(dir.path().join("reports"), 2);
         assert!(store.list().unwrap().is_empty());
         for n in 1..=4 {
-            let forms = Forms {
+            let formats = ReportFormats {
                 text: format!("verdict {n}\nmore"),
-                ..Forms::default()
+                ..ReportFormats::default()
             };
             let name = format!("2026-0{n}");
             store.put_raw(&name, b"raw").unwrap();
-            store.put(&name, &forms, false).unwrap();
+            store.put(&name, &formats, false).unwrap();
         }
         #[cfg(unix)]
         {
@@ -252,23 +252,23 @@ mod tests {
     fn whoever_asks_again_and_again_costs_no_report_of_a_stall() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = ReportStore::new(dir.path().to_owned(), 30);
-        let forms = Forms {
+        let formats = ReportFormats {
             text: "v".repeat(1_000),
-            ..Forms::default()
+            ..ReportFormats::default()
         };
         let count = |store: &ReportStore| {
             let kept = store.list().unwrap();
             let asked = kept.iter().filter(|s| s.name.ends_with(ASKED)).count();
             (kept.len() - asked, asked)
         };
-        store.put("1", &forms, true).unwrap();
-        store.put("2", &forms, true).unwrap();
+        store.put("1", &formats, true).unwrap();
+        store.put("2", &formats, true).unwrap();
         for n in 10..50 {
-            store.put(&format!("{n}{ASKED}"), &forms, true).unwrap();
+            store.put(&format!("{n}{ASKED}"), &formats, true).unwrap();
         }
         assert_eq!(count(&store), (2, ASKED_MAX));
         store.bytes_max = 2_500;
-        store.put(&format!("50{ASKED}"), &forms, true).unwrap();
+        store.put(&format!("50{ASKED}"), &formats, true).unwrap();
         assert_eq!(count(&store), (2, 1));
     }
 
@@ -277,9 +277,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = ReportStore::new(dir.path().to_owned(), 100);
         store.bytes_max = 2_500;
-        let forms = Forms {
+        let formats = ReportFormats {
             text: "v".repeat(1_000),
-            ..Forms::default()
+            ..ReportFormats::default()
         };
         let names = |store: &ReportStore| -> Vec<String> {
             let kept = store.list().unwrap();
@@ -290,7 +290,7 @@ mod tests {
         fs::write(dir.path().join("1.txt.part"), "half").unwrap();
         fs::write(dir.path().join("notes.md"), "somebody's own").unwrap();
         for name in ["2", "3", "4"] {
-            store.put(name, &forms, true).unwrap();
+            store.put(name, &formats, true).unwrap();
         }
         assert_eq!(names(&store), ["3", "4"]);
         assert!(!dir.path().join("1.raw").exists() && !dir.path().join("1.txt.part").exists());
@@ -303,7 +303,7 @@ mod tests {
             file.unwrap().set_modified(long_ago).unwrap();
         }
         store.bytes_max = BYTES_MAX;
-        store.put("5", &forms, true).unwrap();
+        store.put("5", &formats, true).unwrap();
         assert_eq!(names(&store), ["4", "5"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::dump::{Dump, Queue, Said, Thread};
+use super::dump::{ChannelReport, Dump, ThreadDump, ThreadReport};
 
 /// Threads that wait for a stalled one and are named in the verdict; of more the number is told.
 const WAITERS_NAMED: usize = 32;
@@ -43,7 +43,7 @@ pub fn verdict(dump: &Dump) -> Vec<String> {
     verdict
 }
 
-fn of_stalled(said: &Said, thread: Option<&Thread>, dump: &Dump) -> String {
+fn of_stalled(said: &ThreadReport, thread: Option<&ThreadDump>, dump: &Dump) -> String {
     let mut line = format!(
         "{} ({}, thread {}) FROZEN for {:.1} s, doing: {}",
         said.name,
@@ -82,7 +82,7 @@ fn of_stalled(said: &Said, thread: Option<&Thread>, dump: &Dump) -> String {
 }
 
 /// The threads that wait for this one.
-fn waiters<'a>(said: &'a Said, dump: &'a Dump) -> impl Iterator<Item = &'a Said> {
+fn waiters<'a>(said: &'a ThreadReport, dump: &'a Dump) -> impl Iterator<Item = &'a ThreadReport> {
     let others = dump.context.threads.iter();
     others.filter(move |other| {
         let peer = other.waiting_for.as_ref().zip(said.thread);
@@ -91,29 +91,29 @@ fn waiters<'a>(said: &'a Said, dump: &'a Dump) -> impl Iterator<Item = &'a Said>
 }
 
 /// The channels from which this thread takes what others want of it.
-fn inboxes<'a>(said: &'a Said, dump: &'a Dump) -> impl Iterator<Item = &'a Queue> {
+fn inboxes<'a>(said: &'a ThreadReport, dump: &'a Dump) -> impl Iterator<Item = &'a ChannelReport> {
     let channels = dump.context.channels.iter();
     channels.filter(move |q| !q.is_stock && q.to.iter().any(|kind| said.is_of(*kind)))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::dump::Context;
+    use super::super::dump::ReportContext;
     use super::super::report::text;
     use super::*;
     use crate::runtime::{Peer, ThreadKind, ThreadName};
 
-    fn said(thread: ThreadName, state: &str) -> Said {
-        Said {
+    fn said(thread: ThreadName, state: &str) -> ThreadReport {
+        ThreadReport {
             name: thread.to_string(),
             thread: Some(thread),
             state: state.into(),
-            ..Said::default()
+            ..ThreadReport::default()
         }
     }
 
-    fn waits(thread: ThreadName, peer: impl Into<Peer>, request: u64) -> Said {
-        Said {
+    fn waits(thread: ThreadName, peer: impl Into<Peer>, request: u64) -> ThreadReport {
+        ThreadReport {
             waiting_for: Some(peer.into()),
             request: Some(request),
             // Words decide nothing.
@@ -122,24 +122,24 @@ mod tests {
         }
     }
 
-    fn queue(name: &str, to: ThreadKind, depth: usize) -> Queue {
-        Queue {
+    fn queue(name: &str, to: ThreadKind, depth: usize) -> ChannelReport {
+        ChannelReport {
             name: name.into(),
             to: vec![to],
             depth,
             capacity: 8,
-            ..Queue::default()
+            ..ChannelReport::default()
         }
     }
 
     #[test]
     fn who_and_what_waits_for_a_stalled_thread_is_told_by_fields_no_more_and_no_less() {
-        let cache = Said {
+        let cache = ThreadReport {
             request: Some(7),
             ..said(ThreadKind::TraderCache.into(), "stalled")
         };
         let dump = Dump {
-            context: Context {
+            context: ReportContext {
                 threads: vec![
                     cache,
                     said(ThreadKind::QuoteHub.into(), "stalled"),
@@ -154,12 +154,12 @@ mod tests {
                     queue("to another -> quote-hub", ThreadKind::CandleCache, 3),
                     queue("to the hub, empty", ThreadKind::QuoteHub, 0),
                     queue("jobs", ThreadKind::QuoteFetch, 2),
-                    Queue {
+                    ChannelReport {
                         is_stock: true,
                         ..queue("permits", ThreadKind::QuoteHub, 3)
                     },
                 ],
-                ..Context::default()
+                ..ReportContext::default()
             },
             ..Dump::default()
         };

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::runtime::{Beat, Class, Doing, Drill, Order, ThreadId, ThreadName};
+use crate::runtime::{Beat, Doing, Drill, Life, LifeEvent, Order, ThreadId};
 
 use super::drills::{Drills, EXPIRES_AFTER};
 use super::give_up::GiveUp;
@@ -39,21 +39,10 @@ pub struct CoreConfig {
 pub enum Event<A, D> {
     /// A thread was started.
     Born {
-        /// Which.
-        id: ThreadId,
-        /// As the kernel shows it.
-        name: ThreadName,
-        /// What is expected of it.
-        class: Class,
+        /// The thread.
+        life: Life,
         /// Whether another can be started in its place.
         replaceable: bool,
-    },
-    /// A thread told its kernel number.
-    Tid {
-        /// Which.
-        id: ThreadId,
-        /// The number.
-        tid: u32,
     },
     /// A thread beat.
     Beat {
@@ -62,20 +51,8 @@ pub enum Event<A, D> {
         /// When, and what it does.
         beat: Beat,
     },
-    /// A thread panicked; it starts anew if `restarts`.
-    Panicked {
-        /// Which.
-        id: ThreadId,
-        /// What the panic said.
-        message: String,
-        /// Whether it starts anew.
-        restarts: bool,
-    },
-    /// A thread ended; its last beat was told before.
-    Ended {
-        /// Which.
-        id: ThreadId,
-    },
+    /// Something happened in the life of this thread; its last beat was told before it ended.
+    Life(ThreadId, LifeEvent),
     /// The probe's newest word of the server's own port.
     Probed(Probed),
     /// A report of everything is wanted.
@@ -213,23 +190,9 @@ impl<A, D> Core<A, D> {
     /// Takes what happened; what is to be done, in this order.
     pub fn handle(&mut self, now: Instant, event: Event<A, D>) -> Vec<Action<A, D>> {
         match event {
-            Event::Born {
-                id,
-                name,
-                class,
-                replaceable,
-            } => self.born(now, id, name, class, replaceable),
-            Event::Tid { id, tid } => self.ledger.numbered(id, tid),
+            Event::Born { life, replaceable } => self.born(now, life, replaceable),
             Event::Beat { id, beat } => self.beat(id, beat),
-            Event::Panicked {
-                id,
-                message,
-                restarts,
-            } => {
-                self.drills.met(id);
-                self.ledger.panicked(id, message, restarts);
-            }
-            Event::Ended { id } => self.ended(now, id),
+            Event::Life(id, event) => self.life(now, id, event),
             Event::Probed(probed) => self.probed(now, probed),
             Event::Dump { why, asker } => self.reports.asked(why, asker),
             Event::Drill {
@@ -248,18 +211,11 @@ impl<A, D> Core<A, D> {
         std::mem::take(&mut self.actions)
     }
 
-    fn born(
-        &mut self,
-        now: Instant,
-        id: ThreadId,
-        name: ThreadName,
-        class: Class,
-        replaceable: bool,
-    ) {
+    fn born(&mut self, now: Instant, life: Life, replaceable: bool) {
         if replaceable {
-            self.replacements.may_replace(id);
+            self.replacements.may_replace(life.id);
         }
-        self.ledger.born(id, name, class, now);
+        self.ledger.born(life, now);
     }
 
     fn beat(&mut self, id: ThreadId, beat: Beat) {
@@ -269,10 +225,19 @@ impl<A, D> Core<A, D> {
         self.ledger.beat(id, beat);
     }
 
-    fn ended(&mut self, now: Instant, id: ThreadId) {
-        self.ledger.ended(id, now);
-        self.drills.met(id);
-        self.replacements.ended(id);
+    fn life(&mut self, now: Instant, id: ThreadId, event: LifeEvent) {
+        match event {
+            LifeEvent::Runs { tid } => self.ledger.numbered(id, tid),
+            LifeEvent::Panicked { message, restarts } => {
+                self.drills.met(id);
+                self.ledger.panicked(id, message, restarts);
+            }
+            LifeEvent::Ended => {
+                self.ledger.ended(id, now);
+                self.drills.met(id);
+                self.replacements.ended(id);
+            }
+        }
     }
 
     fn probed(&mut self, now: Instant, probed: Probed) {
@@ -358,7 +323,7 @@ impl<A, D> Core<A, D> {
 
     fn give_up(&mut self, now: Instant, problems: &[String]) {
         let port = self.port.silent_for(now).unwrap_or_default();
-        let fatal_for = self.ledger.unhealthy_for(now).max(port);
+        let fatal_for = self.ledger.fatal_for(now).max(port);
         if let Some(why) = self.give_up.decide(now, fatal_for, problems) {
             let line = format!("[ERROR] [WATCHDOG] the process ends: {why}");
             self.line(line);

@@ -11,7 +11,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::diag::symbolizer::{Forms, ReportStore};
+use crate::diag::symbolizer::{ReportFormats, ReportStore};
 use crate::logging::{LogFiles, LossyWriter, RotatingFile, stamp, stamp_now};
 use crate::runtime::{Lossy, Supervisor, ThreadKind, Tx, channels};
 
@@ -46,7 +46,7 @@ pub struct UnnamedReport {
     /// Its files' name, without an ending.
     pub name: String,
     /// What could be said.
-    pub forms: Arc<Forms>,
+    pub formats: Arc<ReportFormats>,
     /// For `tapewarden dump --resolve`.
     pub raw: Vec<u8>,
 }
@@ -126,7 +126,7 @@ fn lost_line(lost: u64) -> String {
 fn keep(store: &ReportStore, report: &UnnamedReport) {
     let kept = store
         .put_raw(&report.name, &report.raw)
-        .and_then(|()| store.put(&report.name, &report.forms, false));
+        .and_then(|()| store.put(&report.name, &report.formats, false));
     if let Err(e) = kept {
         log::error!(target: "WATCHDOG", "keeping the report {} beside the logs failed: {e}", report.name);
     }
@@ -164,9 +164,9 @@ mod tests {
         let store = ReportStore::new(dir.path().to_owned(), 2);
         let report = UnnamedReport {
             name: "20260204".into(),
-            forms: Arc::new(Forms {
+            formats: Arc::new(ReportFormats {
                 text: "no call stacks".into(),
-                ..Forms::default()
+                ..ReportFormats::default()
             }),
             raw: b"raw".to_vec(),
         };

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::runtime::clock::millis;
-use crate::runtime::{Beat, Class, Doing, OnStall, Peer, ThreadId, ThreadName, is_meant};
+use crate::runtime::{Beat, Class, Doing, Life, OnStall, Peer, ThreadId, ThreadName, is_meant};
 
 use super::snapshot::{ThreadState, ThreadView};
 
@@ -154,7 +154,8 @@ pub struct Ledger {
 
 impl Ledger {
     /// A thread was started.
-    pub fn born(&mut self, id: ThreadId, name: ThreadName, class: Class, now: Instant) {
+    pub fn born(&mut self, life: Life, now: Instant) {
+        let Life { id, name, class } = life;
         let beat = Beat {
             at: now,
             doing: Doing::Busy("starting".into()),
@@ -225,7 +226,7 @@ impl Ledger {
                 self.dead.push(Dead {
                     name: thread.name.to_string(),
                     since: now,
-                    essential: thread.class.on_stall == OnStall::Unhealthy,
+                    essential: thread.class.on_stall == OnStall::Fatal,
                 });
             }
             self.findings.push(Finding::Died {
@@ -357,10 +358,10 @@ impl Ledger {
 
     /// How long the process has been unhealthy because of a stall, or of an essential thread's death.
     #[must_use]
-    pub fn unhealthy_for(&self, now: Instant) -> Duration {
+    pub fn fatal_for(&self, now: Instant) -> Duration {
         self.threads
             .values()
-            .filter(|t| t.class.on_stall == OnStall::Unhealthy && t.stalled.is_some())
+            .filter(|t| t.class.on_stall == OnStall::Fatal && t.stalled.is_some())
             .filter_map(|t| t.overdue(now))
             .chain(
                 self.dead

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crossbeam::channel::Sender;
 
-use crate::diag::symbolizer::Forms;
+use crate::diag::symbolizer::ReportFormats;
 use crate::runtime::Drill;
 
 mod core;
@@ -44,7 +44,7 @@ pub enum ToWatchdog {
         /// Who wants it, in words.
         why: String,
         /// Who waits for it.
-        reply: Option<Sender<Arc<Forms>>>,
+        reply: Option<Sender<Arc<ReportFormats>>>,
     },
     /// A real stall in a thread.
     Drill {

@@ -28,7 +28,7 @@ pub fn finding_line(finding: &Finding) -> String {
 /// The verdict in a line of a report, as the log has it: of a stall, not of a report that was only asked
 /// for. None in any other line.
 #[must_use]
-pub fn ill_verdict(line: &str) -> Option<&str> {
+pub fn stall_verdict(line: &str) -> Option<&str> {
     let (_, verdict) = line.split_once(" [ERROR] [WATCHDOG] ")?;
     verdict.starts_with("VERDICT: ").then_some(verdict)
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::diag::symbolizer::{ASKED, Context, Dump, Forms, Queue, Said, report_text};
+use crate::diag::symbolizer::{
+    ASKED, ChannelReport, Dump, ReportContext, ReportFormats, ThreadReport, report_text,
+};
 
 use super::reports::Cause;
 use super::snapshot::{Snapshot, ThreadState};
@@ -22,16 +24,16 @@ pub fn report_name(time: &str, nth: u64, cause: Cause) -> String {
 
 /// A report of what threads say of themselves; `why` there is no more.
 #[must_use]
-pub fn without_stacks(context: &Context, why: &str) -> Forms {
+pub fn without_stacks(context: &ReportContext, why: &str) -> ReportFormats {
     let dump = Dump {
         context: context.clone(),
         no_stacks: format!("no call stacks: {why}"),
         ..Dump::default()
     };
-    Forms {
+    ReportFormats {
         text: report_text(&dump),
         json: serde_json::to_string(&dump).unwrap_or_default(),
-        ..Forms::default()
+        ..ReportFormats::default()
     }
 }
 
@@ -42,14 +44,14 @@ pub fn context<'a>(
     uptime: Duration,
     snapshot: &Snapshot,
     log: impl Iterator<Item = &'a Arc<str>>,
-) -> Context {
+) -> ReportContext {
     let word = |state: ThreadState| match state {
         ThreadState::Idle => "idle",
         ThreadState::Busy => "busy",
         ThreadState::Stalled => "stalled",
         ThreadState::Dead => "dead",
     };
-    let said = snapshot.threads.iter().map(|t| Said {
+    let said = snapshot.threads.iter().map(|t| ThreadReport {
         name: t.name.clone(),
         thread: t.thread,
         waiting_for: t.waiting_for.clone(),
@@ -60,7 +62,7 @@ pub fn context<'a>(
         activity: t.activity.clone(),
         beat_age_ms: t.beat_age_ms,
     });
-    let queues = snapshot.channels.iter().map(|c| Queue {
+    let queues = snapshot.channels.iter().map(|c| ChannelReport {
         name: c.name.clone(),
         depth: c.depth,
         capacity: c.capacity,
@@ -69,7 +71,7 @@ pub fn context<'a>(
         to: c.ends.iter().map(|ends| ends.to).collect(),
         is_stock: c.is_stock(),
     });
-    Context {
+    ReportContext {
         reason,
         time,
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -12,7 +12,7 @@ use std::time::Instant;
 use crossbeam::channel::Receiver;
 
 use crate::diag::capture::{BETWEEN_ROUNDS, Capture, CopiesStacks, raw};
-use crate::diag::symbolizer::{Context, Forms, SymbolizerArgs};
+use crate::diag::symbolizer::{ReportContext, ReportFormats, SymbolizerArgs};
 use crate::logging::LogFiles;
 use crate::runtime::{LatestRx, LatestTx, Supervisor, WatchRx, latest};
 
@@ -26,7 +26,7 @@ use super::symbolizer_link::{SymbolizerLink, start_symbolizer};
 #[derive(Debug)]
 pub struct Finished {
     /// What it says.
-    pub forms: Arc<Forms>,
+    pub formats: Arc<ReportFormats>,
     /// What is still to be kept of it: the symbolizer had no part in it.
     pub unnamed: Option<UnnamedReport>,
 }
@@ -37,9 +37,9 @@ pub struct Reporter {
     why_no_stacks: String,
     symbolizers: LatestRx<SymbolizerLink>,
     symbolizer: Option<SymbolizerLink>,
-    forms: LatestRx<Forms>,
-    answer: Option<Forms>,
-    context: Context,
+    formats: LatestRx<ReportFormats>,
+    answer: Option<ReportFormats>,
+    context: ReportContext,
     name: String,
     reports: u64,
 }
@@ -58,7 +58,7 @@ impl Reporter {
     ) -> io::Result<Self> {
         let (symbolizer_tx, symbolizers) = latest();
         let (last_symbolizer_tx, last_symbolizers) = latest();
-        let (forms_tx, forms) = latest();
+        let (formats_tx, formats) = latest();
         let (capture, why_no_stacks) = match Capture::in_memory() {
             Ok(capture) => (Some(capture), String::new()),
             Err(e) => {
@@ -75,7 +75,7 @@ impl Reporter {
                 keep,
             };
             let links: [LatestTx<SymbolizerLink>; 2] = [symbolizer_tx, last_symbolizer_tx];
-            start_symbolizer(supervisor, args, links, forms_tx)?;
+            start_symbolizer(supervisor, args, links, formats_tx)?;
         }
         start_sentinel(supervisor, last_resort, own_beats, last_symbolizers)?;
         Ok(Self {
@@ -83,9 +83,9 @@ impl Reporter {
             why_no_stacks,
             symbolizers,
             symbolizer: None,
-            forms,
+            formats,
             answer: None,
-            context: Context::default(),
+            context: ReportContext::default(),
             name: String::new(),
             reports: 0,
         })
@@ -93,24 +93,24 @@ impl Reporter {
 
     /// For `select!`: becomes ready when the symbolizer has answered.
     #[must_use]
-    pub fn answers(&self) -> &Receiver<Forms> {
-        self.forms.receiver()
+    pub fn answers(&self) -> &Receiver<ReportFormats> {
+        self.formats.receiver()
     }
 
     /// What [`Self::answers`] gave.
-    pub fn answered(&mut self, forms: Forms) {
-        self.answer = Some(forms);
+    pub fn answered(&mut self, formats: ReportFormats) {
+        self.answer = Some(formats);
     }
 
     /// Copies all stacks, twice, and asks the symbolizer for the report; false if it is not there. Takes
     /// [`BETWEEN_ROUNDS`] and a little.
-    pub fn begin(&mut self, context: Context, cause: Cause) -> bool {
+    pub fn begin(&mut self, context: ReportContext, cause: Cause) -> bool {
         while let Some(newer) = self.symbolizers.take() {
             self.symbolizer = Some(newer);
         }
         // An answer that came too late for its own report.
         self.answer = None;
-        while self.forms.take().is_some() {}
+        while self.formats.take().is_some() {}
         if let Some(capture) = &mut self.capture {
             capture.begin();
             capture.round(1);
@@ -130,19 +130,19 @@ impl Reporter {
     pub fn finish(&mut self, named: bool) -> Finished {
         let answer = self.answer.take().filter(|_| named);
         let unnamed = answer.is_none();
-        let forms = Arc::new(answer.unwrap_or_else(|| self.without_symbolizer()));
+        let formats = Arc::new(answer.unwrap_or_else(|| self.without_symbolizer()));
         let raw = self.capture.as_ref().filter(|_| unnamed);
         let unnamed = raw
             .and_then(|capture| capture.content().ok())
             .map(|raw| UnnamedReport {
                 name: std::mem::take(&mut self.name),
-                forms: Arc::clone(&forms),
+                formats: Arc::clone(&formats),
                 raw,
             });
-        Finished { forms, unnamed }
+        Finished { formats, unnamed }
     }
 
-    fn without_symbolizer(&self) -> Forms {
+    fn without_symbolizer(&self) -> ReportFormats {
         if let Some(symbolizer) = &self.symbolizer {
             symbolizer.give_up();
         }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::diag::capture::{BETWEEN_ROUNDS, Capture, CopiesStacks, end_at_once, raw};
-use crate::diag::symbolizer::{Context, SILENT_WATCHDOG, Said};
+use crate::diag::symbolizer::{ReportContext, SILENT_WATCHDOG, ThreadReport};
 use crate::logging::LogFiles;
 use crate::runtime::{LatestRx, Supervisor, ThreadKind, WatchRx};
 
@@ -105,23 +105,23 @@ impl LastResort {
             std::fs::rename(&path, files.silent_before_raw())?;
         }
         let seconds = WATCHDOG_SILENT.as_secs();
-        let watchdog = Said {
+        let watchdog = ThreadReport {
             name: "watchdog".into(),
             thread: Some(ThreadKind::Watchdog.into()),
             class: "watchdog".into(),
             state: "stalled".into(),
             activity: "watching the others".into(),
             beat_age_ms: seconds * 1_000,
-            ..Said::default()
+            ..ThreadReport::default()
         };
-        let context = Context {
+        let context = ReportContext {
             reason: format!(
                 "the watchdog itself has been silent for {seconds} s; what the threads say of themselves is not known"
             ),
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             threads: vec![watchdog],
-            ..Context::default()
+            ..ReportContext::default()
         };
         Ok(Self {
             capture: Capture::on_disk(&path)?,

@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::diag::symbolizer::{Forms, SymbolizerArgs};
+use crate::diag::symbolizer::{ReportFormats, SymbolizerArgs};
 use crate::runtime::deadline_io::{read_some, write_both};
 use crate::runtime::{LatestTx, Stop, Supervisor, ThreadKind};
 
@@ -25,8 +25,8 @@ const END_PATIENCE: Duration = Duration::from_millis(500);
 /// A question is a short line: it fits where a symbolizer that listens left room.
 const ASK_DEADLINE: Duration = Duration::from_millis(100);
 
-/// A form longer than this is none.
-const FORM_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A format longer than this is none.
+const FORMAT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// An asker's end: the watchdog has one, and the sentinel.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub fn start_symbolizer(
     supervisor: &Supervisor,
     args: SymbolizerArgs,
     links: [LatestTx<SymbolizerLink>; 2],
-    forms: LatestTx<Forms>,
+    formats: LatestTx<ReportFormats>,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
     // Started here, before there is much to inherit; later ones by the thread itself.
@@ -73,7 +73,7 @@ pub fn start_symbolizer(
                             link.publish(SymbolizerLink { socket });
                         }
                     }
-                    read_answers(&mut socket, &stop, &forms);
+                    read_answers(&mut socket, &stop, &formats);
                     end(child, &socket);
                 }
                 Err(e) => log::error!(
@@ -115,10 +115,10 @@ fn start(args: &SymbolizerArgs) -> io::Result<(Child, UnixStream)> {
 }
 
 /// Until the symbolizer is gone, given up, or everything ends.
-fn read_answers(socket: &mut UnixStream, stop: &Stop, forms: &LatestTx<Forms>) {
+fn read_answers(socket: &mut UnixStream, stop: &Stop, formats: &LatestTx<ReportFormats>) {
     let mut answers = BufReader::new(Answers { socket, stop });
-    while let Ok(got) = read_forms(&mut answers) {
-        forms.publish(got);
+    while let Ok(got) = read_formats(&mut answers) {
+        formats.publish(got);
     }
 }
 
@@ -158,8 +158,8 @@ impl Read for Answers<'_> {
     }
 }
 
-/// A line with four lengths and a file's name, then the three forms and why they were not kept.
-fn read_forms(out: &mut impl BufRead) -> io::Result<Forms> {
+/// A line with four lengths and a file's name, then the three formats and why they were not kept.
+fn read_formats(out: &mut impl BufRead) -> io::Result<ReportFormats> {
     let mut line = String::new();
     if out.read_line(&mut line)? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -169,7 +169,7 @@ fn read_forms(out: &mut impl BufRead) -> io::Result<Forms> {
         words
             .next()
             .and_then(|w| w.parse::<usize>().ok())
-            .filter(|n| *n <= FORM_BYTES_MAX)
+            .filter(|n| *n <= FORMAT_BYTES_MAX)
             .ok_or(io::ErrorKind::InvalidData)
     };
     let lengths = [length()?, length()?, length()?, length()?];
@@ -179,7 +179,7 @@ fn read_forms(out: &mut impl BufRead) -> io::Result<Forms> {
         out.read_exact(&mut bytes)
             .map(|()| String::from_utf8_lossy(&bytes).into_owned())
     });
-    Ok(Forms {
+    Ok(ReportFormats {
         text: text?,
         json: json?,
         folded: folded?,

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, TryRecvError, never, select_biased, tick};
 
-use crate::diag::symbolizer::Forms;
+use crate::diag::symbolizer::ReportFormats;
 use crate::logging::{LogHandle, RING_LINES};
 use crate::runtime::clock::system_ms;
 use crate::runtime::{
-    Beat, Counter, Gauge, Heartbeat, LatestRx, LatestTx, Notice, Order, Owner, Spare, Stop,
-    Supervisor, ThreadId, ThreadKind, WatchRx, WatchTx, watch,
+    Beat, Born, Counter, Gauge, Heartbeat, LatestRx, LatestTx, LifeEvent, Notice, Order, Owner,
+    Spare, Stop, Supervisor, ThreadId, ThreadKind, WatchRx, WatchTx, watch,
 };
 
 use super::ToWatchdog;
@@ -26,7 +26,7 @@ use super::cpu::CpuTimes;
 use super::event_log::{EventLog, EventLogConfig};
 use super::manager::Manager;
 use super::probe::Probed;
-use super::report::ill_verdict;
+use super::report::stall_verdict;
 use super::report_context::context;
 use super::reporter::{Finished, Reporter};
 use super::reports::{Cause, Ready};
@@ -96,13 +96,13 @@ pub fn start_watchdog(
 }
 
 /// Who waits for a report.
-type Asker = Sender<Arc<Forms>>;
+type Asker = Sender<Arc<ReportFormats>>;
 
 /// Who waits to hear whether a drill was ordered.
 type DrillAsker = Sender<Result<(), String>>;
 
 /// A thread's ends.
-struct Ends {
+struct ThreadEnds {
     beats: LatestRx<Beat>,
     orders: LatestTx<Order>,
     spare: Option<Spare>,
@@ -121,7 +121,7 @@ struct Watchdog {
     core: Core<Asker, DrillAsker>,
     /// What the core wants done and is not done yet: kept through a panic too.
     todo: VecDeque<Action<Asker, DrillAsker>>,
-    threads: HashMap<ThreadId, Ends>,
+    threads: HashMap<ThreadId, ThreadEnds>,
     gauges: Vec<Gauge>,
     ring: VecDeque<Arc<str>>,
     /// As last published.
@@ -197,9 +197,9 @@ impl Watchdog {
                     Woken::ForALook
                 }
             }),
-            recv(self.reporter.answers()) -> forms => Some(match forms {
-                Ok(forms) => {
-                    self.reporter.answered(forms);
+            recv(self.reporter.answers()) -> formats => Some(match formats {
+                Ok(formats) => {
+                    self.reporter.answered(formats);
                     Woken::By(Event::Answered)
                 }
                 Err(_) => Woken::ForALook,
@@ -238,38 +238,30 @@ impl Watchdog {
         while let Ok(notice) = self.inputs.notices.try_recv() {
             match notice {
                 Notice::Channel(gauge) => self.gauges.push(*gauge),
-                Notice::Ended { id } => self.ended(now, id),
-                Notice::Tid { id, tid } => self.handle(now, Event::Tid { id, tid }),
-                Notice::Panicked {
-                    id,
-                    message,
-                    restarts,
-                } => self.handle(
-                    now,
-                    Event::Panicked {
-                        id,
-                        message,
-                        restarts,
-                    },
-                ),
-                Notice::Born(born) => {
-                    let event = Event::Born {
-                        id: born.id,
-                        name: born.name,
-                        class: born.class,
-                        replaceable: born.spare.is_some(),
-                    };
-                    let ends = Ends {
-                        beats: born.beats,
-                        orders: born.orders,
-                        spare: born.spare,
-                        owner: born.owner,
-                    };
-                    self.threads.insert(born.id, ends);
-                    self.handle(now, event);
-                }
+                Notice::Life(id, LifeEvent::Ended) => self.ended(now, id),
+                Notice::Life(id, event) => self.handle(now, Event::Life(id, event)),
+                Notice::Born(born) => self.born(now, *born),
             }
         }
+    }
+
+    fn born(&mut self, now: Instant, born: Born) {
+        let Born {
+            life,
+            beats,
+            orders,
+            spare,
+            owner,
+        } = born;
+        let replaceable = spare.is_some();
+        let ends = ThreadEnds {
+            beats,
+            orders,
+            spare,
+            owner,
+        };
+        self.threads.insert(life.id, ends);
+        self.handle(now, Event::Born { life, replaceable });
     }
 
     fn ended(&mut self, now: Instant, id: ThreadId) {
@@ -277,7 +269,7 @@ impl Watchdog {
         if let Some(ends) = self.threads.remove(&id) {
             hear_beats(&mut self.core, now, id, &ends.beats);
         }
-        self.handle(now, Event::Ended { id });
+        self.handle(now, Event::Life(id, LifeEvent::Ended));
     }
 
     fn seen(&self) -> Seen {
@@ -376,19 +368,19 @@ impl Watchdog {
     /// Gives the report to who waits for it, has it written down, and shows its verdicts where somebody may be
     /// looking.
     fn finish(&mut self, ready: Ready<Asker>) {
-        let Finished { forms, unnamed } = self.reporter.finish(ready.named);
+        let Finished { formats, unnamed } = self.reporter.finish(ready.named);
         for asker in ready.askers {
-            let _left = asker.try_send(Arc::clone(&forms));
+            let _left = asker.try_send(Arc::clone(&formats));
         }
-        for line in forms.text.lines().map_while(ill_verdict) {
+        for line in formats.text.lines().map_while(stall_verdict) {
             log::error!(target: "WATCHDOG", "{line}");
         }
-        self.event_log.entry(forms.text.clone().into_bytes());
-        if !forms.file.is_empty() {
-            log::warn!(target: "WATCHDOG", "a report of all threads is in {} and in watchdog.log", forms.file);
-        } else if !forms.not_kept.is_empty() {
+        self.event_log.entry(formats.text.clone().into_bytes());
+        if !formats.file.is_empty() {
+            log::warn!(target: "WATCHDOG", "a report of all threads is in {} and in watchdog.log", formats.file);
+        } else if !formats.not_kept.is_empty() {
             self.reports_lost += 1;
-            log::error!(target: "WATCHDOG", "a report could not be kept beside the logs ({}); {} could not so far", forms.not_kept, self.reports_lost);
+            log::error!(target: "WATCHDOG", "a report could not be kept beside the logs ({}); {} could not so far", formats.not_kept, self.reports_lost);
         }
         if let Some(unnamed) = unnamed {
             log::warn!(target: "WATCHDOG", "a report of all threads is in watchdog.log; its stacks could not be named and are in reports/{}.raw, for `tapewarden dump --resolve`", unnamed.name);

@@ -217,7 +217,7 @@ mod tests {
                 .unwrap();
             client.read_exact(&mut [0]).unwrap();
             let born = ends.notices.try_iter().filter_map(|notice| match notice {
-                Notice::Born(born) => Some(born.name),
+                Notice::Born(born) => Some(born.life.name),
                 _ => None,
             });
             let born: Vec<_> = born.collect();

@@ -19,7 +19,7 @@ const HEADERS_MAX: usize = 32;
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct LocalAnswer {
     /// HTTP status.
     pub status: u16,
     /// Names and values of its headers.
@@ -28,7 +28,7 @@ pub struct Said {
     pub body: Vec<u8>,
 }
 
-impl Said {
+impl LocalAnswer {
     /// The value of the first header of that name, in whatever case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -45,7 +45,7 @@ impl Said {
 /// # Errors
 /// `NotFound` and `ConnectionRefused` where no server is, `WouldBlock` where its queue is full, `TimedOut` where it does
 /// not answer in time, `InvalidData` for what is no whole answer.
-pub fn ask(address: &Address, method: &str, target: &str, by: Instant) -> io::Result<Said> {
+pub fn ask(address: &Address, method: &str, target: &str, by: Instant) -> io::Result<LocalAnswer> {
     match address {
         Address::Tcp(address) => exchange(
             &mut connect_unless(*address, by, || false)?,
@@ -63,7 +63,7 @@ fn exchange<S: Socket>(
     method: &str,
     target: &str,
     by: Instant,
-) -> io::Result<Said> {
+) -> io::Result<LocalAnswer> {
     let head = format!("{method} {target} HTTP/1.0\r\nHost: localhost\r\n\r\n");
     write_all(socket, head.as_bytes(), by)?;
     let mut got = Vec::new();
@@ -80,14 +80,14 @@ fn exchange<S: Socket>(
 }
 
 /// The answer in all the bytes of a connection.
-fn understood(got: &[u8]) -> io::Result<Said> {
+fn understood(got: &[u8]) -> io::Result<LocalAnswer> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
     let Ok(httparse::Status::Complete(length)) = response.parse(got) else {
         return Err(invalid("the answer has no whole head"));
     };
     let headers = response.headers.iter();
-    let said = Said {
+    let said = LocalAnswer {
         status: response.code.unwrap_or(0),
         headers: headers
             .map(|h| {

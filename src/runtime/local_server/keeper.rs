@@ -30,7 +30,7 @@ const RELEASE_DEADLINE: Duration = Duration::from_secs(3);
 const RELEASE_LOOK_EVERY: Duration = Duration::from_millis(20);
 /// What a probe found.
 #[derive(Debug)]
-enum Probed {
+enum Liveness {
     /// The server accepts and reads.
     Answered,
     /// Nobody listens.
@@ -113,10 +113,10 @@ impl Keeper {
                 by,
             );
             silences = match probe(&self.address, by) {
-                Probed::Answered => 0,
-                Probed::Unknown => silences,
-                Probed::Silent => silences + 1,
-                Probed::Refused => SILENCES_MAX,
+                Liveness::Answered => 0,
+                Liveness::Unknown => silences,
+                Liveness::Silent => silences + 1,
+                Liveness::Refused => SILENCES_MAX,
             };
             if silences >= SILENCES_MAX {
                 log::warn!(
@@ -142,7 +142,7 @@ impl Keeper {
 }
 
 /// Whether somebody answers at the address.
-fn probe(address: &Address, by: Instant) -> Probed {
+fn probe(address: &Address, by: Instant) -> Liveness {
     let answered = match address {
         Address::Tcp(address) => {
             connect_unless(*address, by, || false).and_then(|mut socket| ask(&mut socket, by))
@@ -151,15 +151,15 @@ fn probe(address: &Address, by: Instant) -> Probed {
         Address::Path(path) => connect_path(path).and_then(|mut socket| ask(&mut socket, by)),
     };
     match answered {
-        Ok(()) => Probed::Answered,
+        Ok(()) => Liveness::Answered,
         Err(e) => match e.kind() {
-            ErrorKind::ConnectionRefused | ErrorKind::NotFound => Probed::Refused,
+            ErrorKind::ConnectionRefused | ErrorKind::NotFound => Liveness::Refused,
             ErrorKind::TimedOut
             | ErrorKind::WouldBlock
             | ErrorKind::ConnectionReset
             | ErrorKind::BrokenPipe
-            | ErrorKind::UnexpectedEof => Probed::Silent,
-            _ => Probed::Unknown,
+            | ErrorKind::UnexpectedEof => Liveness::Silent,
+            _ => Liveness::Unknown,
         },
     }
 }

@@ -7,7 +7,7 @@ use super::super::replacements::REPLACED_MAX;
 use super::super::reports::SYMBOLIZER_DEADLINE;
 use super::super::snapshot::ThreadState;
 use super::*;
-use crate::runtime::{How, OnStall, ThreadKind};
+use crate::runtime::{Class, How, OnStall, ThreadKind};
 
 mod world;
 use world::{Coverage, World};
@@ -60,8 +60,8 @@ enum Does {
 fn kind() -> impl Strategy<Value = Kind> {
     let on_stall = prop_oneof![
         Just(OnStall::Report),
-        Just(OnStall::Unwell),
-        Just(OnStall::Unhealthy)
+        Just(OnStall::Degraded),
+        Just(OnStall::Fatal)
     ];
     (on_stall, any::<bool>(), any::<bool>()).prop_map(|(on_stall, ticks, replaceable)| Kind {
         on_stall,
@@ -128,7 +128,7 @@ proptest! {
 
 fn fatal() -> Kind {
     Kind {
-        on_stall: OnStall::Unhealthy,
+        on_stall: OnStall::Fatal,
         ticks: false,
         replaceable: true,
     }

@@ -12,9 +12,13 @@ fn class(idle_max: Option<Duration>) -> Class {
         name: "cache",
         busy_max: Duration::from_secs(2),
         idle_max,
-        on_stall: OnStall::Unhealthy,
+        on_stall: OnStall::Fatal,
         restarts_max: 0,
     }
+}
+
+fn life(id: ThreadId, name: ThreadName, class: Class) -> Life {
+    Life { id, name, class }
 }
 
 fn busy(at: Instant) -> Beat {
@@ -39,7 +43,7 @@ fn look_for(ledger: &mut Ledger, now: &mut Instant, time: Duration) -> Vec<Findi
 fn a_stall_is_told_once_then_each_minute_and_its_end_with_its_length() {
     let mut now = Instant::now();
     let mut ledger = Ledger::default();
-    ledger.born(ID, ThreadKind::CandleCache.into(), class(None), now);
+    ledger.born(life(ID, ThreadKind::CandleCache.into(), class(None)), now);
     ledger.beat(ID, busy(now));
     let start = now;
     assert!(look_for(&mut ledger, &mut now, Duration::from_secs(2)).is_empty());
@@ -75,7 +79,7 @@ fn a_thread_that_ends_without_another_beat_was_stuck_until_its_end() {
     let mut now = Instant::now();
     let start = now;
     let mut ledger = Ledger::default();
-    ledger.born(ID, ThreadKind::Conn.nth(1), class(None), now);
+    ledger.born(life(ID, ThreadKind::Conn.nth(1), class(None)), now);
     ledger.beat(ID, busy(now));
     look_for(&mut ledger, &mut now, Duration::from_secs(4));
     ledger.ended(ID, now);
@@ -92,7 +96,7 @@ fn a_thread_that_ends_without_another_beat_was_stuck_until_its_end() {
 fn a_wait_is_allowed_its_own_deadline() {
     let mut now = Instant::now();
     let mut ledger = Ledger::default();
-    ledger.born(ID, ThreadKind::Conn.nth(1), class(None), now);
+    ledger.born(life(ID, ThreadKind::Conn.nth(1), class(None)), now);
     let until = now + Duration::from_secs(9);
     ledger.beat(
         ID,
@@ -117,12 +121,8 @@ fn a_wait_is_allowed_its_own_deadline() {
 fn a_stopped_process_is_no_stall() {
     let mut now = Instant::now();
     let mut ledger = Ledger::default();
-    ledger.born(
-        ID,
-        ThreadKind::QuoteHub.into(),
-        class(Some(Duration::from_secs(2))),
-        now,
-    );
+    let class = class(Some(Duration::from_secs(2)));
+    ledger.born(life(ID, ThreadKind::QuoteHub.into(), class), now);
     ledger.beat(ID, busy(now));
     look_for(&mut ledger, &mut now, Duration::from_secs(1));
     now += Duration::from_secs(3_600);
@@ -138,7 +138,7 @@ fn a_stopped_process_is_no_stall() {
 fn an_essential_thread_that_died_is_an_ailment_for_good() {
     let now = Instant::now();
     let mut ledger = Ledger::default();
-    ledger.born(ID, ThreadKind::QuoteHub.into(), class(None), now);
+    ledger.born(life(ID, ThreadKind::QuoteHub.into(), class(None)), now);
     ledger.panicked(ID, "boom".into(), false);
     ledger.ended(ID, now);
     assert!(
@@ -147,7 +147,7 @@ fn an_essential_thread_that_died_is_an_ailment_for_good() {
     assert_eq!(ledger.problems(now).len(), 1);
     // So that the process ends when nobody has restarted it.
     let later = now + Duration::from_secs(120);
-    assert_eq!(ledger.unhealthy_for(later), Duration::from_secs(120));
+    assert_eq!(ledger.fatal_for(later), Duration::from_secs(120));
 }
 
 proptest! {
@@ -157,7 +157,7 @@ proptest! {
     ) {
         let mut now = Instant::now();
         let mut ledger = Ledger::default();
-        ledger.born(ID, ThreadKind::QuoteHub.into(), class(None), now);
+        ledger.born(life(ID, ThreadKind::QuoteHub.into(), class(None)), now);
         ledger.beat(ID, busy(now));
         for gap_ms in gaps_ms {
             let gap = Duration::from_millis(gap_ms);
@@ -178,7 +178,7 @@ proptest! {
         let now = Instant::now();
         let mut ledger = Ledger::default();
         for id in 0..n {
-            ledger.born(ThreadId(id), ThreadKind::Conn.nth(1), class(None), now);
+            ledger.born(life(ThreadId(id), ThreadKind::Conn.nth(1), class(None)), now);
             ledger.ended(ThreadId(id), now);
         }
         prop_assert_eq!(ledger.counts(), (0, 0));

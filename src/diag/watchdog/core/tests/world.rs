@@ -217,7 +217,7 @@ impl World {
     /// Giving up has its reason: something fatal that has lasted, all stopped time left out.
     fn may_give_up(&self) {
         let stalled = self.living.values().filter(|real| {
-            real.kind.on_stall == OnStall::Unhealthy
+            real.kind.on_stall == OnStall::Fatal
                 && real
                     .limit
                     .is_some_and(|limit| real.ran + real.stopped >= limit + EXIT_AFTER)
@@ -284,15 +284,11 @@ impl World {
         };
         self.living.insert(self.ids, real);
         self.handle(Event::Born {
-            id,
-            name,
-            class,
+            life: Life { id, name, class },
             replaceable: kind.replaceable,
         });
-        self.handle(Event::Tid {
-            id,
-            tid: u32::try_from(self.ids).unwrap(),
-        });
+        let tid = u32::try_from(self.ids).unwrap();
+        self.handle(Event::Life(id, LifeEvent::Runs { tid }));
     }
 
     fn nth(&self, n: usize) -> Option<u64> {
@@ -390,12 +386,9 @@ impl World {
                 if let Some(real) = self.living.get_mut(&id) {
                     real.died = !restarts;
                 }
-                let (id, message) = (ThreadId(id), "boom".to_owned());
-                self.handle(Event::Panicked {
-                    id,
-                    message,
-                    restarts,
-                });
+                let message = "boom".to_owned();
+                let event = LifeEvent::Panicked { message, restarts };
+                self.handle(Event::Life(ThreadId(id), event));
             }
             Step::Ended(n, times) => {
                 let Some(id) = self.nth(n) else { return };
@@ -437,12 +430,12 @@ impl World {
         let Some(real) = self.living.remove(&id) else {
             return;
         };
-        if real.died && real.kind.on_stall == OnStall::Unhealthy {
+        if real.died && real.kind.on_stall == OnStall::Fatal {
             self.dead_for.push(Lasting::default());
         }
         self.replaced.remove(&id);
         for _ in 0..times {
-            self.handle(Event::Ended { id: ThreadId(id) });
+            self.handle(Event::Life(ThreadId(id), LifeEvent::Ended));
         }
     }
 

@@ -87,7 +87,7 @@ mod tests {
         }
     }
 
-    fn judge(a: &Facts, b: &Facts, stacks: [&[u64]; 2], says_idle: bool) -> Pace {
+    fn pace_of(a: &Facts, b: &Facts, stacks: [&[u64]; 2], says_idle: bool) -> Pace {
         pace([Some(a), Some(b)], stacks, says_idle, ELAPSED_NS).0
     }
 
@@ -111,7 +111,7 @@ mod tests {
             (('R', 5), ('R', 5), [&[1], &[1]], Pace::Progressing),
         ] {
             let (from, to) = (facts(from.0, from.1), facts(to.0, to.1));
-            assert_eq!(judge(&from, &to, stacks, false), expected);
+            assert_eq!(pace_of(&from, &to, stacks, false), expected);
         }
         let one = facts('S', 5);
         assert_eq!(
@@ -124,14 +124,14 @@ mod tests {
     fn a_spinner_among_many_spins() {
         let mut end = facts('R', ELAPSED_NS / 8);
         let from = facts('R', 0);
-        assert_eq!(judge(&from, &end, [&[1], &[1]], false), Pace::Progressing);
+        assert_eq!(pace_of(&from, &end, [&[1], &[1]], false), Pace::Progressing);
         end.queued_ns = ELAPSED_NS * 6 / 8;
-        assert_eq!(judge(&from, &end, [&[1], &[1]], false), Pace::Spinning);
+        assert_eq!(pace_of(&from, &end, [&[1], &[1]], false), Pace::Spinning);
         // It woke once, for a moment, and waited for its turn before.
         let mut woke = facts('S', 50_000);
         woke.queued_ns = 2 * ELAPSED_NS;
         assert_eq!(
-            judge(&facts('S', 0), &woke, [&[1], &[1]], false),
+            pace_of(&facts('S', 0), &woke, [&[1], &[1]], false),
             Pace::Blocked
         );
     }
@@ -148,7 +148,7 @@ mod tests {
         ] {
             let mut end = facts('S', 5);
             end.syscall = call.map(|number| (number, [0; 6]));
-            assert_eq!(judge(&end, &end, [&[1], &[1]], says_idle), expected);
+            assert_eq!(pace_of(&end, &end, [&[1], &[1]], says_idle), expected);
         }
     }
 
@@ -167,14 +167,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_judgement_has_its_reason(
+        fn each_pace_has_its_reason(
             looks in [any_facts(), any_facts()],
             stacks in [any_stack(), any_stack()],
             says_idle: bool,
             elapsed_ns in prop_oneof![Just(ELAPSED_NS), any::<u64>()],
         ) {
             let [a, b] = &looks;
-            let judge = |b: &Facts, stacks: [&[u64]; 2], says_idle| {
+            let pace_of = |b: &Facts, stacks: [&[u64]; 2], says_idle| {
                 pace([Some(a), Some(b)], stacks, says_idle, elapsed_ns).0
             };
             let both = [&stacks[0][..], &stacks[1]];
@@ -189,19 +189,19 @@ mod tests {
                 Pace::Unknown => prop_assert!(false),
             }
             // One copy alone tells nothing.
-            let without = judge(b, [&[], &[]], says_idle);
-            prop_assert_eq!(judge(b, [both[0], &[]], says_idle), without);
-            prop_assert_eq!(judge(b, [&[], both[1]], says_idle), without);
+            let without = pace_of(b, [&[], &[]], says_idle);
+            prop_assert_eq!(pace_of(b, [both[0], &[]], says_idle), without);
+            prop_assert_eq!(pace_of(b, [&[], both[1]], says_idle), without);
             // A word of its own makes a blocked thread idle and changes nothing else.
-            match judge(b, both, true) {
-                Pace::Idle => prop_assert_eq!(judge(b, both, false), Pace::Blocked),
-                other => prop_assert_eq!(judge(b, both, false), other),
+            match pace_of(b, both, true) {
+                Pace::Idle => prop_assert_eq!(pace_of(b, both, false), Pace::Blocked),
+                other => prop_assert_eq!(pace_of(b, both, false), other),
             }
             // Who had to wait longer for a processor does not look calmer for that.
             let mut later = b.clone();
             later.queued_ns = later.queued_ns.saturating_add(elapsed_ns / 3);
             if got == Pace::Spinning {
-                prop_assert_eq!(judge(&later, both, says_idle), Pace::Spinning);
+                prop_assert_eq!(pace_of(&later, both, says_idle), Pace::Spinning);
             }
         }
     }
