@@ -5,4 +5,4 @@ mod report_reader;
 pub mod symbolizer;
 pub mod watchdog;
 
-pub use report_reader::{NoReport, ToReports, Wanted, start_report_reader};
+pub use report_reader::{NoReport, ReportQuery, ToReports, start_report_reader};

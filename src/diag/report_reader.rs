@@ -29,7 +29,7 @@ pub enum NoReport {
 
 /// What is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum ReportQuery {
     /// `[{"name","verdict"}]`, the newest first.
     List,
     /// One form of one report.
@@ -45,7 +45,7 @@ pub enum Wanted {
 #[derive(Debug)]
 pub struct ToReports {
     /// What is wanted.
-    pub wanted: Wanted,
+    pub wanted: ReportQuery,
     /// By when; later nobody waits.
     pub deadline: Instant,
     /// Where the bytes go.
@@ -80,7 +80,7 @@ pub fn start_report_reader(
     Ok(())
 }
 
-fn answer(dir: &Path, wanted: &Wanted) -> Result<Arc<[u8]>, NoReport> {
+fn answer(dir: &Path, wanted: &ReportQuery) -> Result<Arc<[u8]>, NoReport> {
     let unreadable = |e: io::Error| {
         NoReport::Unreadable(format!("reading reports in {} failed: {e}", dir.display()))
     };
@@ -88,7 +88,7 @@ fn answer(dir: &Path, wanted: &Wanted) -> Result<Arc<[u8]>, NoReport> {
         .list()
         .map_err(unreadable)?;
     match wanted {
-        Wanted::List => {
+        ReportQuery::List => {
             let list: Vec<Value> = kept
                 .iter()
                 .rev()
@@ -96,7 +96,7 @@ fn answer(dir: &Path, wanted: &Wanted) -> Result<Arc<[u8]>, NoReport> {
                 .collect();
             Ok(Value::from(list).to_string().into_bytes().into())
         }
-        Wanted::Form { name, ending } => {
+        ReportQuery::Form { name, ending } => {
             let report = kept
                 .iter()
                 .find(|r| r.name == *name)
@@ -125,19 +125,20 @@ mod tests {
     fn reports_are_listed_and_found_by_name_only() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path().join("reports");
-        assert_eq!(&*answer(&dir, &Wanted::List).unwrap(), b"[]");
+        assert_eq!(&*answer(&dir, &ReportQuery::List).unwrap(), b"[]");
         fs::create_dir(&dir).unwrap();
         fs::write(folder.path().join("secret.json"), "hush").unwrap();
         for name in ["1", "2"] {
             fs::write(dir.join(format!("{name}.txt")), "VERDICT\nmore").unwrap();
             fs::write(dir.join(format!("{name}.json")), "{}").unwrap();
         }
-        let list: Value = serde_json::from_slice(&answer(&dir, &Wanted::List).unwrap()).unwrap();
+        let list: Value =
+            serde_json::from_slice(&answer(&dir, &ReportQuery::List).unwrap()).unwrap();
         assert_eq!(list[0]["name"], "2");
         assert_eq!(list[1]["verdict"], "VERDICT");
         let form = |name: &str, ending| {
             let name = name.to_owned();
-            answer(&dir, &Wanted::Form { name, ending })
+            answer(&dir, &ReportQuery::Form { name, ending })
         };
         assert_eq!(&*form("1", "json").unwrap(), b"{}");
         assert_eq!(form("1", "folded"), Err(NoReport::Unknown));

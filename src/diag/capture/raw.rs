@@ -22,7 +22,7 @@ pub const CONTEXT: [u8; 4] = *b"CTXT";
 
 /// One section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Section<'a> {
+pub struct RawSection<'a> {
     /// What it is.
     pub tag: [u8; 4],
     /// Whose, or 0.
@@ -34,14 +34,14 @@ pub struct Section<'a> {
 }
 
 /// All whole sections, in order.
-pub fn sections(mut bytes: &[u8]) -> impl Iterator<Item = Section<'_>> {
+pub fn sections(mut bytes: &[u8]) -> impl Iterator<Item = RawSection<'_>> {
     std::iter::from_fn(move || {
         let (header, rest) = bytes.split_at_checked(HEADER_BYTES)?;
         let word = |at: usize| Some(u32::from_le_bytes(header.get(at..at + 4)?.try_into().ok()?));
         let len = usize::try_from(word(8)?).ok()?;
         let (body, rest) = rest.split_at_checked(len)?;
         bytes = rest;
-        Some(Section {
+        Some(RawSection {
             tag: header[..4].try_into().ok()?,
             tid: word(4)?,
             number: word(12)?,
@@ -52,7 +52,7 @@ pub fn sections(mut bytes: &[u8]) -> impl Iterator<Item = Section<'_>> {
 
 /// What the kernel said of a thread.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct ThreadFacts {
     /// Its name.
     pub name: String,
     /// `R`unning, `S`leeping, `D`isk sleep …
@@ -67,7 +67,7 @@ pub struct Facts {
     pub queued_ns: u64,
 }
 
-impl Facts {
+impl ThreadFacts {
     /// From the five texts.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Self {
@@ -111,10 +111,10 @@ mod tests {
 
     #[test]
     fn what_the_kernel_says_is_read() {
-        let facts = Facts::parse(b"http-1\n\x00 7 (a) b) S 1 2\n\x00futex_wait\x0035 0x1 0x2 0x3 0x4 0x5 0x6 0x7 0x8\n\x00123 4 5\n\x00");
+        let facts = ThreadFacts::parse(b"http-1\n\x00 7 (a) b) S 1 2\n\x00futex_wait\x0035 0x1 0x2 0x3 0x4 0x5 0x6 0x7 0x8\n\x00123 4 5\n\x00");
         assert_eq!(
             facts,
-            Facts {
+            ThreadFacts {
                 name: "http-1".into(),
                 state: 'S',
                 wchan: "futex_wait".into(),
@@ -123,7 +123,7 @@ mod tests {
                 queued_ns: 4,
             }
         );
-        assert_eq!(Facts::parse(b"x\0\x00").syscall, None);
+        assert_eq!(ThreadFacts::parse(b"x\0\x00").syscall, None);
     }
 
     proptest! {
@@ -132,7 +132,7 @@ mod tests {
             for section in sections(&bytes) {
                 prop_assert!(section.bytes.len() <= bytes.len());
             }
-            let _facts = Facts::parse(&bytes);
+            let _facts = ThreadFacts::parse(&bytes);
         }
     }
 }

@@ -221,7 +221,9 @@ fn a_thread_that_reads_the_clock_is_walked_through_the_kernels_own_code() {
             .unwrap();
         let range = u64::from_str_radix(start, 16).unwrap()..u64::from_str_radix(end, 16).unwrap();
         let tid = raw::sections(&bytes)
-            .find(|s| s.tag == raw::FACTS && raw::Facts::parse(s.bytes).name == "clock-reader")
+            .find(|s| {
+                s.tag == raw::FACTS && raw::ThreadFacts::parse(s.bytes).name == "clock-reader"
+            })
             .map(|s| s.tid);
         let inside = raw::sections(&bytes).any(|s| {
             s.tag == raw::STACK

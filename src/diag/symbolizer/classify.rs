@@ -1,8 +1,8 @@
 //! What a thread does, from two looks at it. Pure.
 
-use crate::diag::capture::raw::Facts;
+use crate::diag::capture::raw::ThreadFacts;
 
-use super::dump::Pace;
+use super::dump::ThreadPace;
 use super::syscalls;
 
 /// A thread that used more than this of the processor time it could have had spins or computes.
@@ -22,13 +22,13 @@ const FRAMES_COMPARED: usize = 8;
 /// looks lie `elapsed_ns` apart; `says_idle`: the thread's own word is that it waits for work.
 #[must_use]
 pub fn pace(
-    looks: [Option<&Facts>; 2],
+    looks: [Option<&ThreadFacts>; 2],
     stacks: [&[u64]; 2],
     says_idle: bool,
     elapsed_ns: u64,
-) -> (Pace, u64) {
+) -> (ThreadPace, u64) {
     let [Some(first), Some(second)] = looks else {
-        return (Pace::Unknown, 0);
+        return (ThreadPace::Unknown, 0);
     };
     let used_ns = second.cpu_ns.saturating_sub(first.cpu_ns);
     let share = share(
@@ -38,15 +38,15 @@ pub fn pace(
     );
     let both = |state| first.state == state && second.state == state;
     let pace = if both('D') {
-        Pace::Uninterruptible
+        ThreadPace::Uninterruptible
     } else if share >= SPINNING_SHARE {
-        Pace::Spinning
+        ThreadPace::Spinning
     } else if share >= MOVING_SHARE || both('R') || moved(stacks) {
-        Pace::Progressing
+        ThreadPace::Progressing
     } else if says_idle && waits_for_work(second) {
-        Pace::Idle
+        ThreadPace::Idle
     } else {
-        Pace::Blocked
+        ThreadPace::Blocked
     };
     (pace, used_ns)
 }
@@ -67,7 +67,7 @@ fn moved([first, second]: [&[u64]; 2]) -> bool {
 }
 
 /// Where the kernel does not name the call, that it sleeps must do.
-fn waits_for_work(facts: &Facts) -> bool {
+fn waits_for_work(facts: &ThreadFacts) -> bool {
     let call = facts.syscall.map(|(number, _)| number);
     facts.state == 'S' && call.is_none_or(syscalls::waits_for_others)
 }
@@ -79,15 +79,20 @@ mod tests {
 
     const ELAPSED_NS: u64 = 250_000_000;
 
-    fn facts(state: char, cpu_ns: u64) -> Facts {
-        Facts {
+    fn facts(state: char, cpu_ns: u64) -> ThreadFacts {
+        ThreadFacts {
             state,
             cpu_ns,
-            ..Facts::default()
+            ..ThreadFacts::default()
         }
     }
 
-    fn pace_of(a: &Facts, b: &Facts, stacks: [&[u64]; 2], says_idle: bool) -> Pace {
+    fn pace_of(
+        a: &ThreadFacts,
+        b: &ThreadFacts,
+        stacks: [&[u64]; 2],
+        says_idle: bool,
+    ) -> ThreadPace {
         pace([Some(a), Some(b)], stacks, says_idle, ELAPSED_NS).0
     }
 
@@ -98,17 +103,22 @@ mod tests {
                 ('R', 0),
                 ('R', 240_000_000),
                 [&[1][..], &[2]],
-                Pace::Spinning,
+                ThreadPace::Spinning,
             ),
-            (('S', 5), ('S', 5), [&[1], &[1]], Pace::Blocked),
-            (('S', 5), ('S', 9), [&[1], &[2]], Pace::Progressing),
-            (('S', 0), ('R', 20_000_000), [&[1], &[1]], Pace::Progressing),
-            (('D', 5), ('D', 5), [&[], &[]], Pace::Uninterruptible),
+            (('S', 5), ('S', 5), [&[1], &[1]], ThreadPace::Blocked),
+            (('S', 5), ('S', 9), [&[1], &[2]], ThreadPace::Progressing),
+            (
+                ('S', 0),
+                ('R', 20_000_000),
+                [&[1], &[1]],
+                ThreadPace::Progressing,
+            ),
+            (('D', 5), ('D', 5), [&[], &[]], ThreadPace::Uninterruptible),
             // It did not answer in one round: nothing says that it moved.
-            (('S', 5), ('S', 9), [&[1], &[]], Pace::Blocked),
-            (('S', 5), ('D', 9), [&[], &[1]], Pace::Blocked),
+            (('S', 5), ('S', 9), [&[1], &[]], ThreadPace::Blocked),
+            (('S', 5), ('D', 9), [&[], &[1]], ThreadPace::Blocked),
             // Runnable and not let run.
-            (('R', 5), ('R', 5), [&[1], &[1]], Pace::Progressing),
+            (('R', 5), ('R', 5), [&[1], &[1]], ThreadPace::Progressing),
         ] {
             let (from, to) = (facts(from.0, from.1), facts(to.0, to.1));
             assert_eq!(pace_of(&from, &to, stacks, false), expected);
@@ -116,7 +126,7 @@ mod tests {
         let one = facts('S', 5);
         assert_eq!(
             pace([Some(&one), None], [&[1], &[]], true, 0).0,
-            Pace::Unknown
+            ThreadPace::Unknown
         );
     }
 
@@ -124,15 +134,21 @@ mod tests {
     fn a_spinner_among_many_spins() {
         let mut end = facts('R', ELAPSED_NS / 8);
         let from = facts('R', 0);
-        assert_eq!(pace_of(&from, &end, [&[1], &[1]], false), Pace::Progressing);
+        assert_eq!(
+            pace_of(&from, &end, [&[1], &[1]], false),
+            ThreadPace::Progressing
+        );
         end.queued_ns = ELAPSED_NS * 6 / 8;
-        assert_eq!(pace_of(&from, &end, [&[1], &[1]], false), Pace::Spinning);
+        assert_eq!(
+            pace_of(&from, &end, [&[1], &[1]], false),
+            ThreadPace::Spinning
+        );
         // It woke once, for a moment, and waited for its turn before.
         let mut woke = facts('S', 50_000);
         woke.queued_ns = 2 * ELAPSED_NS;
         assert_eq!(
             pace_of(&facts('S', 0), &woke, [&[1], &[1]], false),
-            Pace::Blocked
+            ThreadPace::Blocked
         );
     }
 
@@ -141,10 +157,10 @@ mod tests {
     fn who_waits_for_work_in_a_call_that_waits_is_idle() {
         let (futex, write) = (202, 1);
         for (call, says_idle, expected) in [
-            (Some(futex), true, Pace::Idle),
-            (None, true, Pace::Idle),
-            (Some(write), true, Pace::Blocked),
-            (Some(futex), false, Pace::Blocked),
+            (Some(futex), true, ThreadPace::Idle),
+            (None, true, ThreadPace::Idle),
+            (Some(write), true, ThreadPace::Blocked),
+            (Some(futex), false, ThreadPace::Blocked),
         ] {
             let mut end = facts('S', 5);
             end.syscall = call.map(|number| (number, [0; 6]));
@@ -152,10 +168,10 @@ mod tests {
         }
     }
 
-    fn any_facts() -> impl Strategy<Value = Facts> {
+    fn any_facts() -> impl Strategy<Value = ThreadFacts> {
         let state = prop::sample::select(vec!['R', 'S', 'D', 'T', '?']);
         let time = || prop_oneof![Just(0), 0..ELAPSED_NS * 2, any::<u64>()];
-        (state, time(), time()).prop_map(|(state, cpu_ns, queued_ns)| Facts {
+        (state, time(), time()).prop_map(|(state, cpu_ns, queued_ns)| ThreadFacts {
             queued_ns,
             ..facts(state, cpu_ns)
         })
@@ -174,19 +190,19 @@ mod tests {
             elapsed_ns in prop_oneof![Just(ELAPSED_NS), any::<u64>()],
         ) {
             let [a, b] = &looks;
-            let pace_of = |b: &Facts, stacks: [&[u64]; 2], says_idle| {
+            let pace_of = |b: &ThreadFacts, stacks: [&[u64]; 2], says_idle| {
                 pace([Some(a), Some(b)], stacks, says_idle, elapsed_ns).0
             };
             let both = [&stacks[0][..], &stacks[1]];
             let (got, used_ns) = pace([Some(a), Some(b)], both, says_idle, elapsed_ns);
             let wanted_to_run = a.state == 'R' && b.state == 'R';
             match got {
-                Pace::Uninterruptible => prop_assert!(a.state == 'D' && b.state == 'D'),
-                Pace::Spinning => prop_assert!(used_ns as f64 >= elapsed_ns as f64 * CHANCE_SHARE_MIN / 2.0),
-                Pace::Progressing => prop_assert!(used_ns > 0 || wanted_to_run || stacks[0] != stacks[1]),
-                Pace::Idle => prop_assert!(says_idle && b.state == 'S' && !wanted_to_run),
-                Pace::Blocked => prop_assert!(!wanted_to_run),
-                Pace::Unknown => prop_assert!(false),
+                ThreadPace::Uninterruptible => prop_assert!(a.state == 'D' && b.state == 'D'),
+                ThreadPace::Spinning => prop_assert!(used_ns as f64 >= elapsed_ns as f64 * CHANCE_SHARE_MIN / 2.0),
+                ThreadPace::Progressing => prop_assert!(used_ns > 0 || wanted_to_run || stacks[0] != stacks[1]),
+                ThreadPace::Idle => prop_assert!(says_idle && b.state == 'S' && !wanted_to_run),
+                ThreadPace::Blocked => prop_assert!(!wanted_to_run),
+                ThreadPace::Unknown => prop_assert!(false),
             }
             // One copy alone tells nothing.
             let without = pace_of(b, [&[], &[]], says_idle);
@@ -194,14 +210,14 @@ mod tests {
             prop_assert_eq!(pace_of(b, [&[], both[1]], says_idle), without);
             // A word of its own makes a blocked thread idle and changes nothing else.
             match pace_of(b, both, true) {
-                Pace::Idle => prop_assert_eq!(pace_of(b, both, false), Pace::Blocked),
+                ThreadPace::Idle => prop_assert_eq!(pace_of(b, both, false), ThreadPace::Blocked),
                 other => prop_assert_eq!(pace_of(b, both, false), other),
             }
             // Who had to wait longer for a processor does not look calmer for that.
             let mut later = b.clone();
             later.queued_ns = later.queued_ns.saturating_add(elapsed_ns / 3);
-            if got == Pace::Spinning {
-                prop_assert_eq!(pace_of(&later, both, says_idle), Pace::Spinning);
+            if got == ThreadPace::Spinning {
+                prop_assert_eq!(pace_of(&later, both, says_idle), ThreadPace::Spinning);
             }
         }
     }

@@ -102,7 +102,7 @@ fn known<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(from: D) -> R
 /// How a thread moves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Pace {
+pub enum ThreadPace {
     /// Uses a processor all the time.
     Spinning,
     /// Uses none and stands where it stood.
@@ -118,7 +118,7 @@ pub enum Pace {
     Unknown,
 }
 
-impl Pace {
+impl ThreadPace {
     /// For people.
     #[must_use]
     pub fn words(self) -> &'static str {
@@ -178,7 +178,7 @@ pub struct ThreadDump {
     /// What it says of itself; none for a library's own thread.
     pub said: Option<ThreadReport>,
     /// How it moves.
-    pub pace: Pace,
+    pub pace: ThreadPace,
     /// The kernel's letter.
     pub kernel_state: char,
     /// Whether it is the process's first thread.

@@ -3,15 +3,14 @@
 //! neither the allocator nor a symbol cache while one of its threads is stuck, and gets no larger.
 //!
 //! It reads a line on its standard input for each report that is wanted; the bytes lie in the file in
-//! memory whose number it was given. It writes the report's three formats beside the logs, and to its
-//! standard output a line with the lengths of the formats, of the reason why they could not be kept, and the
-//! file's name, followed by all four. Of a
-//! silent watchdog's report nobody waits for the answer: that one it appends to `watchdog.log` itself. It
-//! ends when its input does: with the server.
+//! memory whose number it was given. It writes the report's three formats beside the logs, and its answer
+//! ([`ReportAnswer`]) to its standard output. Of a silent watchdog's report nobody waits for the answer: that one
+//! it appends to `watchdog.log` itself. It ends when its input does: with the server.
 
 mod classify;
 mod descriptors;
 mod dump;
+mod exchange;
 mod folded;
 mod modules;
 mod names;
@@ -32,14 +31,14 @@ use jiff::tz::TimeZone;
 use crate::files::{proc, regular};
 use crate::logging::{LogFiles, stamp};
 
-pub use dump::{ChannelReport, Dump, Pace, ReportContext, StackFrame, ThreadDump, ThreadReport};
+pub use dump::{
+    ChannelReport, Dump, ReportContext, StackFrame, ThreadDump, ThreadPace, ThreadReport,
+};
+pub use exchange::{ReportAnswer, ReportRequest, SILENT_WATCHDOG};
 pub use read::DumpReader;
 pub use report::text as report_text;
 pub use report_store::{ASKED, ReportStore, StoredReport};
 pub use verdict::verdict;
-
-/// In place of a report's name: the watchdog is silent, and what was captured lies in the other file.
-pub const SILENT_WATCHDOG: &str = "watchdog-silent";
 
 /// The server's start has the processors to itself; then what every report needs is read, so that the
 /// first one, which counts most, takes no longer than the others.
@@ -107,20 +106,12 @@ pub fn run(args: &SymbolizerArgs) -> io::Result<()> {
             }
             continue;
         }
+        let Some(ReportRequest { number, name }) = ReportRequest::parse(line.trim()) else {
+            continue;
+        };
         let bytes = read_whole(args.fd)?;
-        let formats = put(&store, line.trim(), &bytes, || reader.read(&bytes));
-        let all = [
-            &formats.text,
-            &formats.json,
-            &formats.folded,
-            &formats.not_kept,
-        ];
-        let [text, json, folded, not_kept] = all.map(String::len);
-        writeln!(out, "{text} {json} {folded} {not_kept} {}", formats.file)?;
-        for format in all {
-            out.write_all(format.as_bytes())?;
-        }
-        out.flush()?;
+        let formats = put(&store, name, &bytes, || reader.read(&bytes));
+        ReportAnswer { number, formats }.write(&mut out)?;
     }
     Ok(())
 }

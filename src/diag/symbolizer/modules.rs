@@ -19,13 +19,13 @@ const VDSO: &str = "[vdso]";
 const FILES_MAX: usize = 256;
 
 /// A mapped file, by device and inode: the same for two processes also when it was replaced or deleted.
-pub type Key = (String, u64);
+pub type FileKey = (String, u64);
 
 /// One mapped file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapped {
     /// Device and inode.
-    pub key: Key,
+    pub key: FileKey,
     /// Its path.
     pub path: String,
     /// From its first to its last mapped byte.
@@ -129,7 +129,7 @@ type Sections = ExplicitModuleSectionInfo<Arc<[u8]>>;
 
 /// What was read of files, for the next report.
 #[derive(Debug, Default)]
-pub struct Files(HashMap<Key, Option<Sections>>);
+pub struct Files(HashMap<FileKey, Option<Sections>>);
 
 impl Files {
     /// A mapped file for the unwinder; none if it cannot be read.

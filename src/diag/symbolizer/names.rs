@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use addr2line::{Loader, Location};
 
 use super::dump::StackFrame;
-use super::modules::{Key, Mapped, OWN_BINARY, OwnMaps};
+use super::modules::{FileKey, Mapped, OWN_BINARY, OwnMaps};
 
 /// The names in this program's own binary, read once.
 #[derive(Default)]
 pub struct Symbols {
     was_read: bool,
-    own: Option<(Key, Loader)>,
+    own: Option<(FileKey, Loader)>,
 }
 
 impl std::fmt::Debug for Symbols {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diag::capture::Build;
-use crate::diag::capture::raw::{self, Facts, sections};
+use crate::diag::capture::raw::{self, ThreadFacts, sections};
 use crate::json;
 
 use super::classify;
@@ -16,7 +16,7 @@ use super::walk::{Walked, Walker};
 
 #[derive(Default)]
 struct Looks {
-    facts: [Option<Facts>; 2],
+    facts: [Option<ThreadFacts>; 2],
     stacks: [Walked; 2],
     missing: String,
 }
@@ -136,7 +136,7 @@ fn looks(bytes: &[u8], walker: &mut Walker) -> BTreeMap<u32, Looks> {
         match section.tag {
             raw::FACTS => {
                 let look = looks.entry(section.tid).or_default();
-                look.facts[round] = Some(Facts::parse(section.bytes));
+                look.facts[round] = Some(ThreadFacts::parse(section.bytes));
             }
             raw::STACK if section.bytes.len() >= 32 => {
                 let (registers, stack) = section.bytes.split_at(32);
@@ -226,7 +226,7 @@ fn thread(
 }
 
 /// Where the kernel holds a thread, in words.
-fn waits(facts: &Facts, descriptors: &Descriptors) -> String {
+fn waits(facts: &ThreadFacts, descriptors: &Descriptors) -> String {
     let call = match facts.syscall {
         None => String::new(),
         Some((number, args)) => match syscalls::name(number) {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::runtime::ThreadKind;
 
-use super::dump::{ChannelReport, Dump, Pace, ThreadDump, ThreadReport};
+use super::dump::{ChannelReport, Dump, ThreadDump, ThreadPace, ThreadReport};
 use super::verdict::verdict;
 
 /// Frames outside of these are how every thread starts.
@@ -76,7 +76,7 @@ fn stacks(out: &mut String, dump: &Dump) {
     let mut shown: Vec<&ThreadDump> = Vec::new();
     for t in &dump.dump {
         // One that says it waits and uses a processor says something that is not so.
-        if t.state() == "idle" && t.pace != Pace::Spinning {
+        if t.state() == "idle" && t.pace != ThreadPace::Spinning {
             idle.push(t);
         } else {
             shown.push(t);
@@ -255,7 +255,7 @@ mod tests {
                 activity: "deciding".into(),
                 beat_age_ms: 2_300,
             }),
-            pace: Pace::Blocked,
+            pace: ThreadPace::Blocked,
             kernel_state: 'S',
             waits: "futex".into(),
             frames: frames
@@ -358,7 +358,7 @@ mod tests {
                     ..thread(14, "http-4", "idle", &[])
                 },
                 ThreadDump {
-                    pace: Pace::Spinning,
+                    pace: ThreadPace::Spinning,
                     ..thread(
                         15,
                         "http-5",

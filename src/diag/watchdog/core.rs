@@ -17,7 +17,7 @@ use super::port_check::PortCheck;
 use super::probe::Probed;
 use super::replacements::Replacements;
 use super::report::{finding_line, heartbeat_words};
-use super::reports::{Cause, Due, Ready, Reports};
+use super::reports::{Cause, Due, ReadyReport, Reports};
 use super::snapshot::{ChannelView, Snapshot};
 use super::stall_history::StallHistory;
 
@@ -77,7 +77,10 @@ pub enum Event<A, D> {
         asked: bool,
     },
     /// The symbolizer has answered.
-    Answered,
+    Answered {
+        /// To which report.
+        number: u64,
+    },
     /// [`Action::StartSpare`] was done.
     SpareStarted {
         /// In whose place.
@@ -134,13 +137,15 @@ pub enum Action<A, D> {
     },
     /// All stacks are to be copied and the symbolizer asked; [`Event::Captured`] follows.
     Capture {
+        /// The report's number, never used twice.
+        number: u64,
         /// Why, in words.
         reason: String,
         /// Why.
         cause: Cause,
     },
     /// The report is to be written and given to who waits for it.
-    Finish(Ready<A>),
+    Finish(ReadyReport<A>),
     /// Whether a drill was ordered: else why not.
     AnswerDrill {
         /// Who waits for it.
@@ -201,8 +206,8 @@ impl<A, D> Core<A, D> {
                 asker,
             } => self.drill(now, &thread, drill, asker),
             Event::Captured { asked } => self.reports.copied(now, asked),
-            Event::Answered => {
-                let ready = self.reports.answered();
+            Event::Answered { number } => {
+                let ready = self.reports.answered(number);
                 self.actions.extend(ready.map(Action::Finish));
             }
             Event::SpareStarted { id, name, result } => self.spare_started(id, &name, result),
@@ -337,9 +342,15 @@ impl<A, D> Core<A, D> {
         }
         match self.reports.due(now, well) {
             None => {}
-            Some(Due::Report(reason, cause)) => {
-                self.actions.push(Action::Capture { reason, cause });
-            }
+            Some(Due::Report {
+                number,
+                reason,
+                cause,
+            }) => self.actions.push(Action::Capture {
+                number,
+                reason,
+                cause,
+            }),
             Some(Due::Over(who)) => self.line(format!(
                 "[WARN] [WATCHDOG] no report of {who}: it was over before one was due"
             )),

@@ -33,7 +33,7 @@ pub struct EventLogConfig {
 
 /// What is to be kept.
 #[derive(Debug)]
-enum Entry {
+enum LogEntry {
     /// For `watchdog.log`.
     Lines(Vec<u8>),
     /// A report that nobody could name the stacks of.
@@ -54,7 +54,7 @@ pub struct UnnamedReport {
 /// The watchdog's side. Never waits.
 #[derive(Debug)]
 pub struct EventLog {
-    tx: Tx<Entry, Lossy>,
+    tx: Tx<LogEntry, Lossy>,
     zone: TimeZone,
 }
 
@@ -79,8 +79,8 @@ impl EventLog {
                 let Ok(entry) = entries.recv() else { return };
                 heartbeat.begin("writing to watchdog.log");
                 match entry {
-                    Entry::Report(report) => keep(&store, &report),
-                    Entry::Lines(lines) => {
+                    LogEntry::Report(report) => keep(&store, &report),
+                    LogEntry::Lines(lines) => {
                         if let Some(failure) = writer.write(Instant::now(), &lines, lost.get()) {
                             log::error!(target: "WATCHDOG", "writing {} failed: {failure}", path.display());
                         }
@@ -107,12 +107,12 @@ impl EventLog {
 
     /// Whole lines.
     pub fn entry(&self, bytes: Vec<u8>) {
-        self.tx.offer(Entry::Lines(bytes));
+        self.tx.offer(LogEntry::Lines(bytes));
     }
 
     /// A report that was made without the symbolizer.
     pub fn unnamed(&self, report: UnnamedReport) {
-        self.tx.offer(Entry::Report(Box::new(report)));
+        self.tx.offer(LogEntry::Report(Box::new(report)));
     }
 }
 

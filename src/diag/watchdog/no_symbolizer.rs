@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::diag::symbolizer::{ReportFormats, SymbolizerArgs};
+use crate::diag::symbolizer::{ReportAnswer, SymbolizerArgs};
 use crate::runtime::{LatestTx, Supervisor};
 
 /// Never there.
@@ -29,7 +29,7 @@ pub fn start_symbolizer(
     _: &Supervisor,
     _: SymbolizerArgs,
     _: [LatestTx<SymbolizerLink>; 2],
-    _: LatestTx<ReportFormats>,
+    _: LatestTx<ReportAnswer>,
 ) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -12,7 +12,9 @@ use std::time::Instant;
 use crossbeam::channel::Receiver;
 
 use crate::diag::capture::{BETWEEN_ROUNDS, Capture, CopiesStacks, raw};
-use crate::diag::symbolizer::{ReportContext, ReportFormats, SymbolizerArgs};
+use crate::diag::symbolizer::{
+    ReportAnswer, ReportContext, ReportFormats, ReportRequest, SymbolizerArgs,
+};
 use crate::logging::LogFiles;
 use crate::runtime::{LatestRx, LatestTx, Supervisor, WatchRx, latest};
 
@@ -24,7 +26,7 @@ use super::symbolizer_link::{SymbolizerLink, start_symbolizer};
 
 /// A finished report.
 #[derive(Debug)]
-pub struct Finished {
+pub struct FinishedReport {
     /// What it says.
     pub formats: Arc<ReportFormats>,
     /// What is still to be kept of it: the symbolizer had no part in it.
@@ -37,11 +39,10 @@ pub struct Reporter {
     why_no_stacks: String,
     symbolizers: LatestRx<SymbolizerLink>,
     symbolizer: Option<SymbolizerLink>,
-    formats: LatestRx<ReportFormats>,
+    answers: LatestRx<ReportAnswer>,
     answer: Option<ReportFormats>,
     context: ReportContext,
     name: String,
-    reports: u64,
 }
 
 impl Reporter {
@@ -58,7 +59,7 @@ impl Reporter {
     ) -> io::Result<Self> {
         let (symbolizer_tx, symbolizers) = latest();
         let (last_symbolizer_tx, last_symbolizers) = latest();
-        let (formats_tx, formats) = latest();
+        let (answers_tx, answers) = latest();
         let (capture, why_no_stacks) = match Capture::in_memory() {
             Ok(capture) => (Some(capture), String::new()),
             Err(e) => {
@@ -75,7 +76,7 @@ impl Reporter {
                 keep,
             };
             let links: [LatestTx<SymbolizerLink>; 2] = [symbolizer_tx, last_symbolizer_tx];
-            start_symbolizer(supervisor, args, links, formats_tx)?;
+            start_symbolizer(supervisor, args, links, answers_tx)?;
         }
         start_sentinel(supervisor, last_resort, own_beats, last_symbolizers)?;
         Ok(Self {
@@ -83,34 +84,31 @@ impl Reporter {
             why_no_stacks,
             symbolizers,
             symbolizer: None,
-            formats,
+            answers,
             answer: None,
             context: ReportContext::default(),
             name: String::new(),
-            reports: 0,
         })
     }
 
     /// For `select!`: becomes ready when the symbolizer has answered.
     #[must_use]
-    pub fn answers(&self) -> &Receiver<ReportFormats> {
-        self.formats.receiver()
+    pub fn answers(&self) -> &Receiver<ReportAnswer> {
+        self.answers.receiver()
     }
 
-    /// What [`Self::answers`] gave.
-    pub fn answered(&mut self, formats: ReportFormats) {
-        self.answer = Some(formats);
+    /// Takes what [`Self::answers`] gave; says to which report.
+    pub fn answered(&mut self, answer: ReportAnswer) -> u64 {
+        self.answer = Some(answer.formats);
+        answer.number
     }
 
-    /// Copies all stacks, twice, and asks the symbolizer for the report; false if it is not there. Takes
+    /// Copies all stacks, twice, and asks the symbolizer for the report of this number; false if it is not there. Takes
     /// [`BETWEEN_ROUNDS`] and a little.
-    pub fn begin(&mut self, context: ReportContext, cause: Cause) -> bool {
+    pub fn begin(&mut self, number: u64, context: ReportContext, cause: Cause) -> bool {
         while let Some(newer) = self.symbolizers.take() {
             self.symbolizer = Some(newer);
         }
-        // An answer that came too late for its own report.
-        self.answer = None;
-        while self.formats.take().is_some() {}
         if let Some(capture) = &mut self.capture {
             capture.begin();
             capture.round(1);
@@ -119,15 +117,16 @@ impl Reporter {
             let json = serde_json::to_vec(&context).unwrap_or_default();
             capture.add(raw::CONTEXT, &json);
         }
-        self.reports += 1;
-        self.name = report_name(&context.time, self.reports, cause);
+        self.name = report_name(&context.time, number, cause);
         self.context = context;
-        self.symbolizer.as_mut().is_some_and(|s| s.ask(&self.name))
+        let name = &self.name;
+        let line = ReportRequest { number, name }.line();
+        self.symbolizer.as_mut().is_some_and(|s| s.ask(&line))
     }
 
-    /// The report, with names if the symbolizer has answered; else it is replaced, and what can be said
+    /// The report, with names if the symbolizer has answered to it; else it is replaced, and what can be said
     /// without it is said.
-    pub fn finish(&mut self, named: bool) -> Finished {
+    pub fn finish(&mut self, named: bool) -> FinishedReport {
         let answer = self.answer.take().filter(|_| named);
         let unnamed = answer.is_none();
         let formats = Arc::new(answer.unwrap_or_else(|| self.without_symbolizer()));
@@ -139,7 +138,7 @@ impl Reporter {
                 formats: Arc::clone(&formats),
                 raw,
             });
-        Finished { formats, unnamed }
+        FinishedReport { formats, unnamed }
     }
 
     fn without_symbolizer(&self) -> ReportFormats {

@@ -23,15 +23,22 @@ pub enum Cause {
 /// What is to be done next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// A report is to be made, for this reason.
-    Report(String, Cause),
+    /// A report is to be made.
+    Report {
+        /// Its number: they are counted from 1.
+        number: u64,
+        /// Why, in words.
+        reason: String,
+        /// Why.
+        cause: Cause,
+    },
     /// These stalls were over before a report of them was due.
     Over(String),
 }
 
 /// A report that is there or cannot be had in full.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Ready<A> {
+pub struct ReadyReport<A> {
     /// Whether the symbolizer has answered.
     pub named: bool,
     /// Who waits for it.
@@ -46,11 +53,13 @@ pub struct Reports<A> {
     unreported: Vec<String>,
     wanted: VecDeque<(String, Option<A>)>,
     making: Option<Making<A>>,
+    begun: u64,
     last: Last,
 }
 
 #[derive(Debug)]
 struct Making<A> {
+    number: u64,
     askers: Vec<A>,
     /// Until when the symbolizer is waited for; none while stacks are being copied.
     until: Option<Instant>,
@@ -74,6 +83,7 @@ impl<A> Reports<A> {
             unreported: Vec::new(),
             wanted: VecDeque::new(),
             making: None,
+            begun: 0,
             last: Last::NotWanted,
         }
     }
@@ -129,11 +139,18 @@ impl<A> Reports<A> {
     }
 
     fn begin(&mut self, reason: String, cause: Cause, asker: Option<A>) -> Due {
+        self.begun += 1;
+        let number = self.begun;
         self.making = Some(Making {
+            number,
             askers: asker.into_iter().collect(),
             until: None,
         });
-        Due::Report(reason, cause)
+        Due::Report {
+            number,
+            reason,
+            cause,
+        }
     }
 
     /// The stacks are copied, and the symbolizer was `asked`, or is not there.
@@ -148,24 +165,25 @@ impl<A> Reports<A> {
         }
     }
 
-    /// The symbolizer has answered.
-    pub fn answered(&mut self) -> Option<Ready<A>> {
-        self.making.as_ref()?.until?;
+    /// The symbolizer has answered to this report. To one that was given up nobody waits for it.
+    pub fn answered(&mut self, number: u64) -> Option<ReadyReport<A>> {
+        let making = self.making.as_ref()?;
+        (making.number == number && making.until.is_some()).then_some(())?;
         self.ready(true)
     }
 
     /// The report that the symbolizer was waited for long enough.
-    pub fn overdue(&mut self, now: Instant) -> Option<Ready<A>> {
+    pub fn overdue(&mut self, now: Instant) -> Option<ReadyReport<A>> {
         (now >= self.making.as_ref()?.until?).then_some(())?;
         self.ready(false)
     }
 
-    fn ready(&mut self, named: bool) -> Option<Ready<A>> {
+    fn ready(&mut self, named: bool) -> Option<ReadyReport<A>> {
         if self.last == Last::Begun {
             self.last = Last::Made;
         }
         let askers = self.making.take()?.askers;
-        Some(Ready { named, askers })
+        Some(ReadyReport { named, askers })
     }
 }
 
@@ -173,8 +191,13 @@ impl<A> Reports<A> {
 mod tests {
     use super::*;
 
-    fn report(reason: &str, cause: Cause) -> Option<Due> {
-        Some(Due::Report(reason.to_owned(), cause))
+    fn report(number: u64, reason: &str, cause: Cause) -> Option<Due> {
+        let reason = reason.to_owned();
+        Some(Due::Report {
+            number,
+            reason,
+            cause,
+        })
     }
 
     #[test]
@@ -186,18 +209,18 @@ mod tests {
         reports.stalled("quote-hub");
         assert_eq!(
             reports.due(now, false),
-            report("stalled: http-1, quote-hub", Cause::Stall)
+            report(1, "stalled: http-1, quote-hub", Cause::Stall)
         );
         reports.asked("POST /api/dump".into(), Some(1));
         reports.stalled("http-2");
         assert_eq!(reports.due(now, false), None);
-        // An answer to an earlier question, before this one was asked.
-        assert_eq!(reports.answered(), None);
+        // Before it was asked.
+        assert_eq!(reports.answered(1), None);
         reports.copied(now, true);
         assert_eq!(reports.overdue(now), None);
         let (named, askers) = (true, vec![1]);
-        assert_eq!(reports.answered(), Some(Ready { named, askers }));
-        assert_eq!(reports.answered(), None);
+        assert_eq!(reports.answered(1), Some(ReadyReport { named, askers }));
+        assert_eq!(reports.answered(1), None);
         assert_eq!(reports.due(now, true), Some(Due::Over("http-2".to_owned())));
     }
 
@@ -207,11 +230,11 @@ mod tests {
         let mut reports = Reports::new(now);
         reports.asked("SIGQUIT".into(), None::<u8>);
         reports.want_last();
-        for (reason, cause, asked) in [
-            ("the last report before the end", Cause::Stall, true),
-            ("asked for by SIGQUIT", Cause::Asked, false),
+        for (number, reason, cause, asked) in [
+            (1, "the last report before the end", Cause::Stall, true),
+            (2, "asked for by SIGQUIT", Cause::Asked, false),
         ] {
-            assert_eq!(reports.due(now, false), report(reason, cause));
+            assert_eq!(reports.due(now, false), report(number, reason, cause));
             assert_eq!(reports.overdue(now), None);
             reports.copied(now, asked);
             assert_eq!(reports.overdue(now).is_none(), asked);
@@ -219,5 +242,24 @@ mod tests {
             assert_eq!(reports.overdue(now).is_some(), asked);
             assert!(reports.last_is_made());
         }
+    }
+    #[test]
+    fn an_answer_that_comes_late_is_not_taken_for_the_one_to_the_next_report() {
+        let mut now = Instant::now();
+        let mut reports = Reports::new(now);
+        for (asker, number) in [(7, 1), (8, 2)] {
+            reports.asked("a test".into(), Some(asker));
+            let due = report(number, "asked for by a test", Cause::Asked);
+            assert_eq!(reports.due(now, true), due);
+            reports.copied(now, true);
+            assert_eq!(reports.answered(number - 1), None, "{number}");
+            if number == 1 {
+                now += SYMBOLIZER_DEADLINE;
+                let (named, askers) = (false, vec![asker]);
+                assert_eq!(reports.overdue(now), Some(ReadyReport { named, askers }));
+            }
+        }
+        let (named, askers) = (true, vec![8]);
+        assert_eq!(reports.answered(2), Some(ReadyReport { named, askers }));
     }
 }

@@ -2,14 +2,14 @@
 //! reads the answers from it, ends the process when it must and starts the next.
 
 use std::cell::RefCell;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::diag::symbolizer::{ReportFormats, SymbolizerArgs};
+use crate::diag::symbolizer::{ReportAnswer, SymbolizerArgs};
 use crate::runtime::deadline_io::{read_some, write_both};
 use crate::runtime::{LatestTx, Stop, Supervisor, ThreadKind};
 
@@ -25,9 +25,6 @@ const END_PATIENCE: Duration = Duration::from_millis(500);
 /// A question is a short line: it fits where a symbolizer that listens left room.
 const ASK_DEADLINE: Duration = Duration::from_millis(100);
 
-/// A format longer than this is none.
-const FORMAT_BYTES_MAX: usize = 64 * 1024 * 1024;
-
 /// An asker's end: the watchdog has one, and the sentinel.
 #[derive(Debug)]
 pub struct SymbolizerLink {
@@ -35,11 +32,11 @@ pub struct SymbolizerLink {
 }
 
 impl SymbolizerLink {
-    /// Asks for the report of what was captured, under this name. False if nobody is there. Allocates
-    /// nothing: a thread may be stuck in the allocator.
-    pub fn ask(&mut self, name: &str) -> bool {
+    /// Asks by this line for the report of what was captured. False if nobody is there. Allocates nothing: a thread
+    /// may be stuck in the allocator.
+    pub fn ask(&mut self, line: &str) -> bool {
         let by = Instant::now() + ASK_DEADLINE;
-        write_both(&mut self.socket, name.as_bytes(), b"\n", by).is_ok()
+        write_both(&mut self.socket, line.as_bytes(), b"\n", by).is_ok()
     }
 
     /// Has the symbolizer replaced: it does not answer.
@@ -56,7 +53,7 @@ pub fn start_symbolizer(
     supervisor: &Supervisor,
     args: SymbolizerArgs,
     links: [LatestTx<SymbolizerLink>; 2],
-    formats: LatestTx<ReportFormats>,
+    answers: LatestTx<ReportAnswer>,
 ) -> io::Result<()> {
     let stop = supervisor.stop().clone();
     // Started here, before there is much to inherit; later ones by the thread itself.
@@ -73,7 +70,7 @@ pub fn start_symbolizer(
                             link.publish(SymbolizerLink { socket });
                         }
                     }
-                    read_answers(&mut socket, &stop, &formats);
+                    read_answers(&mut socket, &stop, &answers);
                     end(child, &socket);
                 }
                 Err(e) => log::error!(
@@ -115,10 +112,10 @@ fn start(args: &SymbolizerArgs) -> io::Result<(Child, UnixStream)> {
 }
 
 /// Until the symbolizer is gone, given up, or everything ends.
-fn read_answers(socket: &mut UnixStream, stop: &Stop, formats: &LatestTx<ReportFormats>) {
-    let mut answers = BufReader::new(Answers { socket, stop });
-    while let Ok(got) = read_formats(&mut answers) {
-        formats.publish(got);
+fn read_answers(socket: &mut UnixStream, stop: &Stop, answers: &LatestTx<ReportAnswer>) {
+    let mut from = BufReader::new(Stoppable { socket, stop });
+    while let Ok(answer) = ReportAnswer::read(&mut from) {
+        answers.publish(answer);
     }
 }
 
@@ -141,12 +138,12 @@ fn end(mut child: Child, socket: &UnixStream) {
 }
 
 /// Reads that hear the end of everything.
-struct Answers<'a> {
+struct Stoppable<'a> {
     socket: &'a mut UnixStream,
     stop: &'a Stop,
 }
 
-impl Read for Answers<'_> {
+impl Read for Stoppable<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while !self.stop.is_set() {
             match read_some(self.socket, buffer, Instant::now() + LISTEN_SLICE) {
@@ -156,34 +153,4 @@ impl Read for Answers<'_> {
         }
         Err(io::ErrorKind::ConnectionAborted.into())
     }
-}
-
-/// A line with four lengths and a file's name, then the three formats and why they were not kept.
-fn read_formats(out: &mut impl BufRead) -> io::Result<ReportFormats> {
-    let mut line = String::new();
-    if out.read_line(&mut line)? == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    let mut words = line.trim_end().splitn(5, ' ');
-    let mut length = || {
-        words
-            .next()
-            .and_then(|w| w.parse::<usize>().ok())
-            .filter(|n| *n <= FORMAT_BYTES_MAX)
-            .ok_or(io::ErrorKind::InvalidData)
-    };
-    let lengths = [length()?, length()?, length()?, length()?];
-    let file = words.next().unwrap_or_default().to_owned();
-    let [text, json, folded, not_kept] = lengths.map(|n| {
-        let mut bytes = vec![0; n];
-        out.read_exact(&mut bytes)
-            .map(|()| String::from_utf8_lossy(&bytes).into_owned())
-    });
-    Ok(ReportFormats {
-        text: text?,
-        json: json?,
-        folded: folded?,
-        file,
-        not_kept: not_kept?,
-    })
 }

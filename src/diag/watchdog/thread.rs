@@ -28,8 +28,8 @@ use super::manager::Manager;
 use super::probe::Probed;
 use super::report::stall_verdict;
 use super::report_context::context;
-use super::reporter::{Finished, Reporter};
-use super::reports::{Cause, Ready};
+use super::reporter::{FinishedReport, Reporter};
+use super::reports::{Cause, ReadyReport};
 use super::snapshot::{ChannelView, Snapshot};
 
 /// The watchdog's own settings.
@@ -86,7 +86,7 @@ pub fn start_watchdog(
     let event_log = EventLog::start(supervisor, config.event_log.clone())?;
     let stop = supervisor.stop().clone();
     // Kept through a panic: a watchdog that starts anew still knows everybody.
-    let watchdog = RefCell::new(Watchdog::new(
+    let watchdog = RefCell::new(WatchdogThread::new(
         config, inputs, snapshots, own_beat, reporter, event_log,
     ));
     supervisor.spawn(ThreadKind::Watchdog, move |heartbeat| {
@@ -96,7 +96,7 @@ pub fn start_watchdog(
 }
 
 /// Who waits for a report.
-type Asker = Sender<Arc<ReportFormats>>;
+type ReportAsker = Sender<Arc<ReportFormats>>;
 
 /// Who waits to hear whether a drill was ordered.
 type DrillAsker = Sender<Result<(), String>>;
@@ -109,7 +109,7 @@ struct ThreadEnds {
     owner: Option<Owner>,
 }
 
-struct Watchdog {
+struct WatchdogThread {
     config: WatchdogConfig,
     inputs: WatchdogInputs,
     snapshots: WatchTx<Arc<Snapshot>>,
@@ -118,9 +118,9 @@ struct Watchdog {
     event_log: EventLog,
     manager: Manager,
     cpu: CpuTimes,
-    core: Core<Asker, DrillAsker>,
+    core: Core<ReportAsker, DrillAsker>,
     /// What the core wants done and is not done yet: kept through a panic too.
-    todo: VecDeque<Action<Asker, DrillAsker>>,
+    todo: VecDeque<Action<ReportAsker, DrillAsker>>,
     threads: HashMap<ThreadId, ThreadEnds>,
     gauges: Vec<Gauge>,
     ring: VecDeque<Arc<str>>,
@@ -129,7 +129,7 @@ struct Watchdog {
     reports_lost: u64,
 }
 
-impl Watchdog {
+impl WatchdogThread {
     fn new(
         config: WatchdogConfig,
         inputs: WatchdogInputs,
@@ -197,10 +197,10 @@ impl Watchdog {
                     Woken::ForALook
                 }
             }),
-            recv(self.reporter.answers()) -> formats => Some(match formats {
-                Ok(formats) => {
-                    self.reporter.answered(formats);
-                    Woken::By(Event::Answered)
+            recv(self.reporter.answers()) -> answer => Some(match answer {
+                Ok(answer) => {
+                    let number = self.reporter.answered(answer);
+                    Woken::By(Event::Answered { number })
                 }
                 Err(_) => Woken::ForALook,
             }),
@@ -292,7 +292,7 @@ impl Watchdog {
     }
 
     /// Has the core decide, and does what it says, until nothing is left to be done.
-    fn handle(&mut self, now: Instant, event: Event<Asker, DrillAsker>) {
+    fn handle(&mut self, now: Instant, event: Event<ReportAsker, DrillAsker>) {
         self.todo.extend(self.core.handle(now, event));
         while let Some(action) = self.todo.pop_front() {
             if let Some(done) = self.perform(action) {
@@ -302,7 +302,10 @@ impl Watchdog {
     }
 
     /// Does it; gives what the core must hear of it.
-    fn perform(&mut self, action: Action<Asker, DrillAsker>) -> Option<Event<Asker, DrillAsker>> {
+    fn perform(
+        &mut self,
+        action: Action<ReportAsker, DrillAsker>,
+    ) -> Option<Event<ReportAsker, DrillAsker>> {
         match action {
             Action::Line(line) => self.event_log.line(&line),
             Action::Heartbeat(words) => log::info!(target: "HEARTBEAT", "{words}"),
@@ -321,8 +324,12 @@ impl Watchdog {
                 let result = self.start_spare(id);
                 return Some(Event::SpareStarted { id, name, result });
             }
-            Action::Capture { reason, cause } => {
-                let asked = self.capture(reason, cause);
+            Action::Capture {
+                number,
+                reason,
+                cause,
+            } => {
+                let asked = self.capture(number, reason, cause);
                 return Some(Event::Captured { asked });
             }
             Action::Finish(ready) => self.finish(ready),
@@ -351,7 +358,7 @@ impl Watchdog {
         spare.start().map(|_| ()).map_err(|e| e.to_string())
     }
 
-    fn capture(&mut self, reason: String, cause: Cause) -> bool {
+    fn capture(&mut self, number: u64, reason: String, cause: Cause) -> bool {
         let Some(snapshot) = &self.snapshot else {
             return false;
         };
@@ -362,13 +369,13 @@ impl Watchdog {
             snapshot,
             self.ring.iter(),
         );
-        self.reporter.begin(context, cause)
+        self.reporter.begin(number, context, cause)
     }
 
     /// Gives the report to who waits for it, has it written down, and shows its verdicts where somebody may be
     /// looking.
-    fn finish(&mut self, ready: Ready<Asker>) {
-        let Finished { formats, unnamed } = self.reporter.finish(ready.named);
+    fn finish(&mut self, ready: ReadyReport<ReportAsker>) {
+        let FinishedReport { formats, unnamed } = self.reporter.finish(ready.named);
         for asker in ready.askers {
             let _left = asker.try_send(Arc::clone(&formats));
         }
@@ -392,10 +399,10 @@ impl Watchdog {
 /// What ended a wait.
 enum Woken {
     ForALook,
-    By(Event<Asker, DrillAsker>),
+    By(Event<ReportAsker, DrillAsker>),
 }
 
-fn event(asked: ToWatchdog) -> Event<Asker, DrillAsker> {
+fn event(asked: ToWatchdog) -> Event<ReportAsker, DrillAsker> {
     match asked {
         ToWatchdog::Dump { why, reply } => Event::Dump { why, asker: reply },
         ToWatchdog::Drill {
@@ -412,7 +419,7 @@ fn event(asked: ToWatchdog) -> Event<Asker, DrillAsker> {
 
 /// Tells the core of a thread's beats; true if the thread is gone.
 fn hear_beats(
-    core: &mut Core<Asker, DrillAsker>,
+    core: &mut Core<ReportAsker, DrillAsker>,
     now: Instant,
     id: ThreadId,
     beats: &LatestRx<Beat>,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::diag::{NoReport, ToReports, Wanted};
+use crate::diag::{NoReport, ReportQuery, ToReports};
 use crate::runtime::{ThreadKind, one_shot};
 
 use super::context::Context;
@@ -15,7 +15,7 @@ const DISK_PATIENCE: Duration = Duration::from_secs(4);
 
 /// `GET /api/stalls`: `[{"name","verdict"}]`, the newest first.
 pub fn list(_: &Args, context: &Context<'_>) -> Result<Answer, BadRequest> {
-    Ok(ask(context, Wanted::List, Form::Json))
+    Ok(ask(context, ReportQuery::List, Form::Json))
 }
 
 /// `GET /api/stalls/{name}?format=json|text|folded`: one report.
@@ -26,10 +26,10 @@ pub fn report(args: &Args, context: &Context<'_>) -> Result<Answer, BadRequest> 
         Form::Json => "json",
         Form::Folded => "folded",
     };
-    Ok(ask(context, Wanted::Form { name, ending }, form))
+    Ok(ask(context, ReportQuery::Form { name, ending }, form))
 }
 
-fn ask(context: &Context<'_>, wanted: Wanted, form: Form) -> Answer {
+fn ask(context: &Context<'_>, wanted: ReportQuery, form: Form) -> Answer {
     let deadline = context.deadline.min(Instant::now() + DISK_PATIENCE);
     let (reply, answer) = one_shot();
     let question = ToReports {

@@ -9,8 +9,10 @@ use super::super::snapshot::ThreadState;
 use super::*;
 use crate::runtime::{Class, How, OnStall, ThreadKind};
 
+mod real;
 mod world;
-use world::{Coverage, World};
+use real::Coverage;
+use world::World;
 
 const TICK: Duration = Duration::from_millis(250);
 const BUSY_MAX: Duration = Duration::from_secs(2);
@@ -191,4 +193,18 @@ fn the_process_is_given_up_after_its_limit_and_a_last_report_and_not_before() {
             world.reported
         );
     }
+}
+
+#[test]
+fn a_late_answer_of_the_symbolizer_is_not_taken_for_the_one_to_the_next_report() {
+    let mut world = World::new();
+    world.step(Step::Symbolizer(false));
+    world.step(Step::Dump);
+    world.run(SYMBOLIZER_DEADLINE + TICK * 2);
+    world.step(Step::Dump);
+    world.run(TICK);
+    world.step(Step::Symbolizer(true));
+    assert_eq!(world.coverage.late_answers, 1);
+    world.settle();
+    assert_eq!(world.coverage.reports, 2);
 }

@@ -2,35 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::real::{Coverage, Lasting, Real, Told};
 use super::*;
-
-/// A thread as it knows itself.
-#[derive(Debug)]
-pub(super) struct Real {
-    kind: Kind,
-    name: String,
-    doing: Doing,
-    /// Since its last beat: how long the process ran, how long it was stopped, and how often.
-    ran: Duration,
-    stopped: Duration,
-    stops: u32,
-    limit: Option<Duration>,
-    died: bool,
-}
-
-/// How long something lasted while the process ran, and how often that was stopped meanwhile.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Lasting {
-    ran: Duration,
-    stops: u32,
-}
-
-/// A stalled life as the lines tell it.
-#[derive(Debug, Default)]
-pub(super) struct Told {
-    stalled: u32,
-    back: u32,
-}
 
 pub(super) struct World {
     pub core: Core<u32, u32>,
@@ -41,7 +14,12 @@ pub(super) struct World {
     dead_for: Vec<Lasting>,
     pub symbolizer: bool,
     more_threads: bool,
-    capturing: Option<Instant>,
+    /// The report that is being made: its number, and when it was begun.
+    capturing: Option<(u64, Instant)>,
+    /// The report to which the symbolizer answers just now.
+    answering: Option<u64>,
+    /// Reports to which it may answer late.
+    given_up: Vec<u64>,
     pub captures: Vec<(Instant, Cause)>,
     told: BTreeMap<String, Told>,
     stalled_names: BTreeSet<String>,
@@ -59,16 +37,6 @@ pub(super) struct World {
     drills_answered: Vec<u32>,
     pub ended: Option<Instant>,
     pub coverage: Coverage,
-}
-
-/// What a history came to: a property that is never put to the test holds for nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Coverage {
-    pub stalls: u32,
-    pub reports: u32,
-    pub replaced: u32,
-    pub ends: u32,
-    pub saved_by_excuse: u32,
 }
 
 impl World {
@@ -89,6 +57,8 @@ impl World {
             symbolizer: true,
             more_threads: true,
             capturing: None,
+            answering: None,
+            given_up: Vec::new(),
             captures: Vec::new(),
             told: BTreeMap::new(),
             stalled_names: BTreeSet::new(),
@@ -159,20 +129,26 @@ impl World {
                 };
                 self.handle(Event::SpareStarted { id, name, result });
             }
-            Action::Capture { reason, cause } => {
+            Action::Capture {
+                number,
+                reason,
+                cause,
+            } => {
                 assert!(self.capturing.is_none(), "two reports at once");
                 self.reported.push_str(&reason);
                 self.reported.push('\n');
                 self.captures.push((self.now, cause));
-                self.capturing = Some(self.now);
+                self.capturing = Some((number, self.now));
                 let asked = self.symbolizer;
                 self.handle(Event::Captured { asked });
             }
             Action::Finish(ready) => {
-                assert!(
-                    self.capturing.take().is_some(),
-                    "a report that nobody began"
-                );
+                let (number, _) = self.capturing.take().expect("a report that nobody began");
+                let is_answered = self.answering == Some(number);
+                assert_eq!(ready.named, is_answered, "another report's answer");
+                if !ready.named {
+                    self.given_up.push(number);
+                }
                 self.coverage.reports += 1;
                 self.answered.extend(ready.askers);
             }
@@ -356,8 +332,9 @@ impl World {
     }
 
     fn look(&mut self) {
-        if self.symbolizer && self.capturing.is_some_and(|at| self.now >= at + TICK) {
-            self.handle(Event::Answered);
+        let begun = self.capturing.filter(|(_, at)| self.now >= *at + TICK);
+        if let Some((number, _)) = begun.filter(|_| self.symbolizer) {
+            self.answer(number);
         }
         self.refused = 0;
         self.handle(Event::Look(Seen::default()));
@@ -421,9 +398,21 @@ impl World {
                     self.handle(Event::Probed(Probed::Silent("timed out".into())));
                 }
             }
-            Step::Symbolizer(answers) => self.symbolizer = answers,
+            Step::Symbolizer(answers) => {
+                self.symbolizer = answers;
+                for number in std::mem::take(&mut self.given_up) {
+                    self.coverage.late_answers += u32::from(self.capturing.is_some());
+                    self.answer(number);
+                }
+            }
             Step::Threads(more) => self.more_threads = more,
         }
+    }
+
+    fn answer(&mut self, number: u64) {
+        self.answering = Some(number);
+        self.handle(Event::Answered { number });
+        self.answering = None;
     }
 
     fn end(&mut self, id: u64, times: u32) {
