@@ -17,12 +17,15 @@
 //!   deaf server.
 //! - The rest of a long body is read where its request is dropped: a request with more than [`BODY_BYTES_MAX`], which the
 //!   library has read before it hands the request over, is left open and unanswered.
-//! - A client that does not read its answer holds up a worker: on TCP until [`WRITE_DEADLINE`] where the system hands the
-//!   listener's timeout down (Linux), else until the watchdog starts another in its place.
+//! - A client that does not read its answer holds up a worker: on Linux until [`WRITE_DEADLINE`] (a TCP connection has the
+//!   listener's timeout, one at a path is given its own before each answer), elsewhere until the watchdog starts another
+//!   in its place. One that reads slowly does so until [`ANSWER_DEADLINE`].
 
+mod accepted;
 mod address;
 mod client;
 mod keeper;
+
 use std::cell::Cell;
 use std::io::{self, ErrorKind, Write};
 use std::sync::Arc;
@@ -39,13 +42,19 @@ use super::spawn::Supervisor;
 use super::stop::Stop;
 use super::threads::ThreadKind;
 use super::watch::{WatchRx, watch};
-use keeper::Keeper;
+use keeper::ServerKeeper;
 
 /// The longest body of a request, in bytes: as much as the library reads before it hands a request over.
 pub const BODY_BYTES_MAX: usize = 1_024;
 
 /// How long a client may leave an answer's next bytes unread.
 pub const WRITE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// No more of an answer is written after this.
+pub const ANSWER_DEADLINE: Duration = Duration::from_secs(6);
+
+/// So much is written at a time, in bytes: as much as a socket takes whole or not at all, at a path on Linux.
+const PIECE_BYTES: usize = 16 * 1024;
 
 /// An idle worker beats this often: an order (a drill, the end of its service) must not wait for a client.
 const BEAT_EVERY: Duration = Duration::from_secs(2);
@@ -120,7 +129,7 @@ where
 {
     let Bound { listener, address } = bound;
     let (servers_tx, servers) = watch();
-    let keeper = Keeper {
+    let keeper = ServerKeeper {
         name: spec.keeper.row().name,
         address: address.clone(),
         first: Cell::new(Some(listener)),
@@ -132,9 +141,9 @@ where
     })?;
     for number in 1..=spec.workers {
         let (servers, answers) = (servers.clone(), answers.clone());
-        let stop = supervisor.stop().clone();
+        let (address, stop) = (address.clone(), supervisor.stop().clone());
         supervisor.spawn_replaceable(spec.worker.nth(number), move |heartbeat| {
-            work(heartbeat, &stop, servers.clone(), answers());
+            work(heartbeat, &stop, &address, servers.clone(), answers());
         })?;
     }
     Ok(address)
@@ -144,6 +153,7 @@ where
 fn work(
     heartbeat: &Heartbeat,
     stop: &Stop,
+    address: &Address,
     mut servers: WatchRx<Option<Arc<Server>>>,
     mut answer: impl FnMut(&Asked, &Heartbeat) -> ResponseBox,
 ) {
@@ -163,7 +173,7 @@ fn work(
             continue;
         };
         match now.recv_timeout(BEAT_EVERY) {
-            Ok(Some(request)) => serve(request, heartbeat, &mut answer),
+            Ok(Some(request)) => serve(request, stop, address, heartbeat, &mut answer),
             Ok(None) => {}
             // The acceptor's last words, told to one worker; the keeper finds it deaf.
             Err(e) => log::warn!(target: "LOCAL", "accepting a connection failed: {e}"),
@@ -173,6 +183,8 @@ fn work(
 
 fn serve(
     mut request: Request,
+    stop: &Stop,
+    address: &Address,
     heartbeat: &Heartbeat,
     answer: &mut impl FnMut(&Asked, &Heartbeat) -> ResponseBox,
 ) {
@@ -192,12 +204,19 @@ fn serve(
     let response = answer(&asked, heartbeat);
     let status = response.status_code().0;
     debug_assert!(!matches!(status, 204 | 304), "the library adds a length");
+    let by = Instant::now() + ANSWER_DEADLINE;
     heartbeat.wait(
         Peer::Client,
         what.clone() + ", writing the answer",
-        Instant::now() + WRITE_DEADLINE,
+        by + WRITE_DEADLINE,
     );
-    let written = write(request, &asked, response);
+    // Where it is refused a client that does not read costs its worker, which is replaced.
+    let _ = accepted::bound_writes(address, WRITE_DEADLINE);
+    let written = write(request, &asked, response, || match stop.is_set() {
+        true => Err(ErrorKind::ConnectionAborted.into()),
+        false if Instant::now() >= by => Err(not_taken(ANSWER_DEADLINE)),
+        false => Ok(()),
+    });
     match written {
         Err(e) if !is_departure(&e) => {
             log::warn!(target: "LOCAL", "writing the answer to {what} failed: {e}");
@@ -227,14 +246,35 @@ fn take(request: &mut Request) -> Option<Asked> {
     })
 }
 
-fn write(request: Request, asked: &Asked, response: ResponseBox) -> io::Result<()> {
+/// Before each piece it asks whether it may go on.
+fn write(
+    request: Request,
+    asked: &Asked,
+    response: ResponseBox,
+    may_go_on: impl Fn() -> io::Result<()>,
+) -> io::Result<()> {
     let mut bytes = Vec::new();
     let head_only = asked.method == Method::Head;
     // Without the request's headers: by `TE` it would choose an encoding that our clients do not read.
     response.raw_print(&mut bytes, HTTPVersion(1, 0), &[], head_only, None)?;
     let mut out = request.into_writer();
-    out.write_all(&bytes)?;
+    let mut rest = &bytes[..];
+    while !rest.is_empty() {
+        may_go_on()?;
+        match out.write(&rest[..rest.len().min(PIECE_BYTES)]) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(n) => rest = &rest[n..],
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return Err(not_taken(WRITE_DEADLINE)),
+            Err(e) => return Err(e),
+        }
+    }
     out.flush()
+}
+
+fn not_taken(time: Duration) -> io::Error {
+    let words = format!("the client did not take it within {} s", time.as_secs());
+    io::Error::new(ErrorKind::TimedOut, words)
 }
 
 /// A client that has left needs no answer.

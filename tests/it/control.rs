@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::connections::Kept;
 use crate::kit::client::{Got, try_say};
@@ -151,6 +151,46 @@ fn it_needs_no_permit_of_the_ports() {
     server.eventually("/api/stalls", |got| got.status == 503);
     all_routes_answer(&server);
     assert_eq!(server.get("/api/stalls").status, 503, "it is taken still");
+}
+
+#[test]
+fn clients_that_do_not_read_their_answers_hold_up_its_workers_for_a_while_only() {
+    /// More than there are workers.
+    const HELD: usize = 4;
+    let server = Server::start(&[]);
+    let socket = socket(&server);
+    eventually("the watchdog has looked", || answers(&socket).then_some(()));
+    // A thread for each, so that a report is longer than any socket's buffers.
+    let connections: Vec<TcpStream> = (0..150)
+        .map(|_| TcpStream::connect(&server.address).unwrap())
+        .collect();
+    let request = "GET /api/threads/dump?format=json HTTP/1.0\r\n\r\n";
+    let mut held: Vec<UnixStream> = (0..HELD)
+        .map(|_| {
+            let mut stream = UnixStream::connect(&socket).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    // Longer than a worker may be stuck before the watchdog tells of it.
+    let until = Instant::now() + Duration::from_secs(16);
+    while Instant::now() < until {
+        assert!(answers(&socket));
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let log = server.log("watchdog.log");
+    assert!(!log.contains("STALLED"), "{log}");
+    for stream in &mut held {
+        let mut got = Vec::new();
+        stream.read_to_end(&mut got).unwrap();
+        let got = String::from_utf8_lossy(&got);
+        let (head, body) = got.split_once("\r\n\r\n").unwrap();
+        let length = head.split_once("Content-Length: ").unwrap().1;
+        let length: usize = length.lines().next().unwrap().parse().unwrap();
+        assert!(body.len() < length, "taken whole: {length} bytes");
+    }
+    drop(connections);
 }
 
 #[test]

@@ -42,7 +42,7 @@ enum Liveness {
 }
 
 /// Sees to it that there is a server that accepts.
-pub(super) struct Keeper {
+pub(super) struct ServerKeeper {
     /// What the server is called.
     pub(super) name: &'static str,
     pub(super) address: Address,
@@ -52,7 +52,7 @@ pub(super) struct Keeper {
     pub(super) stop: Stop,
 }
 
-impl Keeper {
+impl ServerKeeper {
     pub(super) fn run(&self, heartbeat: &Heartbeat) {
         loop {
             heartbeat.begin("opening a server");

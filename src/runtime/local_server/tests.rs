@@ -189,13 +189,19 @@ fn a_body_that_is_too_long_or_never_comes_holds_up_no_worker_and_costs_no_memory
     w.end();
 }
 
+/// Longer than any socket's buffers.
+#[cfg(target_os = "linux")]
+fn long_or_echo(asked: &Asked, heartbeat: &Heartbeat) -> ResponseBox {
+    match &*asked.target {
+        "/long" => response(200, "text/plain", vec![b'x'; 64_000_000]),
+        _ => echo(asked, heartbeat),
+    }
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_client_that_does_not_read_holds_up_a_worker_for_a_while_only() {
-    let w = world(&anywhere(), |asked, heartbeat| match &*asked.target {
-        "/long" => response(200, "text/plain", vec![b'x'; 64_000_000]),
-        _ => echo(asked, heartbeat),
-    });
+    let w = world(&anywhere(), long_or_echo);
     let held: Vec<TcpStream> = (0..SPEC.workers)
         .map(|_| {
             let mut socket = w.connect();
@@ -206,6 +212,45 @@ fn a_client_that_does_not_read_holds_up_a_worker_for_a_while_only() {
     assert!(w.ask("GET /x HTTP/1.1\r\n\r\n").contains(" 200 OK"));
     drop(held);
     w.end();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_client_that_reads_slowly_holds_up_a_worker_until_the_answers_deadline() {
+    let w = world(&anywhere(), long_or_echo);
+    let begun = Instant::now();
+    let held: Vec<_> = (0..SPEC.workers)
+        .map(|_| {
+            let mut socket = w.connect();
+            socket.write_all(b"GET /long HTTP/1.0\r\n\r\n").unwrap();
+            let read = thread::spawn(move || {
+                let mut all = 0;
+                let mut buffer = vec![0; 256 * 1024];
+                while begun.elapsed() < PATIENCE {
+                    match socket.read(&mut buffer) {
+                        // By the signals of the tests that copy all stacks.
+                        Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                        Ok(0) | Err(_) => break,
+                        Ok(n) => all += n,
+                    }
+                    thread::sleep(Duration::from_millis(100));
+                }
+                all
+            });
+            thread::sleep(Duration::from_millis(100));
+            read
+        })
+        .collect();
+    assert!(w.ask("GET /x HTTP/1.1\r\n\r\n").contains(" 200 OK"));
+    let took = begun.elapsed();
+    assert!(
+        took > WRITE_DEADLINE && took < ANSWER_DEADLINE * 2,
+        "{took:?}"
+    );
+    w.end();
+    for reader in held {
+        assert!(reader.join().unwrap() < 64_000_000);
+    }
 }
 
 #[test]
@@ -281,6 +326,29 @@ mod at_a_path {
         assert_eq!(bind_at(long).unwrap_err().kind(), ErrorKind::InvalidInput);
         let socket = UnixStream::connect(&path).unwrap();
         assert!(exchange(socket, "GET /x HTTP/1.1\r\n\r\n").contains(" 200 OK"));
+        w.end();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_client_that_does_not_read_holds_up_a_worker_for_a_while_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.sock");
+        let w = world(&Address::Path(path.clone()), long_or_echo);
+        let connect = || {
+            let socket = UnixStream::connect(&path).unwrap();
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            socket
+        };
+        let held: Vec<UnixStream> = (0..SPEC.workers)
+            .map(|_| {
+                let mut socket = connect();
+                socket.write_all(b"GET /long HTTP/1.1\r\n\r\n").unwrap();
+                socket
+            })
+            .collect();
+        assert!(exchange(connect(), "GET /x HTTP/1.1\r\n\r\n").contains(" 200 OK"));
+        drop(held);
         w.end();
     }
 
