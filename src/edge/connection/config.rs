@@ -1,11 +1,13 @@
-//! What all connections have in common.
+//! What all connections have in common: limits, and how an answer is written.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
 
-use super::ready::Lookup;
+use super::asker::Lookup;
 use crate::edge::access::{Guard, Refusals};
+use crate::edge::answer::{Answer, Wants, Written};
+use crate::edge::request::Head;
 use crate::edge::routes::{Bulkheads, Command, HttpConfig, Snapshots};
 use crate::edge::ws::Sessions;
 use crate::runtime::{Lossy, Supervisor, Tx};
@@ -55,4 +57,46 @@ pub struct Shared {
     pub supervisor: Supervisor,
     /// Requests that were denied so far.
     pub denied: Refusals,
+}
+
+impl Shared {
+    /// Whether a connection ends with the answer to this request.
+    pub fn must_close(&self, head: &Head) -> bool {
+        head.close || self.supervisor.stop().is_set()
+    }
+
+    /// An answer as this client wants it at `now`.
+    pub fn written(&self, answer: &Answer, head: &Head, close: bool, now: Instant) -> Written {
+        let mut more = self.config.guard.cors().headers(head.origin.as_deref());
+        more.extend(connection_header(close, head.http10));
+        let passed = |name| head.passed(name);
+        let wants = Wants::new(
+            &head.method,
+            passed("Accept-Encoding"),
+            passed("If-None-Match"),
+        );
+        answer.write(&wants, now, &more)
+    }
+
+    /// An answer after which the connection ends.
+    pub fn last_answer(&self, answer: &Answer, origin: Option<&str>, is_head: bool) -> Written {
+        let mut more = self.config.guard.cors().headers(origin);
+        more.extend(connection_header(true, false));
+        let wants = Wants {
+            head_only: is_head,
+            ..Wants::default()
+        };
+        answer.write(&wants, Instant::now(), &more)
+    }
+}
+
+/// What an answer says of its connection, where that is not what its version of HTTP implies.
+fn connection_header(close: bool, http10: bool) -> Option<(&'static str, String)> {
+    if close {
+        Some(("Connection", "close".to_owned()))
+    } else if http10 {
+        Some(("Connection", "keep-alive".to_owned()))
+    } else {
+        None
+    }
 }

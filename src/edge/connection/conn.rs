@@ -6,12 +6,14 @@ use std::net::{IpAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::asker::Asker;
 use super::config::Shared;
-use super::ready::Ready;
+use super::ready::AtHand;
+use super::repeat::Repeat;
 use super::wire::{Close, Wire};
 use crate::cache::AskId;
 use crate::edge::access::{Denied, Guard};
-use crate::edge::answer::{Answer, Wants, Written};
+use crate::edge::answer::{Answer, Wants};
 use crate::edge::request::{Framing, Head, Parsed, Refusal, parse_head};
 use crate::edge::routes::{
     Asked, Call, Context, Permits, Snapshots, Source, answer, call, not_a_stream, options,
@@ -37,22 +39,12 @@ pub struct Conn {
     address: IpAddr,
     peer: String,
     number: u64,
-    ready: Ready,
+    asker: Asker,
     snapshots: Snapshots,
     /// The last answer that was at hand.
-    repeat: Option<Repeat>,
-    /// The last head as it came.
-    head_bytes: Vec<u8>,
+    repeat: Repeat,
     /// For the gate: how to take back the permit of the request in hand.
     permit: LatestTx<Recall>,
-}
-
-/// An answer for a client that sends the very same request again: who polls does, and then neither the
-/// head is read nor the answer's written anew. It was admitted with these very bytes.
-struct Repeat {
-    request: Vec<u8>,
-    until: Instant,
-    written: Written,
 }
 
 /// What comes next on a connection.
@@ -87,10 +79,9 @@ impl Conn {
     /// A connection of this client.
     pub fn new(shared: Arc<Shared>, peer: IpAddr, number: u64, permit: LatestTx<Recall>) -> Self {
         Self {
-            ready: Ready::new(shared.config.lookup.clone()),
+            asker: Asker::new(shared.config.lookup.clone()),
             snapshots: shared.config.snapshots.clone(),
-            repeat: None,
-            head_bytes: Vec::new(),
+            repeat: Repeat::default(),
             guard: shared.config.guard.clone(),
             shared,
             address: peer,
@@ -115,7 +106,7 @@ impl Conn {
                 Err(Close::Refused(refusal)) => {
                     let answer = Answer::error(refusal.status, &refusal.detail);
                     let is_head = wire.pending.starts_with(b"HEAD ");
-                    let written = self.last_answer(&answer, None, is_head);
+                    let written = self.shared.last_answer(&answer, None, is_head);
                     wire.write(&written, heartbeat);
                     wire.drain(heartbeat);
                     return;
@@ -134,7 +125,7 @@ impl Conn {
         let mut head = match self.read_head(wire, heartbeat)? {
             Next::Over => return Ok(false),
             Next::Again => {
-                let again = self.repeat.as_ref().map(|r| &r.written);
+                let again = self.repeat.written();
                 return Ok(again.is_some_and(|written| wire.write(written, heartbeat)));
             }
             Next::Head(head) => head,
@@ -144,13 +135,17 @@ impl Conn {
             return Ok(false);
         }
         head.forget_own_origin();
+        let reads = matches!(head.method.as_str(), "GET" | "HEAD") && head.framing == Framing::None;
+        if reads && let Some(more) = self.repeat_kept(wire, &head, heartbeat) {
+            return Ok(more);
+        }
         let (path, query) = head.target.split_once('?').unwrap_or((&head.target, ""));
         let asked = call(&head.method, path, query);
         if let Ok(Asked::Call(call)) = &asked {
             if matches!(call.row.source, Source::Stream) {
                 return self.upgrade(wire, &head, heartbeat);
             }
-            if let Some(more) = self.at_hand(wire, &head, heartbeat) {
+            if reads && let Some(more) = self.ask_owner(wire, &head, call, heartbeat) {
                 return Ok(more);
             }
         }
@@ -174,9 +169,10 @@ impl Conn {
         let Some(answer) = answer else {
             return Ok(false);
         };
-        let close = self.must_close(&head);
-        let written = self.written(&answer, &head, close);
-        let by = Instant::now() + self.shared.config.write_deadline;
+        let close = self.shared.must_close(&head);
+        let now = Instant::now();
+        let written = self.shared.written(&answer, &head, close, now);
+        let by = now + self.shared.config.write_deadline;
         heartbeat.wait(Peer::Client, "writing an answer", by);
         Ok(wire.write(&written, heartbeat) && !close)
     }
@@ -262,59 +258,33 @@ impl Conn {
         }
     }
 
-    /// Answers with what somebody has ready; none if nobody has. True when another request may follow.
-    fn at_hand(&mut self, wire: &mut Wire, head: &Head, heartbeat: &Heartbeat) -> Option<bool> {
-        let reads = matches!(head.method.as_str(), "GET" | "HEAD") && head.framing == Framing::None;
-        if !reads {
-            return None;
-        }
+    /// Answers with what is kept of the same target; none if nothing is. True when another request may follow.
+    fn repeat_kept(&mut self, wire: &mut Wire, head: &Head, heartbeat: &Heartbeat) -> Option<bool> {
         let now = Instant::now();
-        let (answer, until) = self.ready.answer(&head.target, now)?;
-        let until = until.min(answer.written_until(now));
-        let answer = answer.clone();
-        let close = self.must_close(head);
-        let repeat = Repeat {
-            request: std::mem::take(&mut self.head_bytes),
-            until,
-            written: self.written(&answer, head, close),
-        };
-        let taken = wire.write(&repeat.written, heartbeat);
-        self.repeat = (!close).then_some(repeat);
-        Some(taken && !close)
+        let kept = self.asker.kept(now, &head.target)?;
+        let repeat = &mut self.repeat;
+        Some(hand_over(&self.shared, repeat, kept, wire, head, heartbeat))
     }
 
-    /// Whether the connection ends with the answer to this request.
-    fn must_close(&self, head: &Head) -> bool {
-        head.close || self.shared.supervisor.stop().is_set()
-    }
-
-    /// An answer as this client wants it.
-    fn written(&self, answer: &Answer, head: &Head, close: bool) -> Written {
-        let mut more = self
-            .shared
-            .config
-            .guard
-            .cors()
-            .headers(head.origin.as_deref());
-        more.extend(connection_header(close, head.http10));
-        let passed = |name| head.passed(name);
-        let wants = Wants::new(
-            &head.method,
-            passed("Accept-Encoding"),
-            passed("If-None-Match"),
-        );
-        answer.write(&wants, Instant::now(), &more)
-    }
-
-    /// An answer after which the connection ends.
-    fn last_answer(&self, answer: &Answer, origin: Option<&str>, is_head: bool) -> Written {
-        let mut more = self.shared.config.guard.cors().headers(origin);
-        more.extend(connection_header(true, false));
-        let wants = Wants {
-            head_only: is_head,
-            ..Wants::default()
-        };
-        answer.write(&wants, Instant::now(), &more)
+    /// Answers with what the cache that owns the call's answer has ready; none if it has not. True when another
+    /// request may follow.
+    fn ask_owner(
+        &mut self,
+        wire: &mut Wire,
+        head: &Head,
+        call: &Call,
+        heartbeat: &Heartbeat,
+    ) -> Option<bool> {
+        let found = self.asker.ask(Instant::now(), &head.target, call)?;
+        let repeat = &mut self.repeat;
+        Some(hand_over(
+            &self.shared,
+            repeat,
+            found,
+            wire,
+            head,
+            heartbeat,
+        ))
     }
 
     /// Who asks, for routes and the log. What a proxy sent on does not come from the address that it has.
@@ -335,7 +305,9 @@ impl Conn {
         if *denied == Denied::Token {
             answer.set("WWW-Authenticate", "Basic realm=\"tapewarden\"".to_owned());
         }
-        let written = self.last_answer(&answer, head.origin.as_deref(), head.method == "HEAD");
+        let written =
+            self.shared
+                .last_answer(&answer, head.origin.as_deref(), head.method == "HEAD");
         wire.write(&written, heartbeat);
         wire.drain(heartbeat);
     }
@@ -382,20 +354,16 @@ impl Conn {
     /// What the bytes that came are; none while they are the beginning of a head.
     fn begun(&mut self, wire: &mut Wire) -> Result<Option<Next>, Close> {
         if self.guard.look() {
-            self.repeat = None;
+            self.repeat.forget();
         }
-        if let Some(repeat) = &self.repeat
-            && repeat.request == wire.pending
-            && Instant::now() < repeat.until
-        {
+        if self.repeat.is_again(Instant::now(), &wire.pending) {
             wire.pending.clear();
             return Ok(Some(Next::Again));
         }
         let config = &self.shared.config;
         match parse_head(&wire.pending, config.head_bytes_max, config.body_bytes_max) {
             Parsed::Whole(head, length) => {
-                self.head_bytes.clear();
-                self.head_bytes.extend(wire.pending.drain(..length));
+                self.repeat.take_head(&mut wire.pending, length);
                 Ok(Some(Next::Head(head)))
             }
             Parsed::Refused(refusal) => Err(Close::Refused(refusal)),
@@ -412,7 +380,9 @@ impl Conn {
     ) -> Result<bool, Close> {
         if let Some(answer) = not_a_stream(&head.handshake) {
             let is_head = head.method == "HEAD";
-            let written = self.last_answer(&answer, head.origin.as_deref(), is_head);
+            let written = self
+                .shared
+                .last_answer(&answer, head.origin.as_deref(), is_head);
             wire.write(&written, heartbeat);
             wire.drain(heartbeat);
             return Ok(false);
@@ -436,6 +406,23 @@ impl Conn {
     }
 }
 
+/// Writes an answer that is at hand, and keeps what was written for the same request. True when another
+/// request may follow.
+fn hand_over(
+    shared: &Shared,
+    repeat: &mut Repeat,
+    at_hand: AtHand<'_>,
+    wire: &mut Wire,
+    head: &Head,
+    heartbeat: &Heartbeat,
+) -> bool {
+    let now = Instant::now();
+    let close = shared.must_close(head);
+    let until = at_hand.until.min(at_hand.answer.written_until(now));
+    let written = shared.written(at_hand.answer, head, close, now);
+    wire.write(repeat.keep(until, written), heartbeat) && !close
+}
+
 /// Why a request has no permit.
 enum PermitDenied {
     /// The client left.
@@ -456,16 +443,5 @@ fn for_options(allow: &str, head: &Head) -> Answer {
         preflight(allow, asks_for("Access-Control-Request-Headers"))
     } else {
         options(allow)
-    }
-}
-
-/// What an answer says of its connection, where that is not what its version of HTTP implies.
-fn connection_header(close: bool, http10: bool) -> Option<(&'static str, String)> {
-    if close {
-        Some(("Connection", "close".to_owned()))
-    } else if http10 {
-        Some(("Connection", "keep-alive".to_owned()))
-    } else {
-        None
     }
 }
