@@ -10,7 +10,8 @@ use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::Frame as WireFrame;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use crate::stream::Frame;
+/// A WebSocket frame as it goes over the wire, encoded once however many clients get it.
+pub type Frame = Arc<[u8]>;
 
 /// A whole unmasked text frame.
 #[must_use]

@@ -18,7 +18,8 @@ use serde_json::json;
 use crate::market::{Quote, Symbol};
 
 use self::client::Client;
-use super::messages::{Frame, SessionId, Spike, StreamStatus, Wanted};
+use super::frame::Frame;
+use super::messages::{SessionId, Spike, StreamStatus, Wanted};
 
 /// Symbols whose last spike is kept; beyond it the oldest goes.
 const SPIKES_MAX: usize = 1_000;
@@ -206,13 +207,6 @@ impl Hub {
                 self.due.insert(id);
             }
         }
-    }
-
-    /// A session that is ready is busy from here on, until it says that it is ready again. False if it was
-    /// not ready.
-    pub fn occupy(&mut self, id: SessionId) -> bool {
-        let session = self.sessions.get_mut(&id);
-        session.is_some_and(|session| std::mem::take(&mut session.ready))
     }
 
     /// A session has ended.

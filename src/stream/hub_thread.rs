@@ -4,8 +4,8 @@
 //! What each client gets is decided by [`Hub`], when the rest is done by [`Schedule`].
 //!
 //! It never waits for a client: a batch goes straight into the socket as far as that has room, which is
-//! all of it for a client that keeps up and spares waking a thread for each. What is left goes with
-//! the pen to the session's writer.
+//! all of it for a client that keeps up and spares waking a thread for each. What is left goes to the
+//! session's writer; who of the two may write is decided by [`super::write_grant`].
 
 use std::collections::HashMap;
 use std::io;
@@ -20,9 +20,12 @@ use crate::runtime::clock::{Clock, Now};
 use crate::runtime::deadline_io::write_now;
 use crate::runtime::{Heartbeat, LatestTx, Stop, Supervisor, ThreadKind, WatchTx};
 
+use super::frame::Frame;
+use super::grant_slot::GrantSlot;
 use super::hub::{Encode, Hub};
-use super::messages::{Pen, SessionId, StreamStatus, ToHub, Wanted};
+use super::messages::{SessionId, StreamStatus, ToHub, Wanted};
 use super::schedule::Schedule;
+use super::write_grant::{Attempt, Handover};
 
 /// Messages taken before batches are sent, so that several quotes go out in one write.
 const MESSAGES_MAX: usize = 512;
@@ -132,7 +135,8 @@ fn run(
 /// A session's client as the hub sees it.
 struct Client {
     socket: TcpStream,
-    writer: Sender<Pen>,
+    slot: GrantSlot,
+    writer: Sender<Handover>,
 }
 
 struct State {
@@ -160,9 +164,18 @@ impl State {
                 return false;
             }
             ToHub::Spike(spike) => self.hub.spike(now.wall_ms, spike),
-            ToHub::Join { id, socket, out } => {
-                let writer = out;
-                self.clients.insert(id, Client { socket, writer });
+            ToHub::Join {
+                id,
+                socket,
+                slot,
+                writer,
+            } => {
+                let client = Client {
+                    socket,
+                    slot,
+                    writer,
+                };
+                self.clients.insert(id, client);
                 self.hub.join(now.mono, id);
             }
             ToHub::Want { id, symbols } => self.hub.want(id, symbols),
@@ -172,13 +185,6 @@ impl State {
             }
             ToHub::Pong { id, number, at } => {
                 self.hub.ponged(at, id, number);
-                return false;
-            }
-            ToHub::AsksForPen { id } => {
-                // Not ready: the pen is on its way there already.
-                if self.hub.occupy(id) {
-                    self.hand_over(id, Pen::default());
-                }
                 return false;
             }
             ToHub::Leave { id } => self.forget(id),
@@ -196,38 +202,44 @@ impl State {
             }
             count += batches.len();
             for (id, frames) in batches {
-                let Some(client) = self.clients.get(&id) else {
-                    continue;
-                };
-                let bytes = frames.concat();
-                // What is wrong with a socket its writer finds out as well, and ends the session.
-                let written = write_now(&client.socket, &bytes).unwrap_or(0);
-                if written == bytes.len() {
-                    self.hub.ready(id);
-                } else {
-                    self.hand_over(id, Pen::of_rest(&frames, written));
-                }
+                self.send(id, frames);
             }
+        }
+    }
+
+    /// Sends a batch as far as the client's socket takes it at once; its writer has the rest.
+    fn send(&mut self, id: SessionId, frames: Vec<Frame>) {
+        let Some(client) = self.clients.get(&id) else {
+            return;
+        };
+        let sent = Attempt::begin(frames, client.slot.take()).and_then(|attempt| {
+            // What is wrong with a socket its writer finds out as well, and ends the session.
+            let written = write_now(&client.socket, &attempt.bytes()).unwrap_or(0);
+            attempt.wrote(written)
+        });
+        match sent {
+            Ok(grant) => {
+                client.slot.give_back(grant);
+                self.hub.ready(id);
+            }
+            Err(rest) => self.hand_over(id, rest),
         }
     }
 
     /// A client that takes nothing is told so by its writer, and its session ends.
     fn look_at_held(&mut self, now: Instant) {
         for id in self.hub.look(now, self.stuck_after) {
-            let pen = Pen {
-                too_slow: Some(self.stuck_after),
-                ..Pen::default()
-            };
-            self.hand_over(id, pen);
+            let grant = self.clients.get(&id).and_then(|client| client.slot.take());
+            self.hand_over(id, Handover::too_slow(self.stuck_after, grant));
         }
     }
 
-    /// Gives the pen to the session's writer.
-    fn hand_over(&mut self, id: SessionId, pen: Pen) {
+    /// Leaves something to the session's writer.
+    fn hand_over(&mut self, id: SessionId, handover: Handover) {
         let taken = self
             .clients
             .get(&id)
-            .is_some_and(|client| client.writer.try_send(pen).is_ok());
+            .is_some_and(|client| client.writer.try_send(handover).is_ok());
         if !taken {
             // Its writer has ended; its reader is about to say so.
             self.forget(id);

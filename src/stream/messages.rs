@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam::channel::Sender;
 use serde_json::{Map, Value};
 
 use crate::market::{Quote, Symbol};
 
-/// A WebSocket frame as it goes over the wire, encoded once however many clients get it.
-pub type Frame = Arc<[u8]>;
+use super::grant_slot::GrantSlot;
+use super::write_grant::Handover;
 
 /// The whole set of symbols that somebody wants: state, not a change, so that it can be told again.
 pub type Wanted = Arc<BTreeSet<Symbol>>;
@@ -46,14 +46,16 @@ pub enum ToHub {
     Quote(Quote),
     /// From the reader: a volume spike.
     Spike(Spike),
-    /// A session begins. Its writer has the pen.
+    /// A session begins. Its writer has the write grant.
     Join {
         /// Whose.
         id: SessionId,
-        /// Its client's socket; written to only by who has the pen, and by the hub only without waiting.
+        /// Its client's socket; written to only by who has the grant, and by the hub only without waiting.
         socket: TcpStream,
-        /// Where the pen goes: a private channel with room for it.
-        out: Sender<Pen>,
+        /// Where the grant lies while nobody writes.
+        slot: GrantSlot,
+        /// To the session's writer: a private channel with room for one handover.
+        writer: Sender<Handover>,
     },
     /// A session's whole wish, replacing the one before.
     Want {
@@ -62,13 +64,8 @@ pub enum ToHub {
         /// Every symbol it wants.
         symbols: Wanted,
     },
-    /// A session's writer has written what it had to: here is the pen.
+    /// A session's writer has written what the hub left to it, at first the handshake.
     Ready {
-        /// Whose.
-        id: SessionId,
-    },
-    /// A session's writer has something of its own to write and needs the pen.
-    AsksForPen {
         /// Whose.
         id: SessionId,
     },
@@ -86,40 +83,6 @@ pub enum ToHub {
         /// Whose.
         id: SessionId,
     },
-}
-
-/// The right to write to a session's client, of which there is one: it passes between the hub, which
-/// writes what the socket takes at once, and the session's writer, which waits for the rest.
-#[derive(Debug, Default)]
-pub struct Pen {
-    /// What is left of a frame that the client has the beginning of; to be written first.
-    pub begun: Vec<u8>,
-    /// Whole frames, to be written then.
-    pub frames: Vec<Frame>,
-    /// The client has taken nothing for so long: the session ends here.
-    pub too_slow: Option<Duration>,
-}
-
-impl Pen {
-    /// For a batch of which this many bytes are written.
-    #[must_use]
-    pub fn of_rest(batch: &[Frame], written: usize) -> Self {
-        let mut skipped = 0;
-        let whole = batch.iter().take_while(|frame| {
-            skipped += frame.len();
-            skipped <= written
-        });
-        let left = &batch[whole.count()..];
-        let Some((begun, frames)) = left.split_first() else {
-            return Self::default();
-        };
-        let left_of_it = skipped - written;
-        Self {
-            begun: begun[begun.len() - left_of_it..].to_vec(),
-            frames: frames.to_vec(),
-            too_slow: None,
-        }
-    }
 }
 
 /// What the hub publishes for `/api/streaming/status` and `/api/volume-spikes/active`.
@@ -141,24 +104,4 @@ pub struct StreamStatus {
     pub conflated: u64,
     /// Spikes with the wall time (ms) at which they came, newest of each symbol.
     pub spikes: Vec<(i64, Arc<Spike>)>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_pen_has_what_is_left_of_a_batch_and_knows_where_frames_begin(
-            batch in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..9), 0..9), cut: prop::sample::Index
-        ) {
-            let frames: Vec<Frame> = batch.iter().map(|f| Frame::from(f.as_slice())).collect();
-            let whole = frames.concat();
-            let written = cut.index(whole.len() + 1);
-            let pen = Pen::of_rest(&frames, written);
-            prop_assert_eq!([pen.begun, pen.frames.concat()].concat(), &whole[written..]);
-            prop_assert!(frames.ends_with(&pen.frames));
-        }
-    }
 }

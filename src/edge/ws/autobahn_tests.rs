@@ -16,7 +16,7 @@ use tungstenite::Message;
 use crate::edge::request::{Parsed, parse_head};
 use crate::runtime::deadline_io::read_some;
 use crate::runtime::{Limits, Supervisor, ThreadKind, channels, stop};
-use crate::stream::{Pen, ToHub};
+use crate::stream::ToHub;
 
 use super::limits::WsConfig;
 use super::reader::{Listener, Outcome};
@@ -45,22 +45,16 @@ impl Listener for Echo {
     }
 }
 
-/// A hub without quotes: it has the pen and lends it to who asks.
-fn start_lender(supervisor: &Supervisor) -> crate::runtime::Tx<ToHub> {
+/// A hub without quotes, which knows its sessions.
+fn start_silent_hub(supervisor: &Supervisor) -> crate::runtime::Tx<ToHub> {
     let (tx, inbox) = supervisor.channel(channels::QUOTE_HUB, 1_024);
     supervisor
         .spawn(ThreadKind::QuoteHub, move |_| {
-            let mut pens = HashMap::new();
+            let mut writers = HashMap::new();
             for message in &inbox {
                 match message {
-                    ToHub::Join { id, out, .. } => drop(pens.insert(id, out)),
-                    ToHub::AsksForPen { id } => {
-                        if let Some(out) = pens.get(&id) {
-                            // It has one already.
-                            drop(out.try_send(Pen::default()));
-                        }
-                    }
-                    ToHub::Leave { id } => drop(pens.remove(&id)),
+                    ToHub::Join { id, writer, .. } => drop(writers.insert(id, writer)),
+                    ToHub::Leave { id } => drop(writers.remove(&id)),
                     _ => {}
                 }
             }
@@ -79,7 +73,7 @@ fn start_testee(supervisor: &Supervisor) -> u16 {
         silence_max: Duration::from_secs(120),
         write_deadline: Duration::from_secs(60),
     };
-    let sessions = Sessions::new(supervisor, start_lender(supervisor), config);
+    let sessions = Sessions::new(supervisor, start_silent_hub(supervisor), config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let spawner = supervisor.clone();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::stream::write_grant::WriterLimits;
+
 use super::writer::HUB_PATIENCE;
 
 /// Beyond the time that a write may take: a writer that has taken nothing for so long is stuck. And beyond
@@ -30,6 +32,14 @@ impl WsConfig {
     #[must_use]
     pub fn reader_silent_max(&self) -> Duration {
         self.ping_every + STUCK_AFTER
+    }
+
+    /// How long a session's writer waits.
+    pub(super) fn writer_limits(&self) -> WriterLimits {
+        WriterLimits {
+            write_deadline: self.write_deadline,
+            reader_silent_max: self.reader_silent_max(),
+        }
     }
 
     /// A client that has taken nothing for so long is stuck, and not its reader.

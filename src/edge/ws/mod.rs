@@ -3,7 +3,7 @@
 //! A session has two threads: the reader lives on the connection's own `conn-N` thread and understands
 //! what the client says; `ws-N-out` writes whatever may have to wait for the client: what the socket had
 //! no room for when the hub wrote a batch, pongs, closes, error messages. Who writes has the session's one
-//! pen, which passes between the hub and the writer, so that frames never interleave. A client that stops
+//! write grant, so that frames never interleave (`stream::write_grant`). A client that stops
 //! reading holds up its own writer and nobody else; past the write deadline it is closed.
 //!
 //! Compression of messages (RFC 7692, `permessage-deflate`) is declined. A quote of 256 bytes takes 0.7 µs to

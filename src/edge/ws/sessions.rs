@@ -5,19 +5,18 @@ use std::io;
 use std::net::TcpStream;
 use std::time::Instant;
 
+use crossbeam::channel::Sender;
 use tungstenite::handshake::derive_accept_key;
 
 use crate::runtime::deadline_io::Sparing;
 use crate::runtime::{Heartbeat, Permit, Semaphore, Supervisor, ThreadKind, Tx, one_shot};
-use crate::stream::{SessionId, ToHub};
+use crate::stream::write_grant::{Handover, WriterSide};
+use crate::stream::{GrantSlot, SessionId, ToHub};
 
 use super::limits::WsConfig;
 use super::reader::{Listener, Reader};
 use super::session::Session;
-use super::writer::{HUB_PATIENCE, Writer};
-
-/// Frames that the reader may have waiting for its writer; a client that makes more waits itself.
-const WORDS_MAX: usize = 32;
+use super::writer::{HUB_PATIENCE, WORDS_MAX, Writer};
 
 /// What sessions are made with; one handle, cloned into every connection.
 #[derive(Clone, Debug)]
@@ -100,10 +99,11 @@ impl Sessions {
         listener: impl Listener,
     ) -> Result<(), String> {
         let id = SessionId(upgrade.number);
-        let place = self.place(id, heartbeat)?;
+        let _place = self.place(id, heartbeat)?;
         let (to_writer, words) = supervisor.private_channel(WORDS_MAX);
         let (end, last) = one_shot();
-        let (out, pen) = one_shot();
+        let (slot, grant) = GrantSlot::of_new_session();
+        let (writer, handovers) = one_shot();
         let Upgrade {
             stream,
             received,
@@ -114,18 +114,18 @@ impl Sessions {
         let cannot_begin = |e: io::Error| format!("The stream could not begin: {e}");
         let socket = stream.try_clone().map_err(cannot_begin)?;
         let to_client = stream.try_clone().map_err(cannot_begin)?;
-        self.join(ToHub::Join { id, socket, out }, heartbeat)?;
+        self.join(id, socket, slot.clone(), writer, heartbeat)?;
         let writer = Writer {
+            side: WriterSide::new(grant, Instant::now(), self.config.writer_limits()),
             stream: Sparing::new(to_client),
             handshake: handshake(&derive_accept_key(key.as_bytes())),
             peer: peer.clone(),
             id,
             hub: self.hub.clone(),
-            pen,
+            handovers,
+            slot,
             words,
             last,
-            write_deadline: self.config.write_deadline,
-            reader_silent_max: self.config.reader_silent_max(),
         };
         writer.start(supervisor, number).map_err(cannot_begin)?;
         let mut reader = Reader {
@@ -140,7 +140,8 @@ impl Sessions {
             heartbeat,
         };
         reader.run(stream, received);
-        drop(place);
+        // First the reader lets go of the writer, then the hub, so that the writer knows which ended.
+        drop(reader);
         Ok(())
     }
 
@@ -160,7 +161,20 @@ impl Sessions {
     }
 
     /// Tells the hub of a session.
-    fn join(&self, join: ToHub, heartbeat: &Heartbeat) -> Result<(), String> {
+    fn join(
+        &self,
+        id: SessionId,
+        socket: TcpStream,
+        slot: GrantSlot,
+        writer: Sender<Handover>,
+        heartbeat: &Heartbeat,
+    ) -> Result<(), String> {
+        let join = ToHub::Join {
+            id,
+            socket,
+            slot,
+            writer,
+        };
         let by = Instant::now() + HUB_PATIENCE;
         heartbeat.wait(ThreadKind::QuoteHub, "beginning a stream", by);
         self.hub

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::market::Symbol;
 
-use super::super::messages::{Frame, Wanted};
+use super::super::frame::Frame;
+use super::super::messages::Wanted;
 use super::super::outbox::Outbox;
 use super::super::pace::Pace;
 
