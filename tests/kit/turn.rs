@@ -3,13 +3,16 @@
 //!
 //! A test gets its turn when it starts its first server, and has it until it ends. Nearly all tests wait more
 //! than they work, and run beside one another; those of [`HEAVY`] modules run beside none of these. The harness
-//! has more tests begun than have their turn (`RUST_TEST_THREADS`, which `.cargo/config.toml` sets), so that
-//! there is one of the sort whose turn it is.
+//! has [`BEGUN`] tests begun, more than have their turn, so that there is one of the sort whose turn it is.
+#![allow(unsafe_code)]
 
 use std::cell::RefCell;
 use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
+
+/// Tests that the harness has begun at once, where nobody says otherwise by `--test-threads`.
+const BEGUN: &str = "16";
 
 /// What keeps a processor busy from its beginning to its end: the first part of the tests' names.
 const HEAVY: [&str; 6] = [
@@ -36,6 +39,20 @@ const PATIENT: [&str; 3] = [
     "freezes_schwab::after_a_hang_of_twenty_seconds_every_page_has_its_chart_within_three",
     "validations::a_model_that_needs_ten_or_forty_seconds_gives_its_verdict_to_who_asked",
 ];
+
+/// The harness reads this variable; what `.cargo/config.toml` says is for unit tests, which work all the time and
+/// need no turns.
+#[cfg(target_os = "linux")]
+extern "C" fn begin_more() {
+    // SAFETY: the loader calls this before `main`, when there is no other thread that could read the environment.
+    unsafe { std::env::set_var("RUST_TEST_THREADS", BEGUN) };
+}
+
+/// What the loader calls before `main`.
+#[cfg(target_os = "linux")]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = begin_more;
 
 /// All tests together take less.
 const TURN_WITHIN: Duration = Duration::from_secs(30 * 60);
