@@ -45,7 +45,8 @@ impl Kept {
             std::thread::sleep(Duration::from_millis(700));
             let now = connections(server);
             fresh.retain(|name| !before.contains(name) && now.contains(name));
-            fresh.pop()
+            // On a busy machine one may be gone and listed still.
+            fresh.pop().filter(|_| fresh.is_empty())
         });
         Self { stream, thread }
     }
@@ -151,6 +152,7 @@ fn a_request_whose_thread_panics_is_answered_with_the_reason_and_others_are_serv
         let got = kit::get(&server.address, "/api/stalls");
         assert_eq!(got.status, 200, "its permit went back: {}", got.text());
     }
-    let log = server.log("backend.log");
-    assert_eq!(log.matches("[PANIC]").count(), 3, "{log}");
+    let told = || server.log("backend.log").matches("[PANIC]").count();
+    eventually("three panics in the log", || (told() >= 3).then_some(()));
+    assert_eq!(told(), 3);
 }
