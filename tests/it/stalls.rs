@@ -43,11 +43,11 @@ fn poke_by(server: &Server, method: &str, path: &str) {
 /// A thread, how it is stalled, the function that a report names, and what gives the thread something to do.
 type Stall = (&'static str, &'static str, &'static str, &'static str);
 
-/// Each in a server of its own, at the same time.
-fn are_named_with_their_function(stalls: &[Stall]) {
-    at_once(stalls, |&(thread, how, function, errand)| {
-        let server = Server::start(SHORT_LIMITS);
-        server.eventually("/api/threads", |got| got.status == 200);
+/// One after the other, each over before the next begins.
+fn are_named_with_their_function(stalls: &[Stall]) -> Server {
+    let server = Server::start(SHORT_LIMITS);
+    server.eventually("/api/threads", |got| got.status == 200);
+    for &(thread, how, function, errand) in stalls {
         // The reader's class allows it 10 s outside of its declared waits.
         let seconds = if thread == "quote-reader" { 13 } else { 5 };
         order(&server, thread, how, seconds);
@@ -57,22 +57,15 @@ fn are_named_with_their_function(stalls: &[Stall]) {
         });
         assert!(line.contains(function), "{thread} {how}: {line}");
         assert!(line.contains("src/runtime/drill.rs:"), "{line}");
-        let log = server.log_has("watchdog.log", &format!("{thread} is back after"));
-        for marker in [
-            "=== THREAD STACK DUMP ===",
-            "--- Thread ",
-            "=== END STACK DUMP ===",
-            "Channels (waiting/room",
-        ] {
-            assert!(log.contains(marker), "{marker}");
-        }
-        server.eventually("/api/health", |got| got.status == 200);
-    });
+        server.log_has("watchdog.log", &format!("{thread} is back after"));
+    }
+    server.eventually("/api/health", |got| got.status == 200);
+    server
 }
 
 #[test]
-fn stalls_on_a_mutex_a_channel_and_by_spinning_or_sleeping_are_named_with_their_function() {
-    are_named_with_their_function(&[
+fn stalls_on_a_mutex_a_channel_and_by_spinning_are_named_with_their_function() {
+    let server = are_named_with_their_function(&[
         (
             "candle-cache",
             "mutex",
@@ -86,13 +79,21 @@ fn stalls_on_a_mutex_a_channel_and_by_spinning_or_sleeping_are_named_with_their_
             "/api/vwap/TOYO",
         ),
         (
-            "ollama-cache",
+            "model-cache",
             "channel",
             "stall_on_a_channel",
             "/api/validate/status",
         ),
-        ("quote-reader", "sleep", "stall_by_sleeping", "/api/health"),
     ]);
+    let log = server.log("watchdog.log");
+    for marker in [
+        "=== THREAD STACK DUMP ===",
+        "--- Thread ",
+        "=== END STACK DUMP ===",
+        "Channels (waiting/room",
+    ] {
+        assert!(log.contains(marker), "{marker}");
+    }
 }
 
 #[test]
@@ -102,6 +103,11 @@ fn stalls_in_a_write_an_open_and_a_read_are_named_with_their_function() {
         ("log-writer", "disk", "stall_in_an_open", "/api/health"),
         ("snapshot-cache", "read", "stall_in_a_read", "/api/runners"),
     ]);
+}
+
+#[test]
+fn a_stall_by_sleeping_is_named_with_its_function() {
+    are_named_with_their_function(&[("quote-reader", "sleep", "stall_by_sleeping", "/api/health")]);
 }
 
 #[test]
