@@ -2,6 +2,8 @@
 //! random ways. None may panic, take long, or keep much. `FUZZ_CASES` sets how many cases there are in
 //! all, `FUZZ_SEED` which.
 
+mod broken;
+
 use std::ffi::OsString;
 use std::io;
 use std::net::Ipv4Addr;
@@ -10,6 +12,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use self::broken::{Dice, broken};
 
 use crate::config;
 use crate::edge::access::{Cors, Guard, Token};
@@ -32,9 +36,6 @@ const CASES: usize = 60_000;
 /// Of processor time, which other work on the machine does not add to. For hangs only: the longest input
 /// takes milliseconds.
 const CASE_MAX: Duration = Duration::from_secs(2);
-
-/// The longest input, in bytes.
-const INPUT_MAX: usize = 64 * 1024;
 
 /// Calls a parser with these bytes, and checks what can be said of any outcome.
 type Run = Box<dyn Fn(&[u8])>;
@@ -333,106 +334,6 @@ fn targets(folder: PathBuf) -> Vec<Target> {
             },
         ),
     ]
-}
-
-/// xorshift64*, which is random enough to break things by.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.roll() >> 33).unwrap_or(0) % n.max(1)
-    }
-}
-
-/// Pieces that parsers stumble over.
-const PIECES: &[&[u8]] = &[
-    b"\0",
-    b"\xff\xfe",
-    b"\r\n",
-    b"\r\n\r\n",
-    b"%",
-    b"%zz",
-    b"%00",
-    b"..",
-    b"/",
-    b"\"",
-    b"\\u0000",
-    b"\\ud800",
-    b"{",
-    b"}",
-    b"[",
-    b"]",
-    b":",
-    b",",
-    b"null",
-    b"true",
-    b"-1",
-    b"1e999",
-    b"-1e-999",
-    b"99999999999999999999999999",
-    b"9223372036854775807",
-    b"-9223372036854775808",
-    b"NaN",
-    b"-Infinity",
-    b"1e400",
-    b"'",
-    b"\\",
-    b"\xe9",
-    b"\xff\xfe{\0\"\0",
-    b"\xe2\x80\xa8",
-    b"\xef\xbb\xbf",
-    "é\u{202e}\u{1f600}".as_bytes(),
-    b" ",
-    b"\t",
-    b"Content-Length: 18446744073709551616\r\n",
-    b"Transfer-Encoding: chunked\r\n",
-    b"[[[[[[[[[[[[[[[[",
-    b"{\"a\":{\"a\":{\"a\":",
-];
-
-/// An example, broken once or several times.
-fn broken(example: &[u8], others: &[&str], dice: &mut Dice) -> Vec<u8> {
-    let mut bytes = example.to_vec();
-    for _ in 0..dice.below(6) {
-        let at = dice.below(bytes.len() + 1);
-        let end = (at + dice.below(16)).min(bytes.len());
-        match dice.below(9) {
-            0 => bytes.truncate(at),
-            1 => drop(bytes.drain(at..end)),
-            2 if at < bytes.len() => bytes[at] ^= 1 << dice.below(8),
-            3 if at < bytes.len() => bytes[at] = u8::try_from(dice.below(256)).unwrap_or(0),
-            4 => {
-                let piece: Vec<u8> = bytes[at..end].to_vec();
-                for _ in 0..=dice.below(64) {
-                    bytes.splice(at..at, piece.iter().copied());
-                }
-            }
-            5 => {
-                let other = others[dice.below(others.len())].as_bytes();
-                let from = dice.below(other.len());
-                bytes.splice(at..end, other[from..].iter().copied());
-            }
-            6 if dice.below(50) == 0 => {
-                // Deep or long beyond all measure.
-                let piece = PIECES[dice.below(PIECES.len())];
-                let many = piece.repeat(INPUT_MAX / 2 / piece.len());
-                bytes.splice(at..at, many);
-            }
-            _ => {
-                let piece = PIECES[dice.below(PIECES.len())];
-                bytes.splice(at..at, piece.iter().copied());
-            }
-        }
-        bytes.truncate(INPUT_MAX);
-    }
-    bytes
 }
 
 /// The processor time of this thread.

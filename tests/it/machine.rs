@@ -424,7 +424,12 @@ fn a_binary_that_is_replaced_or_deleted_while_it_runs_still_names_its_functions(
     at_once([true, false], |replaced| {
         let home = tempfile::tempdir().unwrap();
         let binary = home.path().join("copy");
-        fs::copy(env!("CARGO_BIN_EXE_tapewarden"), &binary).unwrap();
+        // By another process: a program that this one has open for writing cannot be started, and any process
+        // that another test starts meanwhile has it open for a moment.
+        run(
+            "cp",
+            &[env!("CARGO_BIN_EXE_tapewarden"), binary.to_str().unwrap()],
+        );
         let mut server = Server::start_by(home, |command| {
             let args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
             let home = command.get_current_dir().unwrap().to_owned();

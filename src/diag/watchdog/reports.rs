@@ -95,11 +95,15 @@ impl<A> Reports<A> {
         }
     }
 
-    /// Somebody wants a report now: the one that is being made, or else a new one.
+    /// Somebody wants a report now. Who waits for it gets the one that is being made, or else a new one. Who gets
+    /// it as a file, by a signal, gets a new one: the file of the one that is being made may be there already. One
+    /// more is enough for all of them.
     pub fn asked(&mut self, why: String, asker: Option<A>) {
-        match &mut self.making {
-            Some(making) => making.askers.extend(asker),
-            None => self.wanted.push_back((why, asker)),
+        let by_file = |(_, asker): &(String, Option<A>)| asker.is_none();
+        match (&mut self.making, asker) {
+            (Some(making), Some(asker)) => making.askers.push(asker),
+            (_, None) if self.wanted.iter().any(by_file) => {}
+            (_, asker) => self.wanted.push_back((why, asker)),
         }
     }
 
@@ -225,6 +229,26 @@ mod tests {
     }
 
     #[test]
+    fn a_signal_that_comes_while_a_report_is_made_gets_one_of_its_own() {
+        let now = Instant::now();
+        let mut reports = Reports::<u8>::new(now);
+        for _ in 0..3 {
+            reports.asked("SIGQUIT".into(), None);
+        }
+        for number in [1, 2] {
+            let due = report(number, "asked for by SIGQUIT", Cause::Asked);
+            assert_eq!(reports.due(now, true), due);
+            reports.copied(now, true);
+            if number == 1 {
+                reports.asked("SIGQUIT".into(), None);
+                reports.asked("SIGQUIT".into(), None);
+            }
+            assert!(reports.answered(number).is_some());
+        }
+        assert_eq!(reports.due(now, true), None);
+    }
+
+    #[test]
     fn a_symbolizer_that_does_not_answer_costs_names_and_nothing_else() {
         let mut now = Instant::now();
         let mut reports = Reports::new(now);
@@ -243,6 +267,7 @@ mod tests {
             assert!(reports.last_is_made());
         }
     }
+
     #[test]
     fn an_answer_that_comes_late_is_not_taken_for_the_one_to_the_next_report() {
         let mut now = Instant::now();
