@@ -360,7 +360,7 @@ mod tests {
     fn world(says: &[fn() -> Option<Found>]) -> World {
         let (stopper, stop) = stop();
         let asked = Arc::new(AtomicUsize::new(0));
-        let (hung_tx, hung) = crossbeam::channel::unbounded();
+        let (hung_tx, hung) = crossbeam::channel::bounded(says.len());
         let script = Script {
             says: says.to_vec(),
             asked: asked.clone(),
