@@ -246,7 +246,8 @@ fn take(request: &mut Request) -> Option<Asked> {
     })
 }
 
-/// Before each piece it asks whether it may go on.
+/// After each piece it asks whether it may go on: the first is written even at the stop, which may be what the request
+/// asked for.
 fn write(
     request: Request,
     asked: &Asked,
@@ -260,13 +261,15 @@ fn write(
     let mut out = request.into_writer();
     let mut rest = &bytes[..];
     while !rest.is_empty() {
-        may_go_on()?;
         match out.write(&rest[..rest.len().min(PIECE_BYTES)]) {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(n) => rest = &rest[n..],
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) if e.kind() == ErrorKind::WouldBlock => return Err(not_taken(WRITE_DEADLINE)),
             Err(e) => return Err(e),
+        }
+        if !rest.is_empty() {
+            may_go_on()?;
         }
     }
     out.flush()

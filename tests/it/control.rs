@@ -198,7 +198,7 @@ fn it_tells_of_a_gate_that_is_stuck_and_ends_the_server() {
     let mut server = Server::start(&[]);
     let socket = socket(&server);
     eventually("the watchdog has looked", || answers(&socket).then_some(()));
-    let got = try_ask(&socket, "POST", "/api/drill?stall=gate&how=sleep&for=25s").unwrap();
+    let got = try_ask(&socket, "POST", "/api/drill?stall=gate&how=sleep&for=60s").unwrap();
     assert!(got.starts_with("HTTP/1.0 200 "), "{got}");
     let _met = TcpStream::connect(&server.address).unwrap();
     eventually("a gate that is told to be stalled", || {
@@ -242,6 +242,8 @@ fn its_drill_command_has_the_thread_meet_its_order_by_the_port() {
 
 #[test]
 fn it_is_made_anew_when_its_file_is_removed_and_when_descriptors_ran_out() {
+    /// Servers of the embedded market may be found deaf too.
+    const ANEW: &str = "control.sock accepts no connections; it is made anew";
     let server = Server::start_by(tempfile::tempdir().unwrap(), |command| {
         wrap(command, "prlimit", &["--nofile=128"]);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
@@ -254,21 +256,19 @@ fn it_is_made_anew_when_its_file_is_removed_and_when_descriptors_ran_out() {
         fs::metadata(&socket).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    let before = server.log("backend.log").matches("it is made anew").count();
+    let before = server.log("backend.log").matches(ANEW).count();
     // Those that are accepted no more wait in the queue, which has room for them.
     let held: Vec<UnixStream> = (0..120)
         .map_while(|_| UnixStream::connect(&socket).ok())
         .collect();
-    eventually("nothing left", || {
-        (server.descriptors() >= 127).then_some(())
-    });
-    drop(held);
     eventually("one that is found deaf", || {
-        let now = server.log("backend.log").matches("it is made anew").count();
+        let log = server.log("backend.log");
+        let now = log.matches(ANEW).count();
         (now > before).then_some(())
     });
+    drop(held);
     eventually("another in its place", || answers(&socket).then_some(()));
-    assert_eq!(server.get("/api/health").status, 200);
+    server.eventually("/api/health", |got| got.status == 200);
 }
 
 #[test]

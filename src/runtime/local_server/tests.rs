@@ -167,6 +167,33 @@ fn an_answer_that_panics_is_a_500_and_the_next_is_answered() {
 }
 
 #[test]
+fn what_is_being_answered_when_the_stop_comes_has_its_answer() {
+    let (stopper, stop) = stop();
+    let (supervisor, ends) = Supervisor::new(Limits::default(), stop.clone());
+    let (met_tx, met) = mpsc::channel();
+    let answers = move || {
+        let (met, stop) = (met_tx.clone(), stop.clone());
+        move |asked: &Asked, heartbeat: &Heartbeat| {
+            met.send(()).unwrap();
+            assert!(stop.sleep(PATIENCE), "the stop comes meanwhile");
+            echo(asked, heartbeat)
+        }
+    };
+    let mut w = World {
+        stopper: Some(stopper),
+        ends,
+        address: start(&supervisor, SPEC, bind(&anywhere()).unwrap(), answers).unwrap(),
+    };
+    let socket = w.connect();
+    let client = thread::spawn(move || exchange(socket, "GET /x HTTP/1.1\r\n\r\n"));
+    met.recv_timeout(PATIENCE).unwrap();
+    w.stopper.take();
+    let got = client.join().unwrap();
+    assert!(got.ends_with("GET /x none "), "{got}");
+    w.end();
+}
+
+#[test]
 fn a_body_that_is_too_long_or_never_comes_holds_up_no_worker_and_costs_no_memory() {
     let w = world(&anywhere(), echo);
     let mut held = Vec::new();
