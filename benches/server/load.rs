@@ -4,9 +4,12 @@
 //! bodies) into memory and has the kernel discard the rest of the body (`MSG_TRUNC`), counted to the
 //! byte. The first answer of a point is read whole and checked before.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::io::{ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -27,10 +30,26 @@ const WARM_UP_SHARE: u32 = 5;
 /// An answer that takes longer ends the bench.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The target of each request.
+#[derive(Clone)]
+enum Target {
+    Same(String),
+    Fresh(Arc<dyn Fn() -> String>),
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Same(path) => f.write_str(path),
+            Self::Fresh(_) => f.write_str("one after another"),
+        }
+    }
+}
+
 /// A request and the answer it must have.
 #[derive(Clone, Debug)]
 pub struct Poll {
-    pub path: String,
+    target: Target,
     pub headers: Vec<(&'static str, String)>,
     pub status: u16,
 }
@@ -38,7 +57,16 @@ pub struct Poll {
 impl Poll {
     pub fn get(path: impl Into<String>) -> Self {
         Self {
-            path: path.into(),
+            target: Target::Same(path.into()),
+            headers: Vec::new(),
+            status: 200,
+        }
+    }
+
+    /// Each request has a target of its own.
+    pub fn fresh(target: impl Fn() -> String + 'static) -> Self {
+        Self {
+            target: Target::Fresh(Arc::new(target)),
             headers: Vec::new(),
             status: 200,
         }
@@ -50,7 +78,11 @@ impl Poll {
     }
 
     fn bytes(&self, address: &str) -> Vec<u8> {
-        let mut head = format!("GET {} HTTP/1.1\r\nHost: {address}\r\n", self.path);
+        let target = match &self.target {
+            Target::Same(path) => path,
+            Target::Fresh(next) => &next(),
+        };
+        let mut head = format!("GET {target} HTTP/1.1\r\nHost: {address}\r\n");
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -161,6 +193,16 @@ impl Point {
     }
 }
 
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.0} · {:.0} / {:.0} · {:.1}",
+            self.rate, self.p50_us, self.p99_us, self.server_us
+        )
+    }
+}
+
 /// The value below which this share of the sorted values lies.
 pub fn quantile(sorted: &[u32], share: f64) -> f64 {
     let at = (sorted.len() as f64 * share) as usize;
@@ -171,7 +213,11 @@ pub fn quantile(sorted: &[u32], share: f64) -> f64 {
 
 /// Polls for this long on this many connections.
 pub fn run(server: &Process, poll: &Poll, connections: usize, time: Duration) -> Point {
-    let request = poll.bytes(&server.address);
+    let first = poll.bytes(&server.address);
+    let request = || match poll.target {
+        Target::Same(_) => Cow::Borrowed(&*first),
+        Target::Fresh(_) => Cow::Owned(poll.bytes(&server.address)),
+    };
     let epoll = epoll::create(CreateFlags::CLOEXEC).expect("an epoll");
     let mut conns: Vec<Conn> = (0..connections)
         .map(|n| {
@@ -201,7 +247,7 @@ pub fn run(server: &Process, poll: &Poll, connections: usize, time: Duration) ->
     let over = count_from + time;
     let mut counting: Option<(Instant, Duration, Duration)> = None;
     for conn in &mut conns {
-        conn.send(&request);
+        conn.send(&request());
     }
     let patience = Timespec {
         tv_sec: PATIENCE.as_secs().cast_signed(),
@@ -230,7 +276,7 @@ pub fn run(server: &Process, poll: &Poll, connections: usize, time: Duration) ->
                     let ns = now.duration_since(conn.sent).as_nanos();
                     times.push(u32::try_from(ns).unwrap_or(u32::MAX));
                 }
-                conn.send(&request);
+                conn.send(&request());
             }
         }
         let now = Instant::now();

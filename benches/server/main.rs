@@ -3,7 +3,7 @@
 //! ```sh
 //! cargo bench --bench server                      # about ten minutes
 //! cargo bench --bench server -- --quick           # a smoke test: short points, no median worth the name
-//! cargo bench --bench server -- --only fan-out    # a section: polls, fan-out, faults, life
+//! cargo bench --bench server -- --only fan-out    # a section: polls, misses, fan-out, faults, life
 //! cargo bench --bench server -- --only "polls:390 candles, gzip"   # a section's cases with these words
 //! cargo bench --bench server -- --alone --seconds 2 --rounds 5 --also before=/path/to/older/tapewarden
 //! ```
@@ -32,6 +32,8 @@ mod life;
 #[cfg(target_os = "linux")]
 mod load;
 #[cfg(target_os = "linux")]
+mod misses;
+#[cfg(target_os = "linux")]
 mod options;
 #[cfg(target_os = "linux")]
 mod peers;
@@ -48,8 +50,9 @@ mod upstream;
 type Section = fn(&options::Options);
 
 #[cfg(target_os = "linux")]
-const SECTIONS: [(&str, Section); 4] = [
+const SECTIONS: [(&str, Section); 5] = [
     ("polls", polls::run),
+    ("misses", misses::run),
     ("fan-out", fanout::run),
     ("faults", faults::run),
     ("life", life::run),

@@ -347,7 +347,7 @@ fn run_all(options: &Options, world: &World, scratch: &Path) {
                 .iter()
                 .zip(&points)
                 .filter(|(s, _)| s.kind != Kind::Fixed)
-                .map(|(_, p)| p.as_ref().map_or("–".to_owned(), cell))
+                .map(|(_, p)| p.map_or("–".to_owned(), |p| p.to_string()))
                 .collect();
             let product = points[0].as_ref();
             let ratio = product
@@ -366,13 +366,6 @@ fn run_all(options: &Options, world: &World, scratch: &Path) {
         }
     }
     println!();
-}
-
-fn cell(point: &Point) -> String {
-    format!(
-        "{:.0} · {:.0} / {:.0} · {:.1}",
-        point.rate, point.p50_us, point.p99_us, point.server_us
-    )
 }
 
 /// The section.

@@ -249,10 +249,9 @@ fn threads(server: &Server) -> Vec<serde_json::Value> {
     threads.as_array().unwrap().clone()
 }
 
-/// Waits until all these are seen to stall.
-fn until_stalled(server: &Server, kinds: &[ThreadKind]) {
+/// Waits until all these are seen to stall; none if they were not before their drills ended.
+fn until_stalled(server: &Server, kinds: &[ThreadKind], drilled_until: Instant) -> Option<()> {
     let mut fewest = kinds.to_vec();
-    let until = Instant::now() + kit::PATIENCE;
     loop {
         let threads = threads(server);
         let stalled = threads.iter().filter(|t| t["state"] == "stalled");
@@ -262,15 +261,15 @@ fn until_stalled(server: &Server, kinds: &[ThreadKind]) {
         let missing = kinds.iter().copied().filter(|k| !seen.contains(k));
         let missing: Vec<ThreadKind> = missing.collect();
         if missing.is_empty() {
-            return;
+            return Some(());
         }
         if missing.len() < fewest.len() {
             fewest = missing;
         }
-        assert!(
-            Instant::now() < until,
-            "not seen to stall with the others: {fewest:?}"
-        );
+        if Instant::now() > drilled_until {
+            println!("not seen to stall with the others: {fewest:?}");
+            return None;
+        }
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -302,22 +301,26 @@ fn new_report(server: &Server) -> String {
 }
 
 /// A report during which each of these requests was waiting from before it to its end. Where one was not, because
-/// the machine is slow or the request is given up early, it is made again and so is the report.
-fn report_while_they_wait(server: &Server, waiting: &mut [Waiting]) -> String {
-    let until = Instant::now() + kit::PATIENCE;
+/// the machine is slow or the request is given up early, it is made again and so is the report. None if the drills
+/// ended before there was one.
+fn report_while_they_wait(
+    server: &Server,
+    waiting: &mut [Waiting],
+    drilled_until: Instant,
+) -> Option<String> {
     loop {
         until_all_wait(server, waiting);
         let begun = Instant::now();
         let report = new_report(server);
         let ended: Vec<&mut Waiting> = waiting.iter_mut().filter(|w| w.has_ended()).collect();
         if ended.is_empty() {
-            return report;
+            return Some(report);
         }
         let took = begun.elapsed();
-        assert!(
-            begun < until,
-            "a report takes {took:?}, longer than a request waits"
-        );
+        if Instant::now() > drilled_until {
+            println!("a report takes {took:?}: the drills ended before there was one");
+            return None;
+        }
         for waiting in ended {
             println!("{} waited less than a report: {took:?}", waiting.path);
             *waiting = ask_beside(server, waiting.method, &waiting.path);
@@ -355,7 +358,7 @@ fn kept(server: &Server) -> (TcpStream, String) {
     })
 }
 
-fn short(server: &Server) {
+fn short(server: &Server, seconds: u32) -> Option<()> {
     let mut quotes = Quotes::connect(&server.address);
     quotes.subscribe(&["TOYO"]);
     quotes.until("quotes", |m| m["type"] == "quote");
@@ -363,14 +366,15 @@ fn short(server: &Server) {
     let kinds = of_round(Round::Short);
     // The two that are allowed more come first, so that the requests below still wait when all are seen.
     let of_clients = |kind: &ThreadKind| matches!(kind, ThreadKind::Conn | ThreadKind::WsWriter);
-    order(server, &name, SHORT_S);
-    order(server, &target(ThreadKind::WsWriter), SHORT_S);
+    let until = Instant::now() + Duration::from_secs(seconds.into());
+    order(server, &name, seconds);
+    order(server, &target(ThreadKind::WsWriter), seconds);
     client
         .write_all(request("GET", "/api/runners").as_bytes())
         .unwrap();
     std::thread::sleep(Duration::from_secs(2));
     for kind in kinds.iter().filter(|kind| !of_clients(kind)) {
-        order(server, &target(*kind), SHORT_S);
+        order(server, &target(*kind), seconds);
     }
     let paths = kinds.iter().flat_map(|kind| requests(*kind));
     let mut waiting: Vec<Waiting> = paths.map(|path| ask_beside(server, "GET", &path)).collect();
@@ -378,19 +382,21 @@ fn short(server: &Server) {
         poke(server, "/api/nowhere");
         poke(server, "/api/runners");
     }
-    until_stalled(server, &kinds);
-    let report = report_while_they_wait(server, &mut waiting);
+    until_stalled(server, &kinds, until)?;
+    let report = report_while_they_wait(server, &mut waiting, until)?;
     check(&report, &kinds);
+    Some(())
 }
 
-fn long(server: &Server) {
+fn long(server: &Server, seconds: u32) -> Option<()> {
     let kinds = of_round(Round::Long);
     // A validation needs what others fetch, before they are stuck too.
     let (first, others): (Vec<ThreadKind>, Vec<ThreadKind>) = kinds
         .iter()
         .partition(|kind| **kind == ThreadKind::VerdictFetch);
+    let drilled_until = Instant::now() + Duration::from_secs(seconds.into());
     for kind in first.iter().chain(&others) {
-        order(server, &target(*kind), LONG_S);
+        order(server, &target(*kind), seconds);
         if first.contains(kind) {
             let _ends_by_itself = ask_beside(server, "POST", "/api/validate/TOYO");
             std::thread::sleep(Duration::from_secs(1));
@@ -408,12 +414,16 @@ fn long(server: &Server) {
         }
         poke(server, "/api/validate/status");
     }
-    until_stalled(server, &kinds);
+    until_stalled(server, &kinds, drilled_until)?;
     let paths = requests(ThreadKind::ReportReader).into_iter();
     let mut waiting: Vec<Waiting> = paths.map(|path| ask_beside(server, "GET", &path)).collect();
-    let report = report_while_they_wait(server, &mut waiting);
+    let report = report_while_they_wait(server, &mut waiting, drilled_until)?;
     check(&report, &kinds);
+    Some(())
 }
+
+/// Drills for so many seconds; none if they ended before there was a report of them.
+type Drilled = fn(&Server, u32) -> Option<()>;
 
 /// While the gate is stuck a connection from before is served.
 fn gate(server: &Server) {
@@ -459,9 +469,18 @@ fn a_drill_of_each_kind_names_all_that_wait_for_it_and_what_waits_in_its_inboxes
     let server = Server::start(&args);
     server.eventually("/api/candles/TOYO", |got| got.status == 200);
     server.eventually("/api/vwap/TOYO", |got| got.status == 200);
-    for round in [gate, short, long] {
-        round(&server);
-        all_is_well(&server);
+    gate(&server);
+    all_is_well(&server);
+    for (round, seconds) in [(short as Drilled, SHORT_S), (long, LONG_S)] {
+        // On a busy machine the drills may end before there is a report of them.
+        let tried = [seconds, 2 * seconds, 4 * seconds]
+            .into_iter()
+            .find_map(|seconds| {
+                let seen = round(&server, seconds);
+                all_is_well(&server);
+                seen
+            });
+        assert_eq!(tried, Some(()), "no report of a drill of {} s", 4 * seconds);
     }
 }
 
