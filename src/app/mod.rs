@@ -10,7 +10,6 @@ mod error;
 mod given;
 mod lifecycle;
 mod limits;
-mod scheduling;
 mod signals;
 mod stages;
 mod start;
@@ -58,7 +57,7 @@ pub fn run(settings: &Settings) -> Result<u8, StartError> {
     let started = Instant::now();
     #[cfg(unix)]
     keep_others_from_writing();
-    scheduling::do_not_interrupt_others();
+    crate::runtime::turns::do_not_interrupt_others();
     let (stopper, stop) = stop();
     let (supervisor, ends) = Supervisor::new(thread_limits(settings), stop);
     let running = start::start(settings, started, &supervisor, &ends)?;

@@ -25,6 +25,7 @@ mod semaphore;
 mod spawn;
 mod stop;
 pub mod threads;
+pub mod turns;
 mod watch;
 
 pub use channel::Tx;

@@ -9,10 +9,14 @@ use crate::edge::request::{Framing, Intake, Refusal};
 use crate::runtime::deadline_io::{
     SharedStream, Sparing, is_gone, read_some, write_all, write_both,
 };
+use crate::runtime::turns::in_long_turns;
 use crate::runtime::{Heartbeat, Peer};
 
 /// How much is read at a time, in bytes.
 const BUFFER_BYTES: usize = 32 * 1024;
+
+/// An answer of so many bytes is written in long turns.
+const LONG_BYTES: usize = 512 * 1024;
 
 /// What a refused client may still send, in time and in bytes.
 const DRAIN_DEADLINE: Duration = Duration::from_millis(500);
@@ -114,7 +118,13 @@ impl Wire {
     pub fn write(&mut self, answer: &Written, heartbeat: &Heartbeat) -> bool {
         let until = Instant::now() + self.write_deadline;
         let body = answer.body.as_deref().unwrap_or(&[]);
-        if write_both(&mut self.stream, &answer.head, body, until).is_ok() {
+        let mut write = || write_both(&mut self.stream, &answer.head, body, until);
+        let written = if body.len() < LONG_BYTES {
+            write()
+        } else {
+            in_long_turns(write)
+        };
+        if written.is_ok() {
             return true;
         }
         heartbeat.idle();
