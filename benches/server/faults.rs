@@ -88,12 +88,10 @@ impl Drop for Beside {
 
 fn polls(server: &Process, options: &Options) -> Vec<Point> {
     let point = |(_, path): &(&str, &str)| {
-        let rounds: Vec<Point> = (0..options.rounds)
-            .map(|_| load::run(server, &Poll::get(*path), 8, options.point))
-            .collect();
-        Point::median(&rounds, |v| options.median(v))
+        let only = std::iter::once((server, Some(Poll::get(*path))));
+        load::side_by_side(only, 8, options)
     };
-    ROUTES.iter().map(point).collect()
+    ROUTES.iter().flat_map(point).flatten().collect()
 }
 
 fn streams(world: &World, server: &Process, options: &Options) -> Vec<fanout::Point> {

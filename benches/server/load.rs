@@ -16,6 +16,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::net::{RecvFlags, recv};
 use rustix::time::Timespec;
 
+use super::options::Options;
 use super::process::{Process, my_cpu};
 
 /// What is taken of an answer at first.
@@ -211,8 +212,30 @@ pub fn quantile(sorted: &[u32], share: f64) -> f64 {
         .map_or(f64::NAN, |ns| f64::from(*ns) / 1_000.0)
 }
 
+/// Polls each server in each round, and gives the medians; none of a server without a poll.
+pub fn side_by_side<'a>(
+    servers: impl Iterator<Item = (&'a Process, Option<Poll>)>,
+    connections: usize,
+    options: &Options,
+) -> Vec<Option<Point>> {
+    let mut servers: Vec<(&Process, Option<Poll>, Vec<Point>)> = servers
+        .map(|(server, poll)| (server, poll, Vec::new()))
+        .collect();
+    for _round in 0..options.rounds {
+        for (server, poll, points) in &mut servers {
+            if let Some(poll) = poll {
+                points.push(run(server, poll, connections, options.point));
+            }
+        }
+    }
+    let median = |points: &Vec<Point>| {
+        (!points.is_empty()).then(|| Point::median(points, |v| options.median(v)))
+    };
+    servers.iter().map(|(.., points)| median(points)).collect()
+}
+
 /// Polls for this long on this many connections.
-pub fn run(server: &Process, poll: &Poll, connections: usize, time: Duration) -> Point {
+fn run(server: &Process, poll: &Poll, connections: usize, time: Duration) -> Point {
     let first = poll.bytes(&server.address);
     let request = || match poll.target {
         Target::Same(_) => Cow::Borrowed(&*first),

@@ -47,21 +47,9 @@ pub fn run(options: &Options) {
     println!("|---|---|{}", "---|".repeat(names.len()));
     for candles in CANDLES {
         for connections in CONNECTIONS {
-            let mut points: Vec<Vec<Point>> = servers.iter().map(|_| Vec::new()).collect();
-            for _round in 0..options.rounds {
-                for (server, points) in servers.iter().zip(&mut points) {
-                    points.push(load::run(
-                        server,
-                        &poll(candles),
-                        connections,
-                        options.point,
-                    ));
-                }
-            }
-            let cells: Vec<String> = points
-                .iter()
-                .map(|points| Point::median(points, |v| options.median(v)).to_string())
-                .collect();
+            let each = servers.iter().map(|server| (server, Some(poll(candles))));
+            let points = load::side_by_side(each, connections, options);
+            let cells: Vec<String> = points.iter().flatten().map(Point::to_string).collect();
             println!("| {candles} | {connections} | {} |", cells.join(" | "));
         }
     }

@@ -155,18 +155,8 @@ fn run_case(
     options: &Options,
 ) -> Vec<Option<Point>> {
     let polls: Vec<Option<Poll>> = servers.iter().map(|s| checked(s, case)).collect();
-    let mut points: Vec<Vec<Point>> = servers.iter().map(|_| Vec::new()).collect();
-    for _round in 0..options.rounds {
-        for ((server, poll), points) in servers.iter().zip(&polls).zip(&mut points) {
-            if let Some(poll) = poll {
-                points.push(load::run(&server.process, poll, connections, options.point));
-            }
-        }
-    }
-    let median = |points: &Vec<Point>| {
-        (!points.is_empty()).then(|| Point::median(points, |v| options.median(v)))
-    };
-    points.iter().map(median).collect()
+    let each = servers.iter().map(|s| &s.process).zip(polls);
+    load::side_by_side(each, connections, options)
 }
 
 /// The poll of a case at a server, tried once; none where the server has no such form.

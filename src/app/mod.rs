@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use crate::config::Settings;
 use crate::diag::watchdog::manager;
 pub use crate::diag::watchdog::sentinel::EXIT_STALLED;
-use crate::runtime::{Limits, Supervisor, stop};
+use crate::runtime::{Limits, Supervisor, stop, turns};
 
 pub use error::StartError;
 
@@ -57,7 +57,7 @@ pub fn run(settings: &Settings) -> Result<u8, StartError> {
     let started = Instant::now();
     #[cfg(unix)]
     keep_others_from_writing();
-    crate::runtime::turns::do_not_interrupt_others();
+    turns::do_not_interrupt_others();
     let (stopper, stop) = stop();
     let (supervisor, ends) = Supervisor::new(thread_limits(settings), stop);
     let running = start::start(settings, started, &supervisor, &ends)?;
